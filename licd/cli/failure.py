@@ -1,0 +1,77 @@
+"""How a command ends: the exit codes, and the one line that says what went wrong."""
+
+from enum import IntEnum
+from typing import Final
+
+from licd.core.errors import Code, LicdError
+from licd.core.time import SECOND
+from licd.evidence.errors import EvidenceInvalid
+from licd.keys.errors import KeysError
+
+
+class Exit(IntEnum):
+    """Exit codes. Stable: scripts depend on them."""
+
+    OK = 0
+    REFUSED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    CONFLICT = 4
+    PENDING = 5
+    UNREACHABLE = 6
+    UNVERIFIED = 7
+    UNCONFIRMED = 8
+
+
+EXIT_CODES: Final = {
+    Exit.OK: "done, or shown",
+    Exit.REFUSED: "licd refused, or could not do it",
+    Exit.USAGE: "a wrong argument, file or setting",
+    Exit.NOT_FOUND: "there is no such thing",
+    Exit.CONFLICT: "it is there already, or has changed, or its state does not allow it",
+    Exit.PENDING: "it waits for another person's approval",
+    Exit.UNREACHABLE: "licd cannot be reached, or did not answer",
+    Exit.UNVERIFIED: "a signature, proof or file does not hold",
+    Exit.UNCONFIRMED: "suspended, but not every system had confirmed when the wait ended",
+}
+"""What each exit code says, for the help text."""
+
+_BY_CODE: Final = {
+    Code.INVALID: Exit.USAGE,
+    Code.NOT_FOUND: Exit.NOT_FOUND,
+    Code.ALREADY_EXISTS: Exit.CONFLICT,
+    Code.CONFLICT: Exit.CONFLICT,
+    Code.ILLEGAL_TRANSITION: Exit.CONFLICT,
+    Code.REQUEST_ID_REUSED: Exit.CONFLICT,
+    Code.SHUTTING_DOWN: Exit.UNREACHABLE,
+}
+
+
+class Stopped(Exception):  # noqa: N818 -- not always an error: a person may have said no
+    """The command ends here: `exit` for programs, the message for people."""
+
+    def __init__(self, exit_code: Exit, message: str) -> None:
+        super().__init__(message)
+        self.exit = exit_code
+
+
+def explain(error: Exception) -> tuple[Exit, str] | None:
+    """The exit code and the line for an error that was foreseen; None for one that was not."""
+    match error:
+        case Stopped():
+            return error.exit, str(error)
+        case LicdError():
+            return _BY_CODE.get(error.code, Exit.REFUSED), _line_of(error)
+        case KeysError() | EvidenceInvalid():
+            return Exit.UNVERIFIED, str(error)
+        case BrokenPipeError():
+            return None
+        case OSError(filename=str() as name):
+            return Exit.USAGE, f"{name}: {error.strerror}"
+        case _:
+            return None
+
+
+def _line_of(error: LicdError) -> str:
+    again = f" (try again in {-(-error.retry_after // SECOND)} s)" if error.retry_after else ""
+    return f"{error.code}: {error}{again}"

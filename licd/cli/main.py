@@ -1,0 +1,115 @@
+"""licctl: the nouns, the options before them, and the one place where errors become a line and an exit code.
+
+A noun's module is imported when somebody uses the noun: `licctl --help` loads neither gRPC nor cryptography.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from licd import __version__
+from licd.cli.failure import EXIT_CODES, explain
+from licd.cli.settings import Choice
+from licd.cli.surroundings import Invocation, Output, Surroundings
+
+RIGHTS: Final = "Rights"
+RULES: Final = "People, keys and rules"
+EVIDENCE: Final = "Evidence"
+INSTALLATION: Final = "This installation"
+
+NOUNS: Final = (
+    ("customer", "customer", RIGHTS, "Customers: create, look up, ban and unban."),
+    ("licence", "licence", RIGHTS, "Licences: issue, amend, renew, suspend, reinstate, terminate, export."),
+    ("deployment", "deployment", RIGHTS, "Deployed systems: invite, revoke, enrol anew."),
+    ("lease", "lease", RIGHTS, "Leases: look up, force-release."),
+    ("approval", "approval", RULES, "What waits for a second person: show, sign, reject."),
+    ("operator", "operator", RULES, "Operators: request, add, disable."),
+    ("key", "key", RULES, "Keys and the trust bundle."),
+    ("policy", "policy", RULES, "Policies: what is in force, and whether a folder of them is right."),
+    ("log", "log", EVIDENCE, "licd's own log: read, export, and verify offline."),
+    ("token", "token", EVIDENCE, "Signed files: show and verify, without licd."),
+    ("status", "status", INSTALLATION, "How licd is, and who you are to it."),
+    ("clock", "deciding_clock", INSTALLATION, "licd's clock: accept it after a jump."),
+    ("completion", "completion", INSTALLATION, "The script that completes commands in a shell."),
+)
+"""Name, module, panel, help."""
+
+
+class Noun(TyperGroup):
+    """Stands for a noun until somebody uses it."""
+
+    def __init__(self, name: str, module: str, panel: str, text: str) -> None:
+        super().__init__(name=name, help=text, rich_help_panel=panel)
+        self._module: Final = module
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> typer.Context:
+        """Loads the noun's commands and goes on with them."""
+        app: typer.Typer = importlib.import_module(f"licd.cli.{self._module}").app
+        context: typer.Context = typer.main.get_command(app).make_context(info_name, args, parent, **extra)
+        return context
+
+
+class Root(TyperGroup):
+    """All nouns. What stops a command is said in one line on standard error."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, module, panel, text in NOUNS:
+            self.add_command(Noun(name, module, panel, text))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command. An error that nobody foresaw passes through, with its traceback."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            foreseen = explain(error)
+            if foreseen is None:
+                raise
+            sys.stderr.write(f"licctl: {foreseen[1]}\n")
+            raise typer.Exit(foreseen[0]) from error
+
+
+_EPILOG: Final = "Exit codes: " + "; ".join(f"{code:d} {text}" for code, text in EXIT_CODES.items()) + "."
+
+app: Final = typer.Typer(
+    name="licctl",
+    cls=Root,
+    help="The operator's hand: rights, suspensions and evidence of one licd installation.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"licctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def before(
+    ctx: typer.Context,
+    state: Annotated[Path | None, typer.Option(metavar="DIR", help="State directory made by `licd init`.")] = None,
+    as_: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", help="Operator in it to act as; else the default one."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Settings; else $LICCTL_CONFIG, else ~/.config/licd/licctl.toml."),
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TABLE,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_version)] = False,
+) -> None:
+    """Keeps what was said before the noun."""
+    surroundings = ctx.obj if isinstance(ctx.obj, Surroundings) else Surroundings()
+    ctx.obj = Invocation(surroundings, Choice(state, as_, config), output)
+
+
+main: Final[Callable[[], None]] = app

@@ -1,0 +1,102 @@
+"""Answers on paper: tables and pairs for people, JSON for programs. Nothing a message says can steer the terminal."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from licd.cli.json_form import as_json
+from licd.cli.surroundings import Output
+
+Pairs = Sequence[tuple[str, str]]
+Columns = Sequence[tuple[str, Callable[[Any], str]]]
+
+
+def clean(text: str) -> str:
+    """The text with every character that is not printable written as an escape."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
+def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns side by side, two spaces apart, no trailing space."""
+    whole = [list(headers), *([clean(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[at]) for row in whole) for at in range(len(headers))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in whole]
+
+
+@dataclass(frozen=True, slots=True)
+class Printer:
+    """Writes to standard output in the form that was asked for, remarks to standard error."""
+
+    output: Output
+
+    @property
+    def is_json(self) -> bool:
+        """Whether a program reads this."""
+        return self.output is Output.JSON
+
+    def line(self, text: str = "") -> None:
+        """One line for people, in either form: for text whose lines are the answer."""
+        sys.stdout.write(clean(text) + "\n")
+
+    def text(self, text: str) -> None:
+        """A text of several lines that the caller vouches for: armour, scripts."""
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+    def remark(self, text: str) -> None:
+        """One line beside the answer, on standard error."""
+        sys.stderr.write(clean(text) + "\n")
+
+    def value(self, value: Any) -> None:
+        """A JSON value."""
+        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+    def record(self, message: Message, pairs: Pairs) -> None:
+        """One thing: the whole message as JSON, or what people look at."""
+        if self.is_json:
+            self.value(as_json(message))
+        else:
+            self.pairs(pairs)
+
+    def records(self, name: str, messages: Iterable[Message], columns: Columns, next_page_token: str = "") -> None:
+        """Many things: an object with the list and the token of the next page, or a table."""
+        found = list(messages)
+        if self.is_json:
+            self.value({name: [as_json(one) for one in found], "next_page_token": next_page_token})
+            return
+        self.table([header for header, _ in columns], [[cell(one) for _, cell in columns] for one in found])
+        if next_page_token:
+            self.remark(f"there are more: --page-token {next_page_token}, or --all")
+
+    def pairs(self, pairs: Pairs) -> None:
+        """Names and values, a line each; a name that is empty goes on with the one above."""
+        width = max((len(name) for name, _ in pairs), default=0)
+        for name, value in pairs:
+            sys.stdout.write(f"{clean(name):<{width}}  {clean(value)}".rstrip() + "\n")
+
+    def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table: fitted to a terminal, else as wide as it is."""
+        if not sys.stdout.isatty():
+            sys.stdout.write("".join(f"{line}\n" for line in plain_table(headers, rows)))
+            return
+        from rich.console import Console  # noqa: PLC0415 -- only a terminal waits for it
+
+        Console(highlight=False, markup=False, emoji=False).print(rich_table(headers, rows))
+
+
+def rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> Any:
+    """A table for a terminal; `styles` has one style for each row, or is empty."""
+    from rich import box  # noqa: PLC0415 -- as above
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    for at, row in enumerate(rows):
+        style = styles[at] if styles else ""
+        table.add_row(*(Text(clean(cell), style=style) for cell in row))
+    return table

@@ -1,0 +1,38 @@
+"""What a command yields besides an answer: a signed licence, a certificate, an invitation. Shown, or written to a file."""
+
+from pathlib import Path
+
+from google.protobuf.message import Message
+
+from licd.cli.desk import Desk
+from licd.cli.failure import Exit, Stopped
+from licd.keys.armour import armour
+from licd.keys.private_file import EVERYBODY, OWNER_ONLY, write_new
+from licd.v1.deployment_service_pb2 import Invitation
+from licd.v1.key_service_pb2 import OperatorAdmission
+from licd.v1.operator_pb2 import Licence
+
+
+def yielded(message: Message | None) -> tuple[str, int] | None:
+    """The text of what a message carries out, and the mode of its file; None when it carries nothing out."""
+    match message:
+        case Licence() if message.HasField("token"):
+            return armour(message.token.SerializeToString()), EVERYBODY
+        case OperatorAdmission():
+            return message.certificate_chain_pem, EVERYBODY
+        case Invitation():
+            return message.join_token + "\n", OWNER_ONLY
+        case _:
+            return None
+
+
+def hand_out(desk: Desk, message: Message | None, save: Path | None) -> None:
+    """Writes to the file what the message carries out. Raises Stopped(USAGE) when it carries nothing."""
+    if save is None:
+        return
+    found = yielded(message)
+    if found is None:
+        raise Stopped(Exit.USAGE, f"--save: nothing came that could be written to {save}")
+    text, mode = found
+    write_new(save, text.encode(), mode)
+    desk.printer.remark(f"written: {save}")

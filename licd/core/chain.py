@@ -1,0 +1,97 @@
+"""Is this link the next one of its chain? One chain per enrolment, across sessions.
+
+Judged in this order:
+1. payload equal to the last accepted          → the stored reply
+2. the right successor                         → accept
+3. one of the last accepted, byte for byte     → late: a replay is not a fork
+4. backed by a reply that licd signed and does not know → licd is behind
+5. came on a stream opened before the last acceptance → late
+6. anything else                               → fork
+
+A fork needs two different frames; an honest system, which persists a link before it sends it and has one outstanding,
+sends nothing but its outstanding link and copies of accepted ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from licd.core.model import Session
+from licd.core.time import Instant
+
+RECENT = 32
+SHORT = 16
+
+
+class Verdict(Enum):
+    REPEAT = "repeat"
+    ACCEPT = "accept"
+    LATE = "late"
+    FORK = "fork"
+    BEHIND = "behind"
+
+
+@dataclass(frozen=True, slots=True)
+class BackedReply:
+    """A reply that verified under licd's own keys, sent along by a reconnecting system."""
+
+    sequence: int
+    payload_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LinkClaim:
+    """What the judgement looks at in a link whose signature has been verified.
+
+    stream_opened_at is when the stream it came on was opened, by the deciding clock.
+    """
+
+    sequence: int
+    previous: bytes
+    payload_hash: bytes
+    stream_opened_at: Instant
+    backed: BackedReply | None = None
+
+
+def judge(session: Session, reply_hash: bytes, claim: LinkClaim) -> Verdict:
+    """Judges a link against the last accepted one; reply_hash is that of the stored reply's payload.
+
+    Where a refusal took the stored reply's place, the system may have had the earlier one: either is its parent.
+    """
+    if claim.payload_hash == session.link_hash:
+        return Verdict.REPEAT
+    if claim.sequence == session.sequence + 1 and claim.previous in _parents(session, reply_hash):
+        return Verdict.ACCEPT
+    if accepted_recently(session, claim.payload_hash):
+        return Verdict.LATE
+    if _licd_is_behind(session, reply_hash, claim):
+        return Verdict.BEHIND
+    if claim.stream_opened_at < session.accepted_at:
+        return Verdict.LATE
+    return Verdict.FORK
+
+
+def _parents(session: Session, reply_hash: bytes) -> tuple[bytes, ...]:
+    return (reply_hash, session.replaced_reply) if session.replaced_reply else (reply_hash,)
+
+
+def _licd_is_behind(session: Session, reply_hash: bytes, claim: LinkClaim) -> bool:
+    backed = claim.backed
+    if backed is None or backed.payload_hash != claim.previous or backed.sequence != claim.sequence - 1:
+        return False
+    if backed.sequence > session.sequence:
+        return True
+    return backed.sequence == session.sequence and backed.payload_hash not in _parents(session, reply_hash)
+
+
+def accepted_recently(session: Session, payload_hash: bytes) -> bool:
+    """Whether exactly this link was among the last accepted ones."""
+    short = payload_hash[:SHORT]
+    recent = session.recent
+    return any(recent[at : at + SHORT] == short for at in range(0, len(recent), SHORT))
+
+
+def remember(recent: bytes, payload_hash: bytes) -> bytes:
+    """The list of recently accepted links with one more."""
+    return (recent + payload_hash[:SHORT])[-RECENT * SHORT :]

@@ -1,0 +1,192 @@
+"""The life of a deployment: invited → enrolled → {revoked | fenced} → invited again by re-enrolment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from licd.core.errors import AlreadyExists, Conflict, Forbidden, IllegalTransition, NotFound
+from licd.core.model import Deployment, DeploymentStatus, DirectiveKind, LicenceStatus, Session
+from licd.core.state import LicenceState
+from licd.core.time import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """The keys a system binds when it enrols; receipt is the first reply of its chain."""
+
+    system_key: bytes
+    channel_key_hash: bytes
+    pseudonym_commitment: bytes
+    receipt: bytes
+
+
+def system_of(deployment: Deployment) -> str:
+    """customer/C/system/S"""
+    return f"customer/{deployment.customer}/system/{deployment.id}"
+
+
+def invite_deployment(
+    state: LicenceState, name: str, now: Instant, *, token_hash: bytes, expires_at: Instant, actor: str
+) -> Deployment:
+    """Makes room for one system. Raises AlreadyExists, or Conflict when the licence permits no more deployments."""
+    if name in state.deployments:
+        raise AlreadyExists(f"deployment {name} is there already", field="deployment")
+    if state.licence.status is LicenceStatus.TERMINATED:
+        raise IllegalTransition(f"licence {state.licence.id} was terminated")
+    counted = sum(1 for each in state.deployments.values() if each.status is not DeploymentStatus.REVOKED)
+    if counted >= state.rights.deployments:
+        raise Conflict(f"the licence permits {state.rights.deployments} deployments and has {counted}")
+    deployment = Deployment(
+        id=name,
+        licence=state.licence.id,
+        customer=state.licence.customer,
+        status=DeploymentStatus.INVITED,
+        invited_at=now,
+        token_hash=token_hash,
+        token_expires_at=expires_at,
+        enrolment=0,
+        enrolled_at=0,
+        system_key=b"",
+        channel_key_hash=b"",
+        pseudonym_commitment=b"",
+        software="",
+        region="",
+        epoch_acknowledged=0,
+    )
+    state.put(deployment)
+    state.record("deployment.invited", ("actor", actor), ("system", name), ("expires_at", expires_at))
+    return deployment
+
+
+def enrol(state: LicenceState, name: str, keys: Enrolment, now: Instant) -> Deployment:
+    """Binds a system's keys. Raises Forbidden when the token is used or late, Conflict on a changed pseudonym key."""
+    found = state.deployments[name]
+    if found.status is not DeploymentStatus.INVITED or not found.token_hash:
+        raise Forbidden("the join token was used already; ask for a new one", field="join_secret")
+    if now >= found.token_expires_at:
+        raise Forbidden("the join token is past its time; ask for a new one", field="join_secret")
+    if found.pseudonym_commitment and found.pseudonym_commitment != keys.pseudonym_commitment:
+        raise Conflict(
+            "the pseudonym key committed before must be kept: volume limits count by it",
+            field="pseudonym_key_commitment",
+        )
+    enrolled = replace(
+        found,
+        status=DeploymentStatus.ENROLLED,
+        token_hash=b"",
+        enrolment=found.enrolment + 1,
+        enrolled_at=now,
+        system_key=keys.system_key,
+        channel_key_hash=keys.channel_key_hash,
+        pseudonym_commitment=keys.pseudonym_commitment,
+        epoch_acknowledged=state.licence.epoch,
+    )
+    _end_leases(state, name, now, "re-enrolled")
+    state.put(enrolled)
+    state.put(_first_session(state, enrolled, keys.receipt))
+    state.record(
+        "deployment.enrolled",
+        ("system", name),
+        ("enrolment", enrolled.enrolment),
+        ("key", keys.system_key),
+        ("pseudonym_commitment", keys.pseudonym_commitment),
+    )
+    return enrolled
+
+
+def _first_session(state: LicenceState, deployment: Deployment, receipt: bytes) -> Session:
+    """The chain's row before its first link: the receipt stands as the reply that link 1 follows."""
+    return Session(
+        deployment=deployment.id,
+        licence=deployment.licence,
+        enrolment=deployment.enrolment,
+        session="",
+        sequence=0,
+        link_hash=b"",
+        recent=b"",
+        reply=receipt,
+        reply_kind="",
+        reply_epoch=state.licence.epoch,
+        replaced_reply=b"",
+        accepted_at=0,
+        opened_at=0,
+        boot_nonce=b"",
+        renewed_at=0,
+        length=0,
+        grace=0,
+        licence_end=0,
+    )
+
+
+def revoke_deployment(
+    state: LicenceState, name: str, now: Instant, *, code: str, detail: str, actor: str
+) -> Deployment:
+    """Ends an enrolment for good. Raises NotFound, or IllegalTransition when it is revoked already."""
+    found = _found(state, name)
+    if found.status is DeploymentStatus.REVOKED:
+        raise IllegalTransition(f"deployment {name} is revoked already")
+    return _stop(state, found, DeploymentStatus.REVOKED, now, code, detail, actor)
+
+
+def fence_deployment(state: LicenceState, name: str, now: Instant, *, first: bytes, second: bytes) -> Deployment:
+    """Stops a system of which two copies were seen; both frames' hashes go into the log."""
+    found = _found(state, name)
+    state.record("deployment.forked", ("system", name), ("first", first), ("second", second))
+    if found.status is DeploymentStatus.FENCED:
+        return found
+    return _stop(state, found, DeploymentStatus.FENCED, now, "fork", "two copies of this system were seen", "licd")
+
+
+def reinvite_deployment(
+    state: LicenceState, name: str, now: Instant, *, token_hash: bytes, expires_at: Instant, actor: str, detail: str
+) -> Deployment:
+    """Opens a deployment for a new enrolment; its chain starts anew, its pseudonym key stays. Raises NotFound."""
+    found = _found(state, name)
+    if state.licence.status is LicenceStatus.TERMINATED:
+        raise IllegalTransition(f"licence {state.licence.id} was terminated")
+    _end_leases(state, name, now, "re-enrolled")
+    invited = replace(
+        found,
+        status=DeploymentStatus.INVITED,
+        invited_at=now,
+        token_hash=token_hash,
+        token_expires_at=expires_at,
+        system_key=b"",
+        channel_key_hash=b"",
+    )
+    state.put(invited)
+    state.record("deployment.reinvited", ("actor", actor), ("system", name), ("detail", detail))
+    return invited
+
+
+def _found(state: LicenceState, name: str) -> Deployment:
+    found = state.deployments.get(name)
+    if found is None:
+        raise NotFound(f"no deployment {name}", field="deployment")
+    return found
+
+
+def _stop(
+    state: LicenceState,
+    found: Deployment,
+    status: DeploymentStatus,
+    now: Instant,
+    code: str,
+    detail: str,
+    actor: str,
+) -> Deployment:
+    licence = state.licence
+    state.put(replace(licence, epoch=licence.epoch + 1, version=licence.version + 1))
+    _end_leases(state, found.id, now, status.value)
+    stopped = replace(found, status=status, token_hash=b"")
+    state.put(stopped)
+    state.record(
+        f"deployment.{status}", ("actor", actor), ("system", found.id), ("code", code), ("detail", detail)
+    )
+    state.direct(DirectiveKind.REVOKE, now, code, detail, deployment=found.id)
+    return stopped
+
+
+def _end_leases(state: LicenceState, name: str, now: Instant, reason: str) -> None:
+    for lease in list(state.seats.of(name).values()):
+        state.end(lease, now, reason)

@@ -1,0 +1,217 @@
+"""Link: one accepted step of a chain. Renews what is held, carries out the operations, makes one permit.
+
+Rules
+- A right link is accepted even while the licence is suspended: the answer is a refusal, the chain goes on.
+- What is held and still live is renewed; a lapsed lease is never made again by renewing it.
+- What is attached and left out of `held` is not renewed: it ends, and its seat cools.
+- After the cap was narrowed the youngest excess leases are not renewed.
+- When the figures of the last permit shrink, the longer hard ends they gave are copied to the leases first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from licd.core.acquire_lease import Granted, acquire_lease
+from licd.core.bounds import hard_end
+from licd.core.model import Deployment, Lease, Session
+from licd.core.reasons import Denied, Reason
+from licd.core.release_lease import Released, release_lease
+from licd.core.scope import Acquisition, Place, place_denial
+from licd.core.standing import standing
+from licd.core.state import LicenceState
+from licd.core.time import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    lease: int
+
+
+Operation = Acquisition | Release
+Outcome = Granted | Released | Denied
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Asks for a new session; fences the system's earlier one."""
+
+    session: str
+    region: str
+    software: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link that the chain has accepted. opening is set in the one that starts a session."""
+
+    sequence: int
+    payload_hash: bytes
+    nonce: bytes
+    boot_nonce: bytes
+    session: str
+    held: Sequence[int]
+    operations: Sequence[Operation]
+    opening: Opening | None = None
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A lease on a permit, and its hard end there."""
+
+    lease: int
+    target: bytes
+    hard_end: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What one link is answered with when the licence stands."""
+
+    leases: tuple[Renewed, ...]
+    outcomes: tuple[Outcome, ...]
+    ended: tuple[tuple[int, Reason], ...]
+    revision: int
+
+
+def answer_link(
+    state: LicenceState, deployment: str, link: Link, now: Instant, new_lease_id: Callable[[], int]
+) -> tuple[Session, Permit | Denied]:
+    """Decides an accepted link. Returns the session to store (its reply is filled in by the caller) and the answer."""
+    session = state.sessions[deployment]
+    if link.opening is not None:
+        session = _open(state, session, link, link.opening, now)
+    denied = _refusal(state, session, deployment, link, now)
+    if denied is not None:
+        return session, denied
+    session, permit = _renew(state, session, link, now, new_lease_id)
+    return session, permit
+
+
+def _open(state: LicenceState, session: Session, link: Link, opening: Opening, now: Instant) -> Session:
+    """The session row of a new session. The figures of the last permit stay: leases carry over."""
+    found = state.deployments[session.deployment]
+    if (found.region, found.software) != (opening.region, opening.software):
+        state.put(replace(found, region=opening.region, software=opening.software))
+    state.record(
+        "session.opened",
+        ("system", session.deployment),
+        ("session", opening.session),
+        ("fenced", session.session),
+        ("sequence", link.sequence),
+        ("head", link.payload_hash),
+    )
+    return replace(session, session=opening.session, opened_at=now, boot_nonce=link.boot_nonce)
+
+
+def _refusal(state: LicenceState, session: Session, deployment: str, link: Link, now: Instant) -> Denied | None:
+    denied = standing(state, deployment, now)
+    if denied is not None:
+        return denied
+    if link.opening is None and link.session != session.session:
+        return Denied(Reason.NO_SESSION, "no such session; open one")
+    found: Deployment = state.deployments[deployment]
+    return place_denial(state.rights, Place(found.region, link.address))
+
+
+def _renew(
+    state: LicenceState, session: Session, link: Link, now: Instant, new_lease_id: Callable[[], int]
+) -> tuple[Session, Permit]:
+    deployment = session.deployment
+    mine = dict(state.seats.of(deployment))
+    held, ended = _sort_held(state, mine, link.held, now)
+    _end_omitted(state, mine, held, now)
+    ended += _narrow(state, held, now)
+    rights = state.rights
+    renewed = replace(
+        session, renewed_at=now, length=rights.length, grace=rights.grace, licence_end=rights.not_after
+    )
+    _keep_longer_ends(state, session, renewed, held)
+    state.put(renewed)
+    outcomes = tuple(_operate(state, deployment, each, now, held, new_lease_id) for each in link.operations)
+    permit = Permit(
+        leases=tuple(_renewal(renewed, lease) for lease in held.values()),
+        outcomes=outcomes,
+        ended=tuple(ended),
+        revision=state.licence.terms.revision,
+    )
+    return renewed, permit
+
+
+def _sort_held(
+    state: LicenceState, mine: dict[int, Lease], asked: Sequence[int], now: Instant
+) -> tuple[dict[int, Lease], list[tuple[int, Reason]]]:
+    """Splits what the system wants to go on with into what it can, and what not and why."""
+    held: dict[int, Lease] = {}
+    ended: list[tuple[int, Reason]] = []
+    for identifier in asked:
+        lease = mine.get(identifier)
+        if lease is None:
+            ended.append((identifier, Reason.LEASE_NOT_FOUND))
+        elif state.bound(lease) <= now:
+            over = lease.authorisation_end and lease.authorisation_end <= now
+            state.end(lease, now, "authorisation-ended" if over else "lapsed")
+            ended.append((identifier, Reason.AUTHORISATION_EXPIRED if over else Reason.LEASE_LAPSED))
+        else:
+            held[identifier] = lease
+    return held, ended
+
+
+def _end_omitted(state: LicenceState, mine: dict[int, Lease], held: dict[int, Lease], now: Instant) -> None:
+    for identifier, lease in mine.items():
+        if identifier not in held and lease.attached and identifier in state.seats.of(lease.deployment):
+            state.end(lease, now, "omitted")
+
+
+def _narrow(state: LicenceState, held: dict[int, Lease], now: Instant) -> list[tuple[int, Reason]]:
+    """Ends those of the held leases that are among the licence's youngest beyond its cap."""
+    excess = len(state.seats.live) - state.rights.cap
+    if excess <= 0:
+        return []
+    youngest = sorted(state.seats.live.values(), key=lambda lease: (lease.granted_at, lease.id))[-excess:]
+    ended = [lease for lease in youngest if lease.id in held]
+    for lease in ended:
+        state.end(lease, now, "cap-narrowed")
+        del held[lease.id]
+    return [(lease.id, Reason.CAP_NARROWED) for lease in ended]
+
+
+def _keep_longer_ends(state: LicenceState, old: Session, new: Session, held: dict[int, Lease]) -> None:
+    """Copies the old hard ends where the new figures would give shorter ones, and attaches what is now held."""
+    shrunk = new.length < old.length or new.grace < old.grace or new.licence_end < old.licence_end
+    for identifier, lease in held.items():
+        if shrunk or not lease.attached:
+            held[identifier] = replace(lease, seat_until=state.bound(lease), attached=True)
+            state.put(held[identifier])
+
+
+def _operate(
+    state: LicenceState,
+    deployment: str,
+    operation: Operation,
+    now: Instant,
+    held: dict[int, Lease],
+    new_lease_id: Callable[[], int],
+) -> Outcome:
+    match operation:
+        case Acquisition():
+            outcome = acquire_lease(state, deployment, operation, now, lease_id=new_lease_id(), attached=True)
+            if isinstance(outcome, Granted):
+                held[outcome.lease.id] = outcome.lease
+            return outcome
+        case Release(lease):
+            held.pop(lease, None)
+            return release_lease(state, deployment, lease, now)
+        case _:
+            assert_never(operation)
+
+
+def _renewal(session: Session, lease: Lease) -> Renewed:
+    ends = session.licence_end
+    if lease.authorisation_end and lease.authorisation_end < ends:
+        ends = lease.authorisation_end
+    until = hard_end(session.renewed_at, lease.granted_at, session.length, session.grace, ends)
+    return Renewed(lease.id, lease.target, until)

@@ -1,0 +1,168 @@
+"""The values the rules speak of. Each is a row of the ledger: frozen, replaced, never changed in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from licd.core.terms import Basis, Terms
+from licd.core.time import Instant, Millis
+
+
+class LicenceStatus(StrEnum):
+    """Stored status. Expired is not among them: it is derived from time at each decision."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    ACTIVE_RESTRICTED = "active-restricted"
+    TERMINATED = "terminated"
+
+
+class DeploymentStatus(StrEnum):
+    INVITED = "invited"
+    ENROLLED = "enrolled"
+    REVOKED = "revoked"
+    FENCED = "fenced"
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    id: str
+    name: str
+    banned: bool
+    ban_reason: str
+    created_at: Instant
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """A contract as it stands. token is the signed envelope the terms came in, byte for byte."""
+
+    id: str
+    customer: str
+    lineage: str
+    status: LicenceStatus
+    epoch: int
+    version: int
+    token: bytes
+    terms: Terms
+    issued_at: Instant
+    suspended_at: Instant
+    suspension: str
+    suspension_code: str
+    suspension_detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A place for one system. token_hash is that of the join secret while one is out, else empty."""
+
+    id: str
+    licence: str
+    customer: str
+    status: DeploymentStatus
+    invited_at: Instant
+    token_hash: bytes
+    token_expires_at: Instant
+    enrolment: int
+    enrolled_at: Instant
+    system_key: bytes
+    channel_key_hash: bytes
+    pseudonym_commitment: bytes
+    software: str
+    region: str
+    epoch_acknowledged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The head of a system's chain, and the permit it last got.
+
+    sequence, link_hash and reply belong to the last accepted link; recent holds the truncated hashes of the last
+    RECENT accepted links; replaced_reply is the hash of a reply whose place a refusal has taken. renewed_at, length,
+    grace and licence_end are the figures of the last permit: every attached lease's hard end derives from them.
+    """
+
+    deployment: str
+    licence: str
+    enrolment: int
+    session: str
+    sequence: int
+    link_hash: bytes
+    recent: bytes
+    reply: bytes
+    reply_kind: str
+    reply_epoch: int
+    replaced_reply: bytes
+    accepted_at: Instant
+    opened_at: Instant
+    boot_nonce: bytes
+    renewed_at: Instant
+    length: Millis
+    grace: Millis
+    licence_end: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One target under lease by one system, or what is left of that until its seat is free.
+
+    seat_until is the latest hard end decided for the seat apart from the session's own renewals; attached says
+    that the session's permits renew it too. ended_at and free_at are 0 while the lease is live. barred_until keeps
+    a force-released target from coming straight back.
+    """
+
+    id: int
+    licence: str
+    lineage: str
+    deployment: str
+    target: bytes
+    region: str
+    basis: Basis
+    purpose: str
+    offence: str
+    authorisation: str
+    authorisation_end: Instant
+    granted_at: Instant
+    seat_until: Instant
+    attached: bool
+    ended_at: Instant
+    free_at: Instant
+    end_reason: str
+    barred_until: Instant
+
+
+class DirectiveKind(StrEnum):
+    SUSPEND = "suspend"
+    REINSTATE = "reinstate"
+    TERMINATE = "terminate"
+    AMEND = "amend"
+    FORCE_RELEASE = "force-release"
+    REVOKE = "revoke"
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """An order to the systems of a licence; there is exactly one for each epoch after the first."""
+
+    licence: str
+    epoch: int
+    kind: DirectiveKind
+    decided_at: Instant
+    reason_code: str
+    detail: str
+    leases: tuple[int, ...] = ()
+    deployment: str = ""
+
+
+FieldValue = str | int | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the log says of one thing that happened; the ledger adds the time."""
+
+    kind: str
+    fields: tuple[tuple[str, FieldValue], ...]

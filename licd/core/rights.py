@@ -1,0 +1,89 @@
+"""The verbs that change a licence: suspend, reinstate, terminate, amend. Each raises the epoch by exactly one.
+
+draft → active ⇄ suspended → {active | active-restricted | terminated}. The term runs on while suspended; terminated
+is final. Epochs are never reset or reused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from licd.core.errors import Conflict, IllegalTransition
+from licd.core.model import Directive, DirectiveKind, Licence, LicenceStatus
+from licd.core.state import LicenceState
+from licd.core.terms import Terms
+from licd.core.time import Instant
+
+IN_FORCE = (LicenceStatus.ACTIVE, LicenceStatus.ACTIVE_RESTRICTED)
+
+
+def suspend_licence(
+    state: LicenceState, now: Instant, *, suspension: str, code: str, detail: str, actor: str
+) -> Directive | None:
+    """Stops every system of the licence. None when it is suspended already. Raises IllegalTransition if terminated."""
+    licence = state.licence
+    if licence.status is LicenceStatus.SUSPENDED:
+        return None
+    _refuse_terminated(licence, "suspended")
+    _step(
+        state,
+        status=LicenceStatus.SUSPENDED,
+        suspended_at=now,
+        suspension=suspension,
+        suspension_code=code,
+        suspension_detail=detail,
+    )
+    state.record("licence.suspended", ("actor", actor), ("code", code), ("detail", detail), ("suspension", suspension))
+    return state.direct(DirectiveKind.SUSPEND, now, code, detail)
+
+
+def reinstate_licence(
+    state: LicenceState, now: Instant, *, epoch: int, code: str, detail: str, actor: str
+) -> Directive:
+    """Lifts the suspension that made this epoch. Raises Conflict for another epoch, IllegalTransition otherwise."""
+    licence = state.licence
+    if licence.status is not LicenceStatus.SUSPENDED:
+        raise IllegalTransition(f"licence {licence.id} is {licence.status}; only a suspended one can be reinstated")
+    if epoch != licence.epoch:
+        raise Conflict(f"the suspension in force is of epoch {licence.epoch}, not {epoch}", field="epoch")
+    _step(
+        state, status=LicenceStatus.ACTIVE, suspended_at=0, suspension="", suspension_code="", suspension_detail=""
+    )
+    state.record("licence.reinstated", ("actor", actor), ("code", code), ("detail", detail), ("lifted_epoch", epoch))
+    return state.direct(DirectiveKind.REINSTATE, now, code, detail)
+
+
+def terminate_licence(state: LicenceState, now: Instant, *, code: str, detail: str, actor: str) -> Directive:
+    """Ends the licence for good; it stays as a tombstone. Raises IllegalTransition when it is terminated already."""
+    _refuse_terminated(state.licence, "terminated")
+    _step(state, status=LicenceStatus.TERMINATED)
+    state.record("licence.terminated", ("actor", actor), ("code", code), ("detail", detail))
+    return state.direct(DirectiveKind.TERMINATE, now, code, detail)
+
+
+def amend_licence(
+    state: LicenceState, now: Instant, *, terms: Terms, token: bytes, code: str, detail: str, actor: str, verb: str
+) -> Directive:
+    """Puts new terms in force. verb is amended or renewed. Raises IllegalTransition when it is terminated."""
+    _refuse_terminated(state.licence, verb)
+    _step(state, terms=terms, token=token)
+    state.record(
+        f"licence.{verb}",
+        ("actor", actor),
+        ("code", code),
+        ("detail", detail),
+        ("revision", terms.revision),
+        ("token", token),
+    )
+    return state.direct(DirectiveKind.AMEND, now, code, detail)
+
+
+def _refuse_terminated(licence: Licence, verb: str) -> None:
+    if licence.status is LicenceStatus.TERMINATED:
+        raise IllegalTransition(f"licence {licence.id} was terminated and cannot be {verb}")
+
+
+def _step(state: LicenceState, **changes: object) -> None:
+    licence = state.licence
+    changed = replace(licence, epoch=licence.epoch + 1, version=licence.version + 1, **changes)  # type: ignore[arg-type]
+    state.put(changed)

@@ -1,0 +1,136 @@
+"""Which seats of a licence are taken, by rows alone: live leases, cooling ones, and what volume limits look back on.
+
+A seat is free only when every permit ever decided for it has run out, also after release. Counts derive from the
+leases put in; there is no counter that could leak.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from collections import deque
+
+from licd.core.model import Lease
+from licd.core.time import Instant, Millis
+
+
+class Seats:
+    """Index over the leases of one licence. put() takes each new version of a lease."""
+
+    __slots__ = ("_by_deployment", "_cooling_heap", "_grants", "_seen", "_seen_heap", "barred", "by_id", "cooling", "live")
+
+    def __init__(self) -> None:
+        self.live: dict[bytes, Lease] = {}
+        self.cooling: dict[bytes, Lease] = {}
+        self.by_id: dict[int, Lease] = {}
+        self.barred: dict[bytes, Instant] = {}
+        self._by_deployment: dict[str, dict[int, Lease]] = {}
+        self._cooling_heap: list[tuple[Instant, int]] = []
+        self._seen: dict[bytes, Instant] = {}
+        self._seen_heap: list[tuple[Instant, bytes]] = []
+        self._grants: deque[Instant] = deque()
+
+    def put(self, lease: Lease) -> None:
+        """Takes a lease as it now is: a new one, or one that was put before and has changed."""
+        known = lease.id in self.by_id
+        if not lease.ended_at:
+            self._put_live(lease)
+        elif known or lease.free_at:
+            self._put_ended(lease)
+        if lease.barred_until:
+            self.barred[lease.target] = max(lease.barred_until, self.barred.get(lease.target, 0))
+
+    def _put_live(self, lease: Lease) -> None:
+        displaced = self.cooling.pop(lease.target, None)
+        if displaced is not None:
+            self.by_id.pop(displaced.id, None)
+        self.live[lease.target] = lease
+        self.by_id[lease.id] = lease
+        self._by_deployment.setdefault(lease.deployment, {})[lease.id] = lease
+
+    def _put_ended(self, lease: Lease) -> None:
+        held = self.live.get(lease.target)
+        if held is not None and held.id == lease.id:
+            del self.live[lease.target]
+        self._by_deployment.get(lease.deployment, {}).pop(lease.id, None)
+        self._mark_seen(lease.target, max(lease.ended_at, lease.seat_until))
+        if lease.target in self.live:
+            return
+        self.cooling[lease.target] = lease
+        self.by_id[lease.id] = lease
+        heapq.heappush(self._cooling_heap, (lease.free_at, lease.id))
+
+    def _mark_seen(self, target: bytes, until: Instant) -> None:
+        if until > self._seen.get(target, 0):
+            self._seen[target] = until
+            heapq.heappush(self._seen_heap, (until, target))
+
+    def count_grant(self, granted_at: Instant) -> None:
+        """Counts a newly taken seat towards churn. Instants come in order, or are sorted in."""
+        if self._grants and granted_at < self._grants[-1]:
+            ordered = sorted([*self._grants, granted_at])
+            self._grants = deque(ordered)
+        else:
+            self._grants.append(granted_at)
+
+    def settle(self, now: Instant) -> None:
+        """Frees every seat whose cooling is over."""
+        heap = self._cooling_heap
+        while heap and heap[0][0] <= now:
+            _, identifier = heapq.heappop(heap)
+            lease = self.by_id.get(identifier)
+            if lease is not None and lease.ended_at and lease.free_at <= now:
+                del self.by_id[identifier]
+                held = self.cooling.get(lease.target)
+                if held is not None and held.id == identifier:
+                    del self.cooling[lease.target]
+
+    def occupied(self, now: Instant) -> int:
+        """Live and cooling seats."""
+        self.settle(now)
+        return len(self.live) + len(self.cooling)
+
+    def of(self, deployment: str) -> dict[int, Lease]:
+        """The live leases of one deployment, by id."""
+        return self._by_deployment.get(deployment, {})
+
+    def next_free(self, now: Instant) -> Instant:
+        """When the next cooling seat is free; 0 when none cools."""
+        self.settle(now)
+        return min((lease.free_at for lease in self.cooling.values()), default=0)
+
+    def distinct(self, now: Instant, period: Millis) -> int:
+        """How many different targets held a seat at any time in the last period."""
+        since = now - period
+        gone = sum(1 for target, until in self._seen.items() if until > since and target not in self.live)
+        return len(self.live) + gone
+
+    def counts_already(self, target: bytes, now: Instant, period: Millis) -> bool:
+        """Whether the target is one of those that distinct() counts."""
+        return target in self.live or self._seen.get(target, 0) > now - period
+
+    def oldest_seen_leaves(self, now: Instant, period: Millis) -> Instant:
+        """When the next target drops out of the distinct count; 0 when only live ones are in it."""
+        since = now - period
+        ends = (until for target, until in self._seen.items() if until > since and target not in self.live)
+        oldest = min(ends, default=0)
+        return oldest + period if oldest else 0
+
+    def churn(self, now: Instant, period: Millis) -> int:
+        """How many seats were newly taken in the last period."""
+        grants = self._grants
+        return len(grants) - bisect_right(grants, now - period)
+
+    def churn_leaves(self, now: Instant, period: Millis) -> Instant:
+        """When the oldest grant drops out of the churn count."""
+        index = bisect_right(self._grants, now - period)
+        return self._grants[index] + period if index < len(self._grants) else 0
+
+    def forget_before(self, horizon: Instant) -> None:
+        """Drops what no volume limit looks back on any more."""
+        while self._grants and self._grants[0] <= horizon:
+            self._grants.popleft()
+        while self._seen_heap and self._seen_heap[0][0] <= horizon:
+            until, target = heapq.heappop(self._seen_heap)
+            if self._seen.get(target) == until:
+                del self._seen[target]

@@ -1,0 +1,149 @@
+"""One licence with everything its rules look at, as a working copy.
+
+A verb reads the state, puts new versions of rows into it and says what happened; the ledger takes the changes and
+writes them in the transaction that decided. When a verb fails, the ledger throws the working copy away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from licd.core.bounds import Timing, epsilon, hard_end
+from licd.core.model import Customer, Deployment, Directive, DirectiveKind, Entry, FieldValue, Lease, Licence, Session
+from licd.core.seats import Seats
+from licd.core.terms import RegionExpansion, Rights, rights_of
+from licd.core.time import Instant
+
+Row = Customer | Licence | Deployment | Session | Lease | Directive
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a verb did: rows to write, entries to log, directives to push."""
+
+    rows: list[Row] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    directives: list[Directive] = field(default_factory=list)
+
+
+class LicenceState:
+    """The licence, its customer's standing, its deployments, sessions and seats."""
+
+    __slots__ = (
+        "_expand",
+        "banned",
+        "changes",
+        "deployments",
+        "epsilon",
+        "licence",
+        "rights",
+        "seats",
+        "sessions",
+        "timing",
+    )
+
+    def __init__(self, licence: Licence, *, banned: bool, timing: Timing, expand: RegionExpansion) -> None:
+        self._expand = expand
+        self.banned = banned
+        self.timing = timing
+        self.deployments: dict[str, Deployment] = {}
+        self.sessions: dict[str, Session] = {}
+        self.seats = Seats()
+        self.changes = Changes()
+        self.take_licence(licence)
+
+    def take_licence(self, licence: Licence) -> None:
+        """Makes this the licence as it stands, without recording a change."""
+        self.licence = licence
+        self.rights: Rights = rights_of(licence.terms, self._expand)
+        self.epsilon = epsilon(self.rights.length, self.rights.grace, self.timing)
+
+    def put(self, row: Licence | Deployment | Session | Lease) -> None:
+        """Takes the new version of a row and records it to be written."""
+        match row:
+            case Lease():
+                self.seats.put(row)
+            case Session():
+                self.sessions[row.deployment] = row
+            case Deployment():
+                self.deployments[row.id] = row
+            case Licence():
+                self.take_licence(row)
+        self.changes.rows.append(row)
+
+    def record(self, kind: str, *fields: tuple[str, FieldValue]) -> None:
+        """Adds an entry to the log, with the licence and its epoch in front."""
+        head = (("licence", self.licence.id), ("epoch", self.licence.epoch))
+        self.changes.entries.append(Entry(kind, (*head, *fields)))
+
+    def direct(
+        self,
+        kind: DirectiveKind,
+        now: Instant,
+        code: str,
+        detail: str,
+        *,
+        leases: tuple[int, ...] = (),
+        deployment: str = "",
+    ) -> Directive:
+        """Orders something of the licence's systems, under the licence's present epoch."""
+        directive = Directive(self.licence.id, self.licence.epoch, kind, now, code, detail, leases, deployment)
+        self.changes.rows.append(directive)
+        self.changes.directives.append(directive)
+        return directive
+
+    def take_changes(self) -> Changes:
+        """Hands the recorded changes over and starts a new list."""
+        taken, self.changes = self.changes, Changes()
+        return taken
+
+    def bound(self, lease: Lease) -> Instant:
+        """The latest hard end ever decided for a live lease's seat."""
+        session = self.sessions.get(lease.deployment)
+        if not lease.attached or session is None or not session.renewed_at:
+            return lease.seat_until
+        return max(lease.seat_until, session_hard_end(lease, session))
+
+    def end(self, lease: Lease, now: Instant, reason: str, *, barred_until: Instant = 0) -> Lease:
+        """Ends a live lease; its seat cools until its bound plus epsilon."""
+        until = self.bound(lease)
+        session = self.sessions.get(lease.deployment)
+        rest = self.epsilon
+        if session is not None and lease.attached:
+            rest = max(rest, epsilon(session.length, session.grace, self.timing))
+        ended = replace(
+            lease,
+            seat_until=until,
+            attached=False,
+            ended_at=now,
+            free_at=until + rest,
+            end_reason=reason,
+            barred_until=barred_until,
+        )
+        self.put(ended)
+        self.record(
+            "lease.ended",
+            ("system", lease.deployment),
+            ("lease", lease.id),
+            ("target", lease.target),
+            ("reason", reason),
+            ("free_at", ended.free_at),
+        )
+        return ended
+
+    def reap(self, now: Instant) -> int:
+        """Ends every live lease whose last permit has run out. Returns how many."""
+        lapsed = [lease for lease in self.seats.live.values() if self.bound(lease) <= now]
+        for lease in lapsed:
+            self.end(lease, now, "lapsed")
+        self.seats.settle(now)
+        self.seats.forget_before(now - self.rights.window)
+        return len(lapsed)
+
+
+def session_hard_end(lease: Lease, session: Session) -> Instant:
+    """Hard end that the session's last permit gave to an attached lease."""
+    ends = session.licence_end
+    if lease.authorisation_end:
+        ends = min(ends, lease.authorisation_end)
+    return hard_end(session.renewed_at, lease.granted_at, session.length, session.grace, ends)

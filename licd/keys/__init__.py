@@ -1,0 +1,2 @@
+"""Who said so?
+May import: core, evidence, v1, cryptography."""

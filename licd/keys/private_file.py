@@ -1,0 +1,114 @@
+"""Files that hold secrets: written whole or not at all, readable by their owner alone.
+
+A crash at any point leaves the old state or the new one: the bytes go to a temporary file beside the target, are
+synced, get their name in one step, and the directory is synced.
+"""
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from licd.keys.errors import KeysError
+
+OWNER_ONLY: Final = 0o600
+"""Mode of files with secrets."""
+EVERYBODY: Final = 0o644
+"""Mode of files without, as certificates."""
+_OTHERS: Final = 0o077
+
+
+class KeyFileReason(StrEnum):
+    """Why a key file was not read or written. Append-only."""
+
+    MISSING = "MISSING"
+    EXISTS = "EXISTS"
+    READABLE_BY_OTHERS = "READABLE_BY_OTHERS"
+    NOT_A_FILE = "NOT_A_FILE"
+    TOO_LARGE = "TOO_LARGE"
+    MALFORMED = "MALFORMED"
+    PASSPHRASE_MISSING = "PASSPHRASE_MISSING"  # noqa: S105 -- a reason code
+    PASSPHRASE_WRONG = "PASSPHRASE_WRONG"  # noqa: S105 -- a reason code
+    NOT_PROTECTED = "NOT_PROTECTED"
+
+
+class KeyFileError(KeysError):
+    """A key file was refused. The message names the file and what to do; it never holds a secret."""
+
+    def __init__(self, reason: KeyFileReason, path: Path, detail: str) -> None:
+        super().__init__(f"{path}: {detail}")
+        self.reason = reason
+        self.path = path
+        self.detail = detail
+
+
+def write_new(path: Path, data: bytes, mode: int = OWNER_ONLY) -> None:
+    """Write a file that must not exist yet. Raises KeyFileError(EXISTS), OSError."""
+    with _written_beside(path, data, mode) as temporary:
+        try:
+            path.hardlink_to(temporary)  # a rename would overwrite; a second name for the same file cannot
+        except FileExistsError as error:
+            detail = "it exists already, and a key is never overwritten: move it away or choose another name"
+            raise KeyFileError(KeyFileReason.EXISTS, path, detail) from error
+    sync_directory(path.parent)
+
+
+def replace(path: Path, data: bytes, mode: int = OWNER_ONLY) -> None:
+    """Write a file in one step, in place of the one that may be there. For what is renewed, as certificates."""
+    with _written_beside(path, data, mode) as temporary:
+        temporary.replace(path)
+    sync_directory(path.parent)
+
+
+def read_private(path: Path, most_bytes: int) -> bytes:
+    """Read a file that only its owner may read. Raises KeyFileError, OSError.
+
+    What is looked at is the opened file, so a link may stand in front of it but nothing can be swapped in between.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError as error:
+        raise KeyFileError(KeyFileReason.MISSING, path, "there is no such file") from error
+    with os.fdopen(descriptor, "rb") as file:
+        _refuse_unfit(os.fstat(descriptor), path)
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise KeyFileError(KeyFileReason.TOO_LARGE, path, f"more than {most_bytes} bytes: this is no key file")
+    return data
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_unfit(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise KeyFileError(KeyFileReason.NOT_A_FILE, path, "this is no regular file")
+    if status.st_mode & _OTHERS:
+        mode = stat.S_IMODE(status.st_mode)
+        detail = f"others than its owner have rights on it (mode {mode:04o}); run: chmod 600 {path}"
+        raise KeyFileError(KeyFileReason.READABLE_BY_OTHERS, path, detail)
+
+
+@contextmanager
+def _written_beside(path: Path, data: bytes, mode: int) -> Iterator[Path]:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)

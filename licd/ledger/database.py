@@ -1,0 +1,101 @@
+"""One DBAPI connection with statements that are compiled once.
+
+SQLAlchemy Core is the one source of schema and statements; what runs is the compiled text on the raw cursor, for
+executing through SQLAlchemy costs more than the database does.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.sql import ClauseElement
+
+SQLITE_DIALECT: Final = sqlite.dialect(paramstyle="qmark")
+
+Row = tuple[Any, ...]
+
+
+class Statement:
+    """A statement compiled for one dialect: its text and the order of its parameters."""
+
+    __slots__ = ("_defaults", "_order", "text")
+
+    def __init__(self, clause: ClauseElement, dialect: Dialect) -> None:
+        compiled = clause.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+        self.text: Final = str(compiled)
+        self._order: Final[Sequence[str]] = compiled.positiontup or ()  # type: ignore[attr-defined]
+        self._defaults: Final[Mapping[str, Any]] = dict(compiled.params)
+
+    def arguments(self, given: Mapping[str, Any]) -> Row:
+        """The parameters in the order of the text; those not given take the value they were built with."""
+        defaults = self._defaults
+        return tuple([given[name] if name in given else defaults[name] for name in self._order])
+
+
+class Connection(Protocol):
+    """What the ledger needs of a database connection. Rows read in a transaction stay as read until it ends."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    def begin(self) -> None:
+        """Starts a writing transaction; blocks until this connection is the writer."""
+        ...
+
+    def commit(self) -> None:
+        """Returns when the transaction is durable."""
+        ...
+
+    def rollback(self) -> None: ...
+
+    def execute(self, text: str, arguments: Sequence[Any] = ()) -> list[Row]: ...
+
+    def executemany(self, text: str, rows: Iterable[Sequence[Any]]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class SqliteConnection:
+    """SQLite in WAL mode. A writer syncs every commit to disk (synchronous=FULL); a reader never writes."""
+
+    def __init__(self, path: Path | str, *, readonly: bool = False) -> None:
+        self._raw: Final = sqlite3.connect(str(path), isolation_level=None, check_same_thread=False, timeout=10.0)
+        if readonly:
+            self._raw.execute("PRAGMA query_only=ON")
+            return
+        self._raw.execute("PRAGMA journal_mode=WAL")
+        self._raw.execute("PRAGMA synchronous=FULL")
+
+    @property
+    def dialect(self) -> Dialect:
+        return SQLITE_DIALECT
+
+    def begin(self) -> None:
+        self._raw.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        self._raw.execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self._raw.in_transaction:
+            self._raw.execute("ROLLBACK")
+
+    def execute(self, text: str, arguments: Sequence[Any] = ()) -> list[Row]:
+        return self._raw.execute(text, arguments).fetchall()
+
+    def executemany(self, text: str, rows: Iterable[Sequence[Any]]) -> None:
+        self._raw.executemany(text, rows)
+
+    def backup(self, target: Path) -> None:
+        """Copies the whole database, consistently, while it is in use."""
+        with sqlite3.connect(str(target)) as copy:
+            self._raw.backup(copy)
+        copy.close()
+
+    def close(self) -> None:
+        self._raw.close()

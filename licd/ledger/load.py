@@ -1,0 +1,69 @@
+"""Rows → the working copy of one licence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, bindparam, or_
+
+from licd.core.bounds import Timing
+from licd.core.model import Lease
+from licd.core.state import LicenceState
+from licd.core.terms import RegionExpansion
+from licd.core.time import Instant
+from licd.ledger import tables
+from licd.ledger.database import Connection
+from licd.ledger.rows import CUSTOMERS, DEPLOYMENTS, LEASES, LICENCES, SESSIONS
+
+
+def load_state(
+    connection: Connection, licence: str, now: Instant, timing: Timing, expand: RegionExpansion
+) -> LicenceState | None:
+    """The licence with its customer's standing, deployments, sessions and seats; None when there is none."""
+    found = LICENCES.get(connection, licence)
+    if found is None:
+        return None
+    customer = CUSTOMERS.get(connection, found.customer)
+    state = LicenceState(found, banned=customer is None or customer.banned, timing=timing, expand=expand)
+    for deployment in DEPLOYMENTS.find(connection, "of_licence", _deployments, licence=licence):
+        state.deployments[deployment.id] = deployment
+    for session in SESSIONS.find(connection, "of_licence", _sessions, licence=licence):
+        state.sessions[session.deployment] = session
+    _load_seats(connection, state, now)
+    return state
+
+
+def _load_seats(connection: Connection, state: LicenceState, now: Instant) -> None:
+    since = now - state.rights.window
+    leases = LEASES.find(
+        connection, "of_lineage", _leases, lineage=state.licence.lineage, live=0, now=now, since=since
+    )
+    for lease in sorted(leases, key=_oldest_end_first):
+        state.seats.put(lease)
+        if lease.granted_at > since:
+            state.seats.count_grant(lease.granted_at)
+    state.seats.settle(now)
+
+
+def _oldest_end_first(lease: Lease) -> tuple[bool, Instant]:
+    """Ended leases before live ones: a live lease takes over the seat its target was cooling on."""
+    return (not lease.ended_at, lease.ended_at or lease.granted_at)
+
+
+def _deployments() -> Select[Any]:
+    return DEPLOYMENTS.select(tables.deployment.c.licence == bindparam("licence"))
+
+
+def _sessions() -> Select[Any]:
+    return SESSIONS.select(tables.session.c.licence == bindparam("licence"))
+
+
+def _leases() -> Select[Any]:
+    column = tables.lease.c
+    wanted = or_(
+        column.ended_at == bindparam("live"),
+        column.free_at > bindparam("now"),
+        column.ended_at > bindparam("since"),
+        column.barred_until > bindparam("now"),
+    )
+    return LEASES.select(column.lineage == bindparam("lineage"), wanted)

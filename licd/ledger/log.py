@@ -1,0 +1,162 @@
+"""licd's own log: entries become leaves of one tree; every batch ends in a signed checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import asc, bindparam, select
+
+from licd.core.model import Entry, FieldValue
+from licd.core.time import MINUTE, Instant
+from licd.evidence.checkpoint import Checkpoint, LogVerifier, sign_checkpoint
+from licd.evidence.entry import decode, encode, seal
+from licd.evidence.errors import EvidenceInvalid
+from licd.evidence.merkle import Frontier
+from licd.evidence.note import Signer
+from licd.ledger import tables
+from licd.ledger.database import Connection, Statement
+from licd.ledger.records import LogCheckpoint, LoggedEntry, LogHead
+from licd.ledger.rows import LOG_CHECKPOINTS, LOG_ENTRIES, LOG_HEADS
+
+HEAD_ID: Final = 1
+SALT_BYTES: Final = 16
+CHECKPOINT_HISTORY: Final = MINUTE
+READ_AT_ONCE: Final = 10_000
+
+
+class LogRefused(Exception):
+    """The log does not match its checkpoint: licd does not start on it. index names the first bad entry, if known."""
+
+    def __init__(self, problem: str, index: int | None = None) -> None:
+        super().__init__(problem if index is None else f"entry {index}: {problem}")
+        self.index = index
+
+
+@dataclass(frozen=True, slots=True)
+class LogKeeper:
+    """Who keeps the log: its origin line, who signs checkpoints and how they are checked."""
+
+    origin: str
+    signer: Signer
+    verifier: LogVerifier
+
+
+class Log:
+    """The end of the log, in memory; what is appended is written in the caller's transaction."""
+
+    def __init__(self, keeper: LogKeeper, head: LogHead | None) -> None:
+        self._keeper: Final = keeper
+        self.size: int = head.size if head else 0
+        self._frontier = Frontier.from_bytes(head.frontier) if head else Frontier()
+        self.checkpoint: bytes = head.checkpoint if head else b""
+        self._history_at: Instant = head.at if head else 0
+
+    def append(
+        self,
+        connection: Connection,
+        entries: Sequence[Entry],
+        now: Instant,
+        mark: Instant,
+        random: Callable[[int], bytes],
+    ) -> None:
+        """Writes the entries, the head and a checkpoint over them. With no entries only the head's clock mark moves.
+
+        Must be followed by commit; after a rollback this object is to be thrown away.
+        """
+        lines = [self._line(self.size + offset, entry, now, random) for offset, entry in enumerate(entries)]
+        if lines:
+            self._frontier = self._frontier.extend([line.leaf_hash for line in lines])
+            self.size += len(lines)
+            checkpoint = Checkpoint(self._keeper.origin, self.size, self._frontier.root())
+            self.checkpoint = sign_checkpoint(checkpoint, [self._keeper.signer]).encode()
+            LOG_ENTRIES.put(connection, lines)
+            if now - self._history_at >= CHECKPOINT_HISTORY:
+                LOG_CHECKPOINTS.put(connection, [LogCheckpoint(self.size, now, self.checkpoint)])
+                self._history_at = now
+        head = LogHead(HEAD_ID, self.size, self._frontier.to_bytes(), self.checkpoint, self._history_at, mark)
+        LOG_HEADS.put(connection, [head])
+
+    def _line(self, index: int, entry: Entry, now: Instant, random: Callable[[int], bytes]) -> LoggedEntry:
+        fields = [("kind", entry.kind.encode()), ("at", b"%d" % now)]
+        fields += [(name, _value(value)) for name, value in entry.fields]
+        sealed = seal(fields, random(SALT_BYTES * len(fields)))
+        licence = next((str(value) for name, value in entry.fields if name == "licence"), "")
+        return LoggedEntry(index, now, entry.kind, licence, sealed.leaf_hash, sealed.encoded)
+
+
+def _value(value: FieldValue) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return str(value).encode()
+
+
+def read_head(connection: Connection) -> LogHead | None:
+    """Where the log ends; None for a log that was never written."""
+    return LOG_HEADS.get(connection, HEAD_ID)
+
+
+def check_log(connection: Connection, keeper: LogKeeper) -> LogHead | None:
+    """Recomputes the whole log against its checkpoint. Raises LogRefused naming the first bad entry."""
+    head = read_head(connection)
+    if head is None:
+        _refuse_headless(connection)
+        return None
+    frontier = Frontier()
+    for index, line in enumerate(read_entries(connection)):
+        _check_line(index, line)
+        frontier = frontier.append(line.leaf_hash)
+    if frontier.size != head.size:
+        raise LogRefused(f"the log has {frontier.size} entries, its head says {head.size}", min(frontier.size, head.size))
+    if head.size:
+        _check_checkpoint(head, frontier.root(), keeper)
+    return head
+
+
+def _refuse_headless(connection: Connection) -> None:
+    if next(read_entries(connection), None) is not None:
+        raise LogRefused("there are entries and no head over them", 0)
+
+
+def _check_line(index: int, line: LoggedEntry) -> None:
+    if line.index != index:
+        raise LogRefused(f"is missing; the next one there is {line.index}", index)
+    try:
+        entry = decode(line.body)
+    except EvidenceInvalid as error:
+        raise LogRefused(str(error), index) from error
+    if entry.leaf_hash() != line.leaf_hash or encode(entry) != line.body:
+        raise LogRefused("its content does not match its leaf", index)
+
+
+def _check_checkpoint(head: LogHead, root: bytes, keeper: LogKeeper) -> None:
+    try:
+        checkpoint = keeper.verifier.open(head.checkpoint)
+    except EvidenceInvalid as error:
+        raise LogRefused(f"the checkpoint does not verify: {error}") from error
+    if checkpoint.size != head.size or checkpoint.root != root:
+        raise LogRefused(f"the tree over {head.size} entries is not the one in the signed checkpoint")
+
+
+def read_entries(connection: Connection, start: int = 0) -> Iterator[LoggedEntry]:
+    """Every entry from start on, in order, read in portions."""
+    index = tables.log_entry.c.index
+
+    def portion() -> object:
+        columns = select(*tables.log_entry.columns)
+        return columns.where(index >= bindparam("start")).order_by(asc(index)).limit(READ_AT_ONCE)
+
+    while True:
+        found = LOG_ENTRIES.find(connection, "portion", portion, start=start)  # type: ignore[arg-type]
+        yield from found
+        if len(found) < READ_AT_ONCE:
+            return
+        start = found[-1].index + 1
+
+
+def leaf_hashes(connection: Connection, size: int) -> list[bytes]:
+    """The leaf hashes of the first size entries."""
+    column = tables.log_entry.c
+    statement = Statement(select(column.leaf_hash).where(column.index < size).order_by(asc(column.index)), connection.dialect)
+    return [bytes(row[0]) for row in connection.execute(statement.text, statement.arguments({}))]

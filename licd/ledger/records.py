@@ -1,0 +1,176 @@
+"""Rows that the rules of a licence do not look at: who acknowledged, who approved, what was answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from licd.core.time import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedDirective:
+    """A directive as it was logged, with the payload whose bytes are pushed and acknowledged."""
+
+    licence: str
+    epoch: int
+    kind: str
+    decided_at: Instant
+    reason_code: str
+    detail: str
+    leases: str
+    deployment: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    deployment: str
+    epoch: int
+    licence: str
+    acknowledged_at: Instant
+    stopped_at: Instant
+    active_leases: int
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """One act of suspending, of one licence or many."""
+
+    id: str
+    decided_at: Instant
+    actor: str
+    code: str
+    detail: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionSystem:
+    """One system a suspension hit, and when it must have stopped even if it is never heard of again."""
+
+    suspension: str
+    deployment: str
+    licence: str
+    epoch: int
+    bounded_until: Instant
+    live_leases: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Evidence of two copies: the accepted link's hash with its reply, and the frame that does not follow from it."""
+
+    deployment: str
+    seen_at: Instant
+    accepted_hash: bytes
+    reply: bytes
+    frame: bytes
+
+
+class ApprovalStatus(StrEnum):
+    PENDING = "pending"
+    EXECUTED = "executed"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A command that waits for a second person. command is the envelope whose payload everybody signs."""
+
+    id: str
+    status: ApprovalStatus
+    method: str
+    summary: str
+    subject: str
+    subject_version: int
+    requested_by: str
+    requested_at: Instant
+    expires_at: Instant
+    needed: int
+    signed_by: str
+    command: bytes
+    result: bytes
+    rejected_by: str
+    rejection: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A person who operates licd; roles is a comma-separated list."""
+
+    id: str
+    roles: str
+    public_key: bytes
+    key_id: str
+    channel_key_hash: bytes
+    enabled: bool
+    created_at: Instant
+    version: int
+
+    @property
+    def role_set(self) -> frozenset[str]:
+        """The roles one by one."""
+        return frozenset(filter(None, self.roles.split(",")))
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer kept so that the same request gets it again."""
+
+    caller: str
+    request_id: str
+    fingerprint: bytes
+    kind: str
+    answer: bytes
+    expires_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class DenialTally:
+    """How often a system was denied for one reason in one minute: told in full, and merely counted."""
+
+    deployment: str
+    reason: str
+    licence: str
+    minute: int
+    told: int
+    counted: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBundle:
+    version: int
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEntry:
+    """One line of the log: body holds values and salts, leaf_hash what the tree stands on."""
+
+    index: int
+    at: Instant
+    kind: str
+    licence: str
+    leaf_hash: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """Where the log ends: frontier of the tree, signed checkpoint, and the highest time ever decided at."""
+
+    id: int
+    size: int
+    frontier: bytes
+    checkpoint: bytes
+    at: Instant
+    clock_mark: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class LogCheckpoint:
+    size: int
+    at: Instant
+    note: bytes

@@ -1,0 +1,171 @@
+"""Values ⇄ rows: one mapping for every aggregate, columns in the order of the value's fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, Final, Generic, TypeVar
+
+from sqlalchemy import Select, Table, bindparam, delete, select
+from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
+from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.sql.elements import ColumnElement
+
+from licd.core.model import Customer, Deployment, DeploymentStatus, Lease, Licence, LicenceStatus, Session
+from licd.core.terms import Basis
+from licd.ledger import tables
+from licd.ledger.database import Connection, Row, Statement
+from licd.ledger.records import (
+    Acknowledged,
+    Answered,
+    Approval,
+    ApprovalStatus,
+    DenialTally,
+    Fork,
+    IssuedDirective,
+    LogCheckpoint,
+    LoggedEntry,
+    LogHead,
+    Operator,
+    StoredBundle,
+    Suspension,
+    SuspensionSystem,
+)
+from licd.wire.terms import terms_from_payload, terms_payload
+
+T = TypeVar("T")
+Convert = tuple[Callable[[Any], Any], Callable[[Any], Any]]
+
+
+class Rows(Generic[T]):
+    """How values of one type are kept in one table. to_row and from_row convert the fields that need it."""
+
+    def __init__(self, table: Table, kind: type[T], convert: dict[str, Convert] | None = None) -> None:
+        names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+        if names != [column.name for column in table.columns]:
+            raise TypeError(f"{kind.__name__} and table {table.name} differ in their fields")
+        self.table: Final = table
+        self.kind: Final = kind
+        self._get: Final = attrgetter(*names)
+        self._convert: Final = [(names.index(name), *pair) for name, pair in (convert or {}).items()]
+        self.key_of: Final = attrgetter(*[column.name for column in table.primary_key.columns])
+        self._statements: dict[tuple[str, str], Statement] = {}
+
+    def to_row(self, value: T) -> Row:
+        """The parameters of an upsert."""
+        row = self._get(value)
+        if not self._convert:
+            return row  # type: ignore[no-any-return]
+        changed = list(row)
+        for index, outwards, _ in self._convert:
+            changed[index] = outwards(changed[index])
+        return tuple(changed)
+
+    def from_row(self, row: Sequence[Any]) -> T:
+        """The value of a row read with every column."""
+        if not self._convert:
+            return self.kind(*row)
+        changed = list(row)
+        for index, _, inwards in self._convert:
+            changed[index] = inwards(changed[index])
+        return self.kind(*changed)
+
+    def put(self, connection: Connection, values: Iterable[T]) -> None:
+        """Writes values, replacing rows of the same key."""
+        connection.executemany(self._prepared("put", connection.dialect).text, [self.to_row(each) for each in values])
+
+    def get(self, connection: Connection, *key: Any) -> T | None:
+        """The value of that key."""
+        found = connection.execute(self._prepared("get", connection.dialect).text, key)
+        return self.from_row(found[0]) if found else None
+
+    def remove(self, connection: Connection, *key: Any) -> None:
+        """Deletes the row of that key."""
+        connection.execute(self._prepared("remove", connection.dialect).text, key)
+
+    def find(self, connection: Connection, name: str, where: Callable[[], Select[Any]], **given: Any) -> list[T]:
+        """The values a named selection finds; it is built and compiled once. given are its bind parameters."""
+        key = (name, connection.dialect.name)
+        statement = self._statements.get(key)
+        if statement is None:
+            statement = self._statements[key] = Statement(where(), connection.dialect)
+        return [self.from_row(row) for row in connection.execute(statement.text, statement.arguments(given))]
+
+    def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
+        """A selection of whole rows."""
+        return select(*self.table.columns).where(*conditions)
+
+    def _prepared(self, what: str, dialect: Dialect) -> Statement:
+        key = (what, dialect.name)
+        found = self._statements.get(key)
+        if found is None:
+            found = self._statements[key] = Statement(self._build(what, dialect), dialect)
+        return found
+
+    def _build(self, what: str, dialect: Dialect) -> Any:
+        same_key = [column == bindparam(f"key_{column.name}") for column in self.table.primary_key.columns]
+        match what:
+            case "get":
+                return self.select(*same_key)
+            case "remove":
+                return delete(self.table).where(*same_key)
+            case _:
+                return self._upsert(dialect)
+
+    def _upsert(self, dialect: Dialect) -> Any:
+        insert = upsert_sqlite if dialect.name == "sqlite" else upsert_postgresql
+        statement = insert(self.table).values({column.name: bindparam(column.name) for column in self.table.columns})
+        keys = list(self.table.primary_key.columns)
+        rest = {column.name: statement.excluded[column.name] for column in self.table.columns if column not in keys}
+        return statement.on_conflict_do_update(index_elements=keys, set_=rest)
+
+
+def _as(kind: Callable[[Any], Any], outwards: Callable[[Any], Any] = str) -> Convert:
+    return (outwards, kind)
+
+
+CUSTOMERS: Final = Rows(tables.customer, Customer, {"banned": _as(bool, int)})
+LICENCES: Final = Rows(
+    tables.licence, Licence, {"status": _as(LicenceStatus), "terms": (terms_payload, terms_from_payload)}
+)
+DEPLOYMENTS: Final = Rows(tables.deployment, Deployment, {"status": _as(DeploymentStatus)})
+SESSIONS: Final = Rows(tables.session, Session)
+LEASES: Final = Rows(tables.lease, Lease, {"basis": _as(Basis, int), "attached": _as(bool, int)})
+DIRECTIVES: Final = Rows(tables.directive, IssuedDirective)
+ACKNOWLEDGEMENTS: Final = Rows(tables.acknowledgement, Acknowledged)
+SUSPENSIONS: Final = Rows(tables.suspension, Suspension)
+SUSPENSION_SYSTEMS: Final = Rows(tables.suspension_system, SuspensionSystem)
+FORKS: Final = Rows(tables.fork, Fork)
+APPROVALS: Final = Rows(tables.approval, Approval, {"status": _as(ApprovalStatus)})
+OPERATORS: Final = Rows(tables.operator, Operator, {"enabled": _as(bool, int)})
+ANSWERED: Final = Rows(tables.answered, Answered)
+DENIAL_TALLIES: Final = Rows(tables.denial_tally, DenialTally)
+TRUST_BUNDLES: Final = Rows(tables.trust_bundle, StoredBundle)
+LOG_ENTRIES: Final = Rows(tables.log_entry, LoggedEntry)
+LOG_HEADS: Final = Rows(tables.log_head, LogHead)
+LOG_CHECKPOINTS: Final = Rows(tables.log_checkpoint, LogCheckpoint)
+
+ALL: Final[tuple[Rows[Any], ...]] = (
+    CUSTOMERS,
+    LICENCES,
+    DEPLOYMENTS,
+    SESSIONS,
+    LEASES,
+    DIRECTIVES,
+    ACKNOWLEDGEMENTS,
+    SUSPENSIONS,
+    SUSPENSION_SYSTEMS,
+    FORKS,
+    APPROVALS,
+    OPERATORS,
+    ANSWERED,
+    DENIAL_TALLIES,
+    TRUST_BUNDLES,
+    LOG_ENTRIES,
+    LOG_HEADS,
+    LOG_CHECKPOINTS,
+)
+
+BY_KIND: Final[dict[type, Rows[Any]]] = {rows.kind: rows for rows in ALL}

@@ -1,0 +1,284 @@
+"""The schema: one table an aggregate, columns in the order of the value's fields. Changed by migrations only."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+
+metadata = MetaData()
+
+
+def _text(name: str, **more: bool) -> Column[str]:
+    return Column(name, Text, nullable=False, **more)
+
+
+def _long(name: str, **more: bool) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, **more)
+
+
+def _bytes(name: str) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=False)
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False)
+
+
+customer = Table(
+    "customer",
+    metadata,
+    _text("id", primary_key=True),
+    _text("name"),
+    _flag("banned"),
+    _text("ban_reason"),
+    _long("created_at"),
+    _count("version"),
+)
+
+licence = Table(
+    "licence",
+    metadata,
+    _text("id", primary_key=True),
+    _text("customer"),
+    _text("lineage"),
+    _text("status"),
+    _long("epoch"),
+    _long("version"),
+    _bytes("token"),
+    _bytes("terms"),
+    _long("issued_at"),
+    _long("suspended_at"),
+    _text("suspension"),
+    _text("suspension_code"),
+    _text("suspension_detail"),
+    Index("licence_by_customer", "customer"),
+)
+
+deployment = Table(
+    "deployment",
+    metadata,
+    _text("id", primary_key=True),
+    _text("licence"),
+    _text("customer"),
+    _text("status"),
+    _long("invited_at"),
+    _bytes("token_hash"),
+    _long("token_expires_at"),
+    _count("enrolment"),
+    _long("enrolled_at"),
+    _bytes("system_key"),
+    _bytes("channel_key_hash"),
+    _bytes("pseudonym_commitment"),
+    _text("software"),
+    _text("region"),
+    _long("epoch_acknowledged"),
+    Index("deployment_by_licence", "licence"),
+    Index("deployment_by_token", "token_hash"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    _text("deployment", primary_key=True),
+    _text("licence"),
+    _count("enrolment"),
+    _text("session"),
+    _long("sequence"),
+    _bytes("link_hash"),
+    _bytes("recent"),
+    _bytes("reply"),
+    _text("reply_kind"),
+    _long("reply_epoch"),
+    _bytes("replaced_reply"),
+    _long("accepted_at"),
+    _long("opened_at"),
+    _bytes("boot_nonce"),
+    _long("renewed_at"),
+    _long("length"),
+    _long("grace"),
+    _long("licence_end"),
+    Index("session_by_licence", "licence"),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    _long("id", primary_key=True),
+    _text("licence"),
+    _text("lineage"),
+    _text("deployment"),
+    _bytes("target"),
+    _text("region"),
+    _count("basis"),
+    _text("purpose"),
+    _text("offence"),
+    _text("authorisation"),
+    _long("authorisation_end"),
+    _long("granted_at"),
+    _long("seat_until"),
+    _flag("attached"),
+    _long("ended_at"),
+    _long("free_at"),
+    _text("end_reason"),
+    _long("barred_until"),
+    Index("lease_by_lineage", "lineage", "ended_at"),
+    Index("lease_by_deployment", "deployment"),
+)
+
+directive = Table(
+    "directive",
+    metadata,
+    _text("licence", primary_key=True),
+    _long("epoch", primary_key=True),
+    _text("kind"),
+    _long("decided_at"),
+    _text("reason_code"),
+    _text("detail"),
+    _text("leases"),
+    _text("deployment"),
+    _bytes("payload"),
+)
+
+acknowledgement = Table(
+    "acknowledgement",
+    metadata,
+    _text("deployment", primary_key=True),
+    _long("epoch", primary_key=True),
+    _text("licence"),
+    _long("acknowledged_at"),
+    _long("stopped_at"),
+    _count("active_leases"),
+    _bytes("envelope"),
+)
+
+suspension = Table(
+    "suspension",
+    metadata,
+    _text("id", primary_key=True),
+    _long("decided_at"),
+    _text("actor"),
+    _text("code"),
+    _text("detail"),
+    _text("scope"),
+)
+
+suspension_system = Table(
+    "suspension_system",
+    metadata,
+    _text("suspension", primary_key=True),
+    _text("deployment", primary_key=True),
+    _text("licence"),
+    _long("epoch"),
+    _long("bounded_until"),
+    _count("live_leases"),
+    Index("suspension_system_by_licence", "licence"),
+)
+
+fork = Table(
+    "fork",
+    metadata,
+    _text("deployment", primary_key=True),
+    _long("seen_at", primary_key=True),
+    _bytes("accepted_hash"),
+    _bytes("reply"),
+    _bytes("frame"),
+)
+
+approval = Table(
+    "approval",
+    metadata,
+    _text("id", primary_key=True),
+    _text("status"),
+    _text("method"),
+    _text("summary"),
+    _text("subject"),
+    _long("subject_version"),
+    _text("requested_by"),
+    _long("requested_at"),
+    _long("expires_at"),
+    _count("needed"),
+    _text("signed_by"),
+    _bytes("command"),
+    _bytes("result"),
+    _text("rejected_by"),
+    _text("rejection"),
+    Index("approval_by_status", "status"),
+)
+
+operator = Table(
+    "operator",
+    metadata,
+    _text("id", primary_key=True),
+    _text("roles"),
+    _bytes("public_key"),
+    _text("key_id"),
+    _bytes("channel_key_hash"),
+    _flag("enabled"),
+    _long("created_at"),
+    _count("version"),
+)
+
+answered = Table(
+    "answered",
+    metadata,
+    _text("caller", primary_key=True),
+    _text("request_id", primary_key=True),
+    _bytes("fingerprint"),
+    _text("kind"),
+    _bytes("answer"),
+    _long("expires_at"),
+    Index("answered_by_expiry", "expires_at"),
+)
+
+denial_tally = Table(
+    "denial_tally",
+    metadata,
+    _text("deployment", primary_key=True),
+    _text("reason", primary_key=True),
+    _text("licence"),
+    _long("minute"),
+    _long("told"),
+    _long("counted"),
+)
+
+log_entry = Table(
+    "log_entry",
+    metadata,
+    Column("index", BigInteger, primary_key=True, autoincrement=False),
+    _long("at"),
+    _text("kind"),
+    _text("licence"),
+    _bytes("leaf_hash"),
+    _bytes("body"),
+    Index("log_entry_by_licence", "licence", "index"),
+    Index("log_entry_by_kind", "kind", "index"),
+)
+
+log_head = Table(
+    "log_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    _long("size"),
+    _bytes("frontier"),
+    _bytes("checkpoint"),
+    _long("at"),
+    _long("clock_mark"),
+)
+
+log_checkpoint = Table(
+    "log_checkpoint",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    _long("at"),
+    _bytes("note"),
+)
+
+trust_bundle = Table(
+    "trust_bundle",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    _bytes("envelope"),
+)

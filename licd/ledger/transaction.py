@@ -1,0 +1,233 @@
+"""What a command sees while it is decided: working copies of licences, rows, the time, and where to note what it did."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Protocol, TypeVar
+
+from licd.core.bounds import Timing
+from licd.core.errors import NotFound
+from licd.core.model import Customer, Directive, Entry, FieldValue
+from licd.core.state import Changes, LicenceState
+from licd.core.terms import RegionExpansion
+from licd.core.time import Instant, Millis
+from licd.keys.signer import Signer
+from licd.ledger.database import Connection
+from licd.ledger.load import load_state
+from licd.ledger.records import IssuedDirective
+from licd.ledger.rows import BY_KIND, CUSTOMERS, DEPLOYMENTS, Rows
+from licd.wire.session import directive_payload
+
+T = TypeVar("T")
+R_co = TypeVar("R_co", covariant=True)
+
+STATES_KEPT: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What is the same for every decision of this installation."""
+
+    trust_domain: str
+    timing: Timing
+    expand: RegionExpansion
+    licence_signer: Signer
+    bundle_version: Callable[[], int]
+    force_release_cool_down: Millis
+
+
+class Command(Protocol[R_co]):
+    """One thing asked of the ledger. run decides and writes through the transaction, and does no other I/O.
+
+    grants: it may give a right, so it is refused while the clock is in doubt, the disk full or licd behind.
+    urgent: it goes before everything that waits.
+    """
+
+    grants: ClassVar[bool]
+    urgent: ClassVar[bool]
+
+    def run(self, tx: Transaction, /) -> R_co: ...
+
+
+@dataclass(slots=True)
+class Committed:
+    """What a batch has made durable, for those who push and index."""
+
+    rows: list[Any] = field(default_factory=list)
+    directives: list[IssuedDirective] = field(default_factory=list)
+    entries: int = 0
+
+
+class States:
+    """Working copies of licences, kept between batches; dropped whenever they might differ from the rows."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, LicenceState] = OrderedDict()
+        self.licence_of: dict[str, str] = {}
+
+    def get(self, licence: str) -> LicenceState | None:
+        """The kept copy, now the most recently used."""
+        found = self._kept.get(licence)
+        if found is not None:
+            self._kept.move_to_end(licence)
+        return found
+
+    def keep(self, state: LicenceState) -> None:
+        self._kept[state.licence.id] = state
+
+    def trim(self) -> None:
+        """Lets the least recently used go; only between batches."""
+        while len(self._kept) > STATES_KEPT:
+            self._kept.popitem(last=False)
+
+    def drop(self, licence: str) -> None:
+        self._kept.pop(licence, None)
+
+    def clear(self) -> None:
+        self._kept.clear()
+        self.licence_of.clear()
+
+    def __iter__(self) -> Any:
+        return iter(list(self._kept.values()))
+
+
+class Transaction:
+    """One batch's transaction. Commands run in it one after the other; a failed one leaves nothing behind."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        states: States,
+        installation: Installation,
+        now: Instant,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self.connection: Final = connection
+        self.installation: Final = installation
+        self.now: Final = now
+        self.random: Final = random
+        self._states: Final = states
+        self._touched: dict[str, LicenceState] = {}
+        self._own = Changes()
+        self._pending: dict[tuple[type, Any], Any] = {}
+        self._own_pending: dict[tuple[type, Any], Any] = {}
+        self.entries: list[Entry] = []
+        self.done = Committed()
+
+    # what a command reads
+
+    def state(self, licence: str) -> LicenceState:
+        """The working copy of a licence. Raises NotFound."""
+        found = self._touched.get(licence) or self._states.get(licence)
+        if found is None:
+            self.flush()
+            found = load_state(self.connection, licence, self.now, self.installation.timing, self.installation.expand)
+            if found is None:
+                raise NotFound(f"there is no licence {licence}", field="licence")
+            self._states.keep(found)
+        self._touched[licence] = found
+        return found
+
+    def state_of(self, deployment: str) -> LicenceState:
+        """The working copy of the licence a deployment belongs to. Raises NotFound."""
+        licence = self._states.licence_of.get(deployment)
+        if licence is None:
+            found = self.get(DEPLOYMENTS, deployment)
+            if found is None:
+                raise NotFound(f"there is no deployment {deployment}", field="deployment")
+            licence = self._states.licence_of[deployment] = found.licence
+        return self.state(licence)
+
+    def get(self, rows: Rows[T], *key: Any) -> T | None:
+        """A row as this transaction sees it."""
+        marker = (rows.kind, key[0] if len(key) == 1 else key)
+        for pending in (self._own_pending, self._pending):
+            if marker in pending:
+                return pending[marker]  # type: ignore[no-any-return]
+        return rows.get(self.connection, *key)
+
+    def customer(self, customer: str) -> Customer:
+        """Raises NotFound."""
+        found = self.get(CUSTOMERS, customer)
+        if found is None:
+            raise NotFound(f"there is no customer {customer}", field="customer")
+        return found
+
+    # what a command does
+
+    def put(self, value: Any) -> None:
+        """Writes a row."""
+        rows = BY_KIND[type(value)]
+        self._own_pending[type(value), rows.key_of(value)] = value
+
+    def log(self, kind: str, *fields: tuple[str, FieldValue]) -> None:
+        """Adds an entry that belongs to no licence's state."""
+        self._own.entries.append(Entry(kind, fields))
+
+    def adopt(self, state: LicenceState) -> None:
+        """Takes a licence that this command has just made."""
+        self._states.keep(state)
+        self._touched[state.licence.id] = state
+
+    def random_id(self) -> int:
+        """A fresh positive 63-bit number."""
+        return int.from_bytes(self.random(8), "big") >> 1 or 1
+
+    # what the ledger does around a command
+
+    def accept(self) -> None:
+        """Takes what the command did into the batch."""
+        for state in self._touched.values():
+            self._take(state.take_changes(), state)
+        self._take(self._own, None)
+        self._pending.update(self._own_pending)
+        self.done.rows.extend(self._own_pending.values())
+        self._reset_own()
+
+    def refuse(self) -> None:
+        """Throws away what the command did. Earlier commands' rows are written out, copies are read anew."""
+        self.flush()
+        for licence in self._touched:
+            self._states.drop(licence)
+        self._reset_own()
+
+    def _reset_own(self) -> None:
+        self._touched = {}
+        self._own = Changes()
+        self._own_pending = {}
+
+    def _take(self, changes: Changes, state: LicenceState | None) -> None:
+        self.entries.extend(changes.entries)
+        for row in changes.rows:
+            value = self._issued(row, state) if isinstance(row, Directive) and state is not None else row
+            self._pending[type(value), BY_KIND[type(value)].key_of(value)] = value
+            self.done.rows.append(value)
+
+    def _issued(self, directive: Directive, state: LicenceState) -> IssuedDirective:
+        system = f"customer/{state.licence.customer}/system/{directive.deployment}" if directive.deployment else ""
+        issued = IssuedDirective(
+            licence=directive.licence,
+            epoch=directive.epoch,
+            kind=directive.kind.value,
+            decided_at=directive.decided_at,
+            reason_code=directive.reason_code,
+            detail=directive.detail,
+            leases=",".join(str(lease) for lease in directive.leases),
+            deployment=directive.deployment,
+            payload=directive_payload(directive, self.installation.trust_domain, system),
+        )
+        self.done.directives.append(issued)
+        return issued
+
+    def flush(self) -> None:
+        """Writes every accepted row into the open transaction."""
+        by_kind: dict[type, list[Any]] = {}
+        for (kind, _), value in self._pending.items():
+            by_kind.setdefault(kind, []).append(value)
+        for kind, values in by_kind.items():
+            BY_KIND[kind].put(self.connection, values)
+        self._pending.clear()
+
+

@@ -1,0 +1,211 @@
+"""A link of a system's chain: judged, decided, answered; its reply is stored for when it has to be said again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import ClassVar, Final
+
+from sqlalchemy import Select, asc, bindparam
+
+from licd.core.chain import LinkClaim, Verdict, judge, remember
+from licd.core.deployment import fence_deployment, system_of
+from licd.core.errors import Behind, Forbidden, Forked, StaleFrame
+from licd.core.link import Link, Opening, Operation, Permit, answer_link
+from licd.core.model import DeploymentStatus, Session
+from licd.core.reasons import Denied
+from licd.core.scope import Acquisition
+from licd.core.standing import standing
+from licd.core.state import LicenceState
+from licd.core.time import Instant
+from licd.keys.kinds import Kind
+from licd.ledger import tables
+from licd.ledger.records import Fork, IssuedDirective
+from licd.ledger.rows import DIRECTIVES
+from licd.ledger.transaction import Transaction
+from licd.ledger.verbs.denials import log_denial
+from licd.wire.session import Header, permit_payload, refusal_payload
+
+SESSION_ID_BYTES: Final = 12
+DIRECTIVES_AT_ONCE: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is signed and sent. directives are those after the link's epoch_seen, oldest first."""
+
+    kind: Kind
+    payload: bytes
+    session: str
+    epoch: int
+    licence: str
+    directives: tuple[IssuedDirective, ...]
+    outcomes: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForkSeen:
+    """Two copies: the system is fenced, the evidence kept. Committed, then told as an error."""
+
+    deployment: str
+
+    def error(self) -> Forked:
+        return Forked(f"two copies of system {self.deployment} were seen; it must be enrolled anew")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLink:
+    """A link whose signature verified under the key of the given enrolment. frame is the envelope as it came."""
+
+    grants: ClassVar[bool] = True
+    urgent: ClassVar[bool] = False
+
+    deployment: str
+    enrolment: int
+    claim: LinkClaim
+    nonce: bytes
+    boot_nonce: bytes
+    session: str
+    held: Sequence[int]
+    operations: Sequence[Operation]
+    opens: bool
+    region: str
+    software: str
+    address: str
+    epoch_seen: int
+    frame: bytes
+
+    def run(self, tx: Transaction) -> Reply | ForkSeen:
+        state = tx.state_of(self.deployment)
+        session = self._session(state)
+        match judge(session, sha256(session.reply).digest(), self.claim):
+            case Verdict.REPEAT:
+                return self._repeat(tx, state, session)
+            case Verdict.ACCEPT:
+                return self._accept(tx, state, session)
+            case Verdict.LATE:
+                raise StaleFrame("a late frame of an earlier connection; the chain has gone on")
+            case Verdict.BEHIND:
+                raise Behind(f"system {self.deployment} holds a reply that licd signed and does not know")
+            case Verdict.FORK:
+                return self._fork(tx, state, session)
+
+    def _session(self, state: LicenceState) -> Session:
+        found = state.deployments[self.deployment]
+        session = state.sessions.get(self.deployment)
+        if session is None or found.enrolment != self.enrolment:
+            raise Forbidden("the system was enrolled anew; these keys are no longer its own")
+        if found.status is DeploymentStatus.FENCED:
+            raise Forked(f"system {self.deployment} is fenced; it must be enrolled anew")
+        return session
+
+    def _accept(self, tx: Transaction, state: LicenceState, session: Session) -> Reply:
+        link = Link(
+            sequence=self.claim.sequence,
+            payload_hash=self.claim.payload_hash,
+            nonce=self.nonce,
+            boot_nonce=self.boot_nonce,
+            session=self.session,
+            held=self.held,
+            operations=self.operations,
+            opening=self._opening(tx) if self.opens else None,
+            address=self.address,
+        )
+        decided, answer = answer_link(state, self.deployment, link, tx.now, tx.random_id)
+        kind, payload = self._payload(tx, state, decided.session, answer)
+        state.put(self._advanced(decided, kind, payload, state.licence.epoch, tx.now))
+        self._log_denials(tx, state, answer)
+        outcomes = answer.outcomes if isinstance(answer, Permit) else (answer,)
+        return self._reply(tx, state, kind, payload, decided.session, outcomes)
+
+    def _opening(self, tx: Transaction) -> Opening:
+        return Opening(tx.random(SESSION_ID_BYTES).hex(), self.region, self.software)
+
+    def _payload(
+        self, tx: Transaction, state: LicenceState, session: str, answer: Permit | Denied
+    ) -> tuple[Kind, bytes]:
+        header = Header(
+            issuer=tx.installation.trust_domain,
+            system=system_of(state.deployments[self.deployment]),
+            session=session,
+            sequence=self.claim.sequence,
+            link=self.claim.payload_hash,
+            nonce=self.nonce,
+            request_id="",
+            decided=tx.now,
+            licence=state.licence.id,
+            epoch=state.licence.epoch,
+            bundle_version=tx.installation.bundle_version(),
+        )
+        if isinstance(answer, Permit):
+            return Kind.PERMIT, permit_payload(header, answer, tx.installation.timing.heartbeat)
+        return Kind.DENIAL, refusal_payload(header, answer)
+
+    def _advanced(self, session: Session, kind: Kind, payload: bytes, epoch: int, now: Instant) -> Session:
+        return replace(
+            session,
+            sequence=self.claim.sequence,
+            link_hash=self.claim.payload_hash,
+            recent=remember(session.recent, self.claim.payload_hash),
+            reply=payload,
+            reply_kind=kind.value,
+            reply_epoch=epoch,
+            replaced_reply=b"",
+            accepted_at=now,
+        )
+
+    def _log_denials(self, tx: Transaction, state: LicenceState, answer: Permit | Denied) -> None:
+        if isinstance(answer, Denied):
+            log_denial(tx, state.licence.id, self.deployment, answer)
+            return
+        for operation, outcome in zip(self.operations, answer.outcomes, strict=True):
+            if isinstance(outcome, Denied):
+                target = operation.target if isinstance(operation, Acquisition) else b""
+                log_denial(tx, state.licence.id, self.deployment, outcome, target)
+
+    def _repeat(self, tx: Transaction, state: LicenceState, session: Session) -> Reply:
+        """Says the stored reply again; where the licence no longer stands, a refusal takes a permit's place."""
+        kind = Kind(session.reply_kind)
+        denied = standing(state, self.deployment, tx.now)
+        if kind is Kind.PERMIT and denied is not None:
+            kind, payload = self._payload(tx, state, session.session, denied)
+            replaced = replace(
+                session,
+                reply=payload,
+                reply_kind=kind.value,
+                reply_epoch=state.licence.epoch,
+                replaced_reply=sha256(session.reply).digest(),
+            )
+            state.put(replaced)
+            return self._reply(tx, state, kind, payload, session.session, (denied,))
+        return self._reply(tx, state, kind, session.reply, session.session, ())
+
+    def _fork(self, tx: Transaction, state: LicenceState, session: Session) -> ForkSeen:
+        fence_deployment(state, self.deployment, tx.now, first=session.link_hash, second=self.claim.payload_hash)
+        tx.put(Fork(self.deployment, tx.now, session.link_hash, session.reply, self.frame))
+        return ForkSeen(self.deployment)
+
+    def _reply(
+        self,
+        tx: Transaction,
+        state: LicenceState,
+        kind: Kind,
+        payload: bytes,
+        session: str,
+        outcomes: tuple[object, ...],
+    ) -> Reply:
+        epoch = state.licence.epoch
+        missed = _directives_after(tx, state.licence.id, self.epoch_seen) if self.epoch_seen < epoch else ()
+        return Reply(kind, payload, session, epoch, state.licence.id, missed, outcomes)
+
+
+def _directives_after(tx: Transaction, licence: str, epoch: int) -> tuple[IssuedDirective, ...]:
+    tx.flush()
+    return tuple(DIRECTIVES.find(tx.connection, "after", _after, licence=licence, epoch=epoch))
+
+
+def _after() -> Select[tuple[object, ...]]:
+    column = tables.directive.c
+    same = column.licence == bindparam("licence")
+    return DIRECTIVES.select(same, column.epoch > bindparam("epoch")).order_by(asc(column.epoch)).limit(DIRECTIVES_AT_ONCE)

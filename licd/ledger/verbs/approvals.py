@@ -1,0 +1,157 @@
+"""Four eyes: a command that widens waits until enough persons have signed the very same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final
+
+from licd.core.errors import Conflict, Forbidden, IllegalTransition, NotFound
+from licd.core.time import HOUR, Millis
+from licd.keys.kinds import Kind
+from licd.ledger.records import Approval, ApprovalStatus
+from licd.ledger.rows import APPROVALS
+from licd.ledger.transaction import Command, Transaction
+from licd.v1.envelope_pb2 import Envelope
+from licd.v1.session_pb2 import OperatorCommand
+
+LIFE_LIMIT: Final[Millis] = 4 * HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class RequestApproval:
+    """Stores a command for others to sign. version_of gives the version of the subject that signers agree to."""
+
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = False
+
+    method: str
+    request: bytes
+    actor: str
+    subject: str
+    subject_version: int
+    summary: str
+    needed: int
+    life: Millis
+
+    def run(self, tx: Transaction) -> Approval:
+        identifier = f"A-{tx.random(8).hex()}"
+        expires_at = tx.now + min(self.life, LIFE_LIMIT)
+        command = OperatorCommand(
+            approval=identifier,
+            method=self.method,
+            request=self.request,
+            requested_by=f"operator/{self.actor}",
+            requested_at_ms=tx.now,
+            expires_at_ms=expires_at,
+            subject=self.subject,
+            subject_version=self.subject_version,
+            summary=self.summary,
+            issuer=tx.installation.trust_domain,
+        )
+        kind = Kind.OPERATOR_COMMAND
+        unsigned = Envelope(payload=command.SerializeToString(), payload_type=kind.payload_type)
+        approval = Approval(
+            id=identifier,
+            status=ApprovalStatus.PENDING,
+            method=self.method,
+            summary=self.summary,
+            subject=self.subject,
+            subject_version=self.subject_version,
+            requested_by=self.actor,
+            requested_at=tx.now,
+            expires_at=expires_at,
+            needed=self.needed,
+            signed_by="",
+            command=unsigned.SerializeToString(),
+            result=b"",
+            rejected_by="",
+            rejection="",
+        )
+        tx.put(approval)
+        tx.log(
+            "approval.requested",
+            ("approval", identifier),
+            ("actor", self.actor),
+            ("method", self.method),
+            ("subject", self.subject),
+            ("command", unsigned.payload),
+        )
+        return approval
+
+
+@dataclass(frozen=True, slots=True)
+class SignApproval:
+    """Adds a verified signature; runs the inner command when enough different persons have signed.
+
+    pack turns the inner command's result into the bytes that are kept and answered with.
+    """
+
+    grants: ClassVar[bool] = True
+    urgent: ClassVar[bool] = False
+
+    approval: str
+    signer: str
+    envelope: Envelope
+    inner: Command[Any]
+    subject_version: Callable[[Transaction], int]
+    pack: Callable[[Any], bytes]
+
+    def run(self, tx: Transaction) -> Approval:
+        found = pending(tx, self.approval)
+        signed = found.signed_by.split(",") if found.signed_by else []
+        if self.signer in signed:
+            raise Conflict(f"operator {self.signer} has signed this already", field="approval")
+        merged = Envelope.FromString(found.command)
+        if merged.payload != self.envelope.payload:
+            raise Forbidden("these are not the bytes that were requested", field="command.payload")
+        merged.signatures.extend(self.envelope.signatures)
+        signed.append(self.signer)
+        approval = replace(found, signed_by=",".join(signed), command=merged.SerializeToString())
+        tx.log("approval.signed", ("approval", found.id), ("actor", self.signer), ("command", approval.command))
+        if self._complete(found, signed):
+            approval = self._execute(tx, approval)
+        tx.put(approval)
+        return approval
+
+    def _complete(self, found: Approval, signed: list[str]) -> bool:
+        """The requester's own signature counts, and nobody's twice."""
+        return len(set(signed)) >= found.needed and found.requested_by in signed
+
+    def _execute(self, tx: Transaction, approval: Approval) -> Approval:
+        if self.subject_version(tx) != approval.subject_version:
+            raise Conflict(f"{approval.subject} has changed since this was requested; request it again")
+        result = self.pack(self.inner.run(tx))
+        tx.log("approval.executed", ("approval", approval.id), ("method", approval.method))
+        return replace(approval, status=ApprovalStatus.EXECUTED, result=result)
+
+
+@dataclass(frozen=True, slots=True)
+class RejectApproval:
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = False
+
+    approval: str
+    actor: str
+    detail: str
+
+    def run(self, tx: Transaction) -> Approval:
+        found = pending(tx, self.approval)
+        rejected = replace(
+            found, status=ApprovalStatus.REJECTED, rejected_by=self.actor, rejection=self.detail
+        )
+        tx.put(rejected)
+        tx.log("approval.rejected", ("approval", found.id), ("actor", self.actor), ("detail", self.detail))
+        return rejected
+
+
+def pending(tx: Transaction, identifier: str) -> Approval:
+    """The approval, if it can still be signed. Raises NotFound or IllegalTransition."""
+    found = tx.get(APPROVALS, identifier)
+    if found is None:
+        raise NotFound(f"there is no approval {identifier}", field="approval")
+    if found.status is not ApprovalStatus.PENDING:
+        raise IllegalTransition(f"approval {identifier} was {found.status} already", field="approval")
+    if tx.now >= found.expires_at:
+        raise IllegalTransition(f"approval {identifier} is past its time; request it again", field="approval")
+    return found

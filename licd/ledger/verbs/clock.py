@@ -1,0 +1,68 @@
+"""Clock, housekeeping and bundles: what an installation does with itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sqlalchemy import bindparam, delete
+
+from licd.core.time import Instant
+from licd.ledger import tables
+from licd.ledger.database import Statement
+from licd.ledger.records import StoredBundle
+from licd.ledger.timekeeper import Timekeeper
+from licd.ledger.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptClock:
+    """An operator vouches for the clock after a jump; decisions resume with the next batch."""
+
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = True
+
+    timekeeper: Timekeeper
+    actor: str
+    detail: str
+
+    def run(self, tx: Transaction) -> Instant:
+        before = self.timekeeper.mark
+        mark = self.timekeeper.accept()
+        tx.log(
+            "clock.accepted",
+            ("actor", self.actor),
+            ("detail", self.detail),
+            ("mark_before", before),
+            ("mark", mark),
+        )
+        return mark
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetAnswers:
+    """Deletes stored answers whose time is over."""
+
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = False
+
+    def run(self, tx: Transaction) -> None:
+        expired = delete(tables.answered).where(tables.answered.c.expires_at < bindparam("now"))
+        statement = Statement(expired, tx.connection.dialect)
+        tx.connection.execute(statement.text, statement.arguments({"now": tx.now}))
+
+
+@dataclass(frozen=True, slots=True)
+class StoreBundle:
+    """Keeps a trust bundle that was verified against the one before."""
+
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = False
+
+    version: int
+    envelope: bytes
+    actor: str
+
+    def run(self, tx: Transaction) -> None:
+        tx.put(StoredBundle(self.version, self.envelope))
+        tx.log("trust.published", ("version", self.version), ("bundle", self.envelope), ("actor", self.actor))

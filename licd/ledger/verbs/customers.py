@@ -1,0 +1,103 @@
+"""Create, ban, unban a customer. A ban cascades to every licence; an unban gives none of them back by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from licd.core.errors import AlreadyExists, IllegalTransition
+from licd.core.model import Customer
+from licd.core.state import LicenceState
+from licd.ledger.rows import CUSTOMERS
+from licd.ledger.transaction import Transaction
+from licd.ledger.verbs.licences import SuspendLicence, SuspensionScope, scoped_licences
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCustomer:
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = False
+
+    customer: str
+    name: str
+    actor: str
+
+    def run(self, tx: Transaction) -> Customer:
+        if tx.get(CUSTOMERS, self.customer) is not None:
+            raise AlreadyExists(f"there is a customer {self.customer} already", field="customer")
+        customer = Customer(self.customer, self.name, banned=False, ban_reason="", created_at=tx.now, version=1)
+        tx.put(customer)
+        tx.log("customer.created", ("customer", customer.id), ("actor", self.actor))
+        return customer
+
+
+@dataclass(frozen=True, slots=True)
+class Banned:
+    customer: Customer
+    licences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BanCustomer:
+    """Bans the customer and suspends every licence of his that is in force."""
+
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = True
+
+    customer: str
+    code: str
+    detail: str
+    actor: str
+
+    def run(self, tx: Transaction) -> Banned:
+        found = tx.customer(self.customer)
+        if found.banned:
+            raise IllegalTransition(f"customer {found.id} is banned already", field="customer")
+        banned = replace(found, banned=True, ban_reason=self.detail or self.code, version=found.version + 1)
+        tx.put(banned)
+        tx.log(
+            "customer.banned",
+            ("customer", found.id),
+            ("actor", self.actor),
+            ("code", self.code),
+            ("detail", self.detail),
+        )
+        scope = SuspensionScope(customer=self.customer)
+        licences = scoped_licences(tx, scope)
+        if licences:
+            SuspendLicence(scope, self.code, self.detail, self.actor).run(tx)
+        _set_banned([tx.state(each) for each in licences], banned=True)
+        return Banned(banned, tuple(licences))
+
+
+@dataclass(frozen=True, slots=True)
+class UnbanCustomer:
+    grants: ClassVar[bool] = True
+    urgent: ClassVar[bool] = False
+
+    customer: str
+    code: str
+    detail: str
+    actor: str
+
+    def run(self, tx: Transaction) -> Customer:
+        found = tx.customer(self.customer)
+        if not found.banned:
+            raise IllegalTransition(f"customer {found.id} is not banned", field="customer")
+        unbanned = replace(found, banned=False, ban_reason="", version=found.version + 1)
+        tx.put(unbanned)
+        tx.log(
+            "customer.unbanned",
+            ("customer", found.id),
+            ("actor", self.actor),
+            ("code", self.code),
+            ("detail", self.detail),
+        )
+        licences = scoped_licences(tx, SuspensionScope(customer=self.customer))
+        _set_banned([tx.state(each) for each in licences], banned=False)
+        return unbanned
+
+
+def _set_banned(states: list[LicenceState], *, banned: bool) -> None:
+    for state in states:
+        state.banned = banned

@@ -1,0 +1,143 @@
+"""Leases outside of links: unary acquire and release, an operator's force-release, and the reaping of lapsed ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from licd.core.acquire_lease import Granted, acquire_lease
+from licd.core.deployment import system_of
+from licd.core.errors import Invalid, NotFound
+from licd.core.force_release import force_release_lease
+from licd.core.link import Permit, Renewed
+from licd.core.model import Lease
+from licd.core.reasons import Denied, Reason
+from licd.core.release_lease import Released, release_lease
+from licd.core.scope import Acquisition, Place, place_denial
+from licd.core.standing import standing
+from licd.core.state import LicenceState
+from licd.core.time import DAY, Millis
+from licd.keys.kinds import Kind
+from licd.ledger.records import DenialTally
+from licd.ledger.rows import LEASES
+from licd.ledger.transaction import Transaction
+from licd.ledger.verbs.answer_link import Reply
+from licd.ledger.verbs.denials import close_tallies, log_denial
+from licd.wire.session import Header, permit_payload, refusal_payload
+
+COOL_DOWN_LIMIT: Millis = 60 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class AcquireLease:
+    """One lease by a unary call: for the permit length only, in an open session, extending nothing."""
+
+    grants: ClassVar[bool] = True
+    urgent: ClassVar[bool] = False
+
+    deployment: str
+    acquisition: Acquisition
+    address: str
+    request_id: str
+
+    def run(self, tx: Transaction) -> Reply:
+        state = tx.state_of(self.deployment)
+        outcome = self._decide(tx, state)
+        kind, payload = self._payload(tx, state, outcome)
+        if isinstance(outcome, Denied):
+            log_denial(tx, state.licence.id, self.deployment, outcome, self.acquisition.target)
+        session = state.sessions[self.deployment].session
+        return Reply(kind, payload, session, state.licence.epoch, state.licence.id, (), (outcome,))
+
+    def _decide(self, tx: Transaction, state: LicenceState) -> Granted | Denied:
+        denied = standing(state, self.deployment, tx.now)
+        if denied is not None:
+            return denied
+        if not state.sessions[self.deployment].session:
+            return Denied(Reason.NO_SESSION, "open a session first")
+        place = Place(state.deployments[self.deployment].region, self.address)
+        return place_denial(state.rights, place) or acquire_lease(
+            state, self.deployment, self.acquisition, tx.now, lease_id=tx.random_id(), attached=False
+        )
+
+    def _payload(self, tx: Transaction, state: LicenceState, outcome: Granted | Denied) -> tuple[Kind, bytes]:
+        header = Header(
+            issuer=tx.installation.trust_domain,
+            system=system_of(state.deployments[self.deployment]),
+            session=state.sessions[self.deployment].session,
+            sequence=0,
+            link=b"",
+            nonce=b"",
+            request_id=self.request_id,
+            decided=tx.now,
+            licence=state.licence.id,
+            epoch=state.licence.epoch,
+            bundle_version=tx.installation.bundle_version(),
+        )
+        if isinstance(outcome, Denied):
+            return Kind.DENIAL, refusal_payload(header, outcome)
+        lease = outcome.lease
+        until = min(outcome.hard_end, tx.now + state.rights.length) if outcome.existing else outcome.hard_end
+        permit = Permit((Renewed(lease.id, lease.target, until),), (outcome,), (), state.licence.terms.revision)
+        return Kind.PERMIT, permit_payload(header, permit, tx.installation.timing.heartbeat)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLease:
+    """Gives one lease back by a unary call. Works while suspended: it only narrows."""
+
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = False
+
+    deployment: str
+    lease: int
+
+    def run(self, tx: Transaction) -> Released | Denied:
+        state = tx.state_of(self.deployment)
+        outcome = release_lease(state, self.deployment, self.lease, tx.now)
+        if isinstance(outcome, Denied):
+            log_denial(tx, state.licence.id, self.deployment, outcome)
+        return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ForceReleaseLease:
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = True
+
+    lease: int
+    cool_down: Millis
+    code: str
+    detail: str
+    actor: str
+
+    def run(self, tx: Transaction) -> Lease:
+        if not 0 <= self.cool_down <= COOL_DOWN_LIMIT:
+            raise Invalid(f"from 0 to {COOL_DOWN_LIMIT} ms", field="cool_down_ms")
+        found = tx.get(LEASES, self.lease)
+        if found is None:
+            raise NotFound(f"there is no lease {self.lease}", field="lease")
+        return force_release_lease(
+            tx.state(found.licence),
+            self.lease,
+            tx.now,
+            cool_down=self.cool_down or tx.installation.force_release_cool_down,
+            code=self.code,
+            detail=self.detail,
+            actor=self.actor,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReapLeases:
+    """Ends lapsed leases of the named licences and logs denials that were only counted."""
+
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = False
+
+    licences: tuple[str, ...]
+    tallies: tuple[DenialTally, ...]
+
+    def run(self, tx: Transaction) -> int:
+        close_tallies(tx, list(self.tallies))
+        return sum(tx.state(licence).reap(tx.now) for licence in self.licences)

@@ -1,0 +1,248 @@
+"""Issue, amend, suspend, reinstate, terminate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+from sqlalchemy import Select, bindparam
+
+from licd.core.errors import AlreadyExists, Conflict, IllegalTransition, Invalid, NotFound
+from licd.core.model import Licence, LicenceStatus
+from licd.core.rights import amend_licence, reinstate_licence, suspend_licence, terminate_licence
+from licd.core.state import LicenceState
+from licd.core.terms import Terms, TermsInvalid, check_terms, rights_of
+from licd.core.time import Instant
+from licd.keys.envelope import seal
+from licd.keys.kinds import Kind
+from licd.ledger import tables
+from licd.ledger.records import Suspension, SuspensionSystem
+from licd.ledger.rows import LICENCES
+from licd.ledger.transaction import Transaction
+from licd.wire.terms import terms_payload
+
+
+def _checked(tx: Transaction, terms: Terms) -> None:
+    try:
+        check_terms(terms)
+        rights_of(terms, tx.installation.expand)
+    except TermsInvalid as error:
+        raise Invalid(error.problem, field=f"terms.{error.field}") from error
+
+
+def _sealed(tx: Transaction, terms: Terms) -> bytes:
+    return seal(Kind.LICENCE, terms_payload(terms), tx.installation.licence_signer).SerializeToString()
+
+
+@dataclass(frozen=True, slots=True)
+class IssueLicence:
+    """Makes a licence of terms whose issuer, revision and issue time are filled in here."""
+
+    grants: ClassVar[bool] = True
+    urgent: ClassVar[bool] = False
+
+    terms: Terms
+    actor: str
+
+    def run(self, tx: Transaction) -> Licence:
+        identifier = self.terms.licence
+        if tx.get(LICENCES, identifier) is not None:
+            raise AlreadyExists(f"there is a licence {identifier} already", field="licence")
+        customer = tx.customer(self.terms.customer)
+        if customer.banned:
+            raise IllegalTransition(f"customer {customer.id} is banned", field="customer")
+        terms = replace(self.terms, issuer=tx.installation.trust_domain, revision=1, issued_at=tx.now)
+        _checked(tx, terms)
+        licence = Licence(
+            id=identifier,
+            customer=customer.id,
+            lineage=terms.lineage,
+            status=LicenceStatus.ACTIVE,
+            epoch=1,
+            version=1,
+            token=_sealed(tx, terms),
+            terms=terms,
+            issued_at=tx.now,
+            suspended_at=0,
+            suspension="",
+            suspension_code="",
+            suspension_detail="",
+        )
+        state = LicenceState(licence, banned=False, timing=tx.installation.timing, expand=tx.installation.expand)
+        tx.adopt(state)
+        state.put(licence)
+        state.record(
+            "licence.issued",
+            ("customer", customer.id),
+            ("actor", self.actor),
+            ("category", terms.category),
+            ("product", terms.product),
+            ("policy", terms.policy_version),
+            ("token", licence.token),
+        )
+        return licence
+
+
+@dataclass(frozen=True, slots=True)
+class AmendLicence:
+    """Puts changed terms in force, if the licence is still at the version the caller saw."""
+
+    grants: ClassVar[bool] = True
+    urgent: ClassVar[bool] = False
+
+    licence: str
+    version: int
+    terms: Terms
+    code: str
+    detail: str
+    actor: str
+    verb: Literal["amended", "renewed"]
+
+    def run(self, tx: Transaction) -> Licence:
+        state = tx.state(self.licence)
+        if state.licence.version != self.version:
+            raise Conflict(f"the licence is at version {state.licence.version}, not {self.version}", field="version")
+        old = state.licence.terms
+        terms = replace(
+            self.terms,
+            licence=old.licence,
+            customer=old.customer,
+            lineage=old.lineage,
+            issuer=tx.installation.trust_domain,
+            revision=old.revision + 1,
+            issued_at=tx.now,
+        )
+        _checked(tx, terms)
+        token = _sealed(tx, terms)
+        amend_licence(
+            state,
+            tx.now,
+            terms=terms,
+            token=token,
+            code=self.code,
+            detail=self.detail,
+            actor=self.actor,
+            verb=self.verb,
+        )
+        return state.licence
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionScope:
+    """One licence, all of a customer, or all: exactly one is set."""
+
+    licence: str = ""
+    customer: str = ""
+    everything: bool = False
+
+    def words(self) -> str:
+        if self.licence:
+            return f"licence/{self.licence}"
+        return f"customer/{self.customer}" if self.customer else "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    suspension: str
+    decided_at: Instant
+    licences: tuple[Licence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendLicence:
+    """Stops every licence in scope, in one transaction. What is suspended or terminated already stays as it is."""
+
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = True
+
+    scope: SuspensionScope
+    code: str
+    detail: str
+    actor: str
+
+    def run(self, tx: Transaction) -> Suspended:
+        licences = scoped_licences(tx, self.scope)
+        if not licences:
+            raise NotFound(f"nothing to suspend in {self.scope.words()}", field="scope")
+        suspension = Suspension(
+            f"S-{tx.random(8).hex()}", tx.now, self.actor, self.code, self.detail, self.scope.words()
+        )
+        tx.put(suspension)
+        changed = tuple(self._suspend(tx, tx.state(each), suspension.id) for each in licences)
+        return Suspended(suspension.id, tx.now, changed)
+
+    def _suspend(self, tx: Transaction, state: LicenceState, suspension: str) -> Licence:
+        if self.scope.licence or state.licence.status is not LicenceStatus.TERMINATED:
+            suspend_licence(
+                state, tx.now, suspension=suspension, code=self.code, detail=self.detail, actor=self.actor
+            )
+        for system in hit_systems(state, suspension):
+            tx.put(system)
+        return state.licence
+
+
+def scoped_licences(tx: Transaction, scope: SuspensionScope) -> list[str]:
+    """The licences a suspension of this scope hits. Raises NotFound for an unknown licence or customer."""
+    if scope.licence:
+        return [tx.state(scope.licence).licence.id]
+    tx.flush()
+    if scope.customer:
+        tx.customer(scope.customer)
+        found = LICENCES.find(tx.connection, "of_customer", _of_customer, customer=scope.customer)
+    else:
+        found = LICENCES.find(tx.connection, "all", LICENCES.select)
+    return [licence.id for licence in found if licence.status is not LicenceStatus.TERMINATED]
+
+
+def _of_customer() -> Select[Any]:
+    return LICENCES.select(tables.licence.c.customer == bindparam("customer"))
+
+
+def hit_systems(state: LicenceState, suspension: str) -> Iterable[SuspensionSystem]:
+    """Each enrolled system of the licence, and when its last permit runs out."""
+    for deployment in state.deployments.values():
+        if not deployment.enrolled_at:
+            continue
+        held = state.seats.of(deployment.id).values()
+        bounds = [state.bound(lease) for lease in held]
+        bounds += [lease.seat_until for lease in state.seats.cooling.values() if lease.deployment == deployment.id]
+        until = max(bounds, default=0) + state.epsilon if bounds else 0
+        yield SuspensionSystem(suspension, deployment.id, state.licence.id, state.licence.epoch, until, len(held))
+
+
+@dataclass(frozen=True, slots=True)
+class ReinstateLicence:
+    grants: ClassVar[bool] = True
+    urgent: ClassVar[bool] = False
+
+    licence: str
+    epoch: int
+    code: str
+    detail: str
+    actor: str
+
+    def run(self, tx: Transaction) -> Licence:
+        state = tx.state(self.licence)
+        if state.banned:
+            raise IllegalTransition(f"customer {state.licence.customer} is banned", field="licence")
+        reinstate_licence(
+            state, tx.now, epoch=self.epoch, code=self.code, detail=self.detail, actor=self.actor
+        )
+        return state.licence
+
+
+@dataclass(frozen=True, slots=True)
+class TerminateLicence:
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = True
+
+    licence: str
+    code: str
+    detail: str
+    actor: str
+
+    def run(self, tx: Transaction) -> Licence:
+        state = tx.state(self.licence)
+        terminate_licence(state, tx.now, code=self.code, detail=self.detail, actor=self.actor)
+        return state.licence

@@ -1,0 +1,85 @@
+"""Runs the tests that lie beside the policies: NAME.test.toml holds cases for NAME.toml.
+
+A case has a name, what is given, and what is expected. Every policy file has at least one case: a figure that nobody
+tests is changed without anybody noticing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from licd.policy.load import TEST_SUFFIX, gather, template_paths
+from licd.policy.policies import Policies
+from licd.policy.problems import Problem
+from licd.policy.reader import Reader
+from licd.policy.source import read
+from licd.policy.trials import TRIALS, NotAsked, Trial, template_trial
+
+
+def check(folder: Path) -> list[Problem]:
+    """Every problem of the policies and every case that fails, in order of file and line; empty when all is well.
+
+    Cases are run only when the policies can be read; until then only the form of the test files is looked at.
+    """
+    policies, problems = gather(folder)
+    for path in [f"{name}.toml" for name in TRIALS] + template_paths(folder):
+        problems += _check_file(folder, path, policies)
+    return sorted(problems)
+
+
+def count_cases(folder: Path) -> int:
+    """How many cases lie beside the policies; for the last line of a report."""
+    paths = [f"{name}.toml" for name in TRIALS] + template_paths(folder)
+    sources = [read(folder, _test_of(path)) for path in paths]
+    return sum(len(source.data.get("case", ())) for source in sources if not isinstance(source, Problem))
+
+
+def _check_file(folder: Path, path: str, policies: Policies | None) -> list[Problem]:
+    source = read(folder, _test_of(path))
+    if isinstance(source, Problem):
+        return [source]
+    problems: list[Problem] = []
+    reader = Reader(source, problems)
+    trial = _trial(path, policies)
+    names: set[str] = set()
+    for case in reader.tables("case", least=1):
+        name = case.text("name")
+        if name in names:
+            case.note("name", f'another case is named "{name}" too')
+        names.add(name)
+        _run(case, name, trial, policies)
+    reader.done()
+    return problems
+
+
+def _run(case: Reader, name: str, trial: Trial | None, policies: Policies | None) -> None:
+    given, expected = case.table_at("given"), case.raw("expect")
+    case.done()
+    if trial is None or policies is None or expected is None:
+        return
+    try:
+        answer = trial(policies, given)
+    except NotAsked:
+        return
+    given.done()
+    if type(answer) is not type(expected) or answer != expected:
+        case.note("expect", f"{name}: expected {_written(expected)}, got {_written(answer)}")
+
+
+def _trial(path: str, policies: Policies | None) -> Trial | None:
+    if policies is None:
+        return None
+    name = Path(path).stem
+    return TRIALS[name] if path == f"{name}.toml" else template_trial(policies.templates[name])
+
+
+def _test_of(path: str) -> str:
+    return path.removesuffix(".toml") + TEST_SUFFIX
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(_written(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)

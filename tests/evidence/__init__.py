@@ -1,0 +1,1 @@
+"""Tests of licd.evidence: proofs, notes, checkpoints, entries and exports."""

@@ -1,0 +1,1 @@
+"""Tests of licd.keys: envelopes, keyrings, trust bundles, key files, armour and certificates."""
