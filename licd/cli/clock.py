@@ -1,3 +1,4 @@
+# ruff: noqa: TID251 -- here time and randomness come in
 """The operator's machine: its clock and its randomness. The only place of the tool where they come in."""
 
 import secrets

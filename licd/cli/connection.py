@@ -54,13 +54,13 @@ def stream(method: "grpc.UnaryStreamMultiCallable[Q, R]", request: Q, address: s
         raise _foreseen(error, address, 0) from error
 
 
-def _foreseen(error: grpc.RpcError, address: str, deadline: Millis) -> Exception:
+def _foreseen(error: Any, address: str, deadline: Millis) -> Exception:
     known = from_rpc_error(error)
     if known is not None:
         return known
-    if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         seconds = deadline // SECOND
         message = f"no answer from licd at {address} within {seconds} s: whether it was done cannot be told from here"
         return Stopped(Exit.UNREACHABLE, message)
-    detail = " ".join((error.details() or "").split())[:_MAX_DETAIL] if isinstance(error, grpc.Call) else ""
+    detail = " ".join((error.details() or "").split())[:_MAX_DETAIL]
     return Stopped(Exit.UNREACHABLE, f"cannot reach licd at {address}" + (f": {detail}" if detail else ""))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 from google.protobuf.message import Message
 
-from licd.cli.command import ReadCommand, refuse_other_request, signed
+from licd.cli.command import ReadCommand, read_result, refuse_other_request, signed
 from licd.cli.desk import Desk
 from licd.cli.failure import Exit, Stopped, explain
 from licd.cli.json_form import as_json, enum_word
@@ -37,7 +37,7 @@ def widen(desk: Desk, method: "grpc.UnaryUnaryMultiCallable[Q, R]", request: Q) 
         raise _unsigned(approval, error) from error
     if after.status != APPROVAL_STATUS_EXECUTED:
         raise pending(desk, after)
-    return type(response).FromString(after.result)
+    return read_result(after, type(response))
 
 
 def sign(desk: Desk, found: ReadCommand) -> Approval:
@@ -53,7 +53,9 @@ def pending(desk: Desk, approval: Approval) -> Exception:
     name, missing = approval.approval, max(1, approval.needed - len(set(approval.signed_by)))
     if approval.status != APPROVAL_STATUS_PENDING:
         status = enum_word(Approval.DESCRIPTOR.fields_by_name["status"], approval.status).lower()
-        return Stopped(Exit.CONFLICT, f"approval {name} is {status}" + (approval.rejection and f": {approval.rejection}"))
+        return Stopped(
+            Exit.CONFLICT, f"approval {name} is {status}" + (approval.rejection and f": {approval.rejection}")
+        )
     if desk.printer.is_json:
         desk.printer.value({"approval": as_json(approval)})
     else:

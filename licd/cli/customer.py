@@ -1,4 +1,4 @@
-"""licctl customer"""
+"""licctl customer."""
 
 from typing import Annotated
 
@@ -10,10 +10,10 @@ from licd.cli.json_form import as_json, enum_word
 from licd.cli.options import All, Detail, PageSize, PageToken, Reason, Yes
 from licd.cli.paging import Page, show_pages
 from licd.cli.printing import Columns, Pairs
-from licd.cli.suspension import SCOPE, preview, show_preview
+from licd.cli.states import CustomerState, number_of
+from licd.cli.suspension import preview, show_preview
 from licd.cli.times import iso, when
 from licd.cli.verb import verb
-from licd.cli.words import CustomerState
 from licd.core.time import Instant
 from licd.v1 import customer_service_pb2 as pb
 from licd.v1.customer_service_pb2_grpc import CustomerServiceStub
@@ -69,15 +69,16 @@ def get(desk: Desk, customer: Named) -> None:
 @verb(app, "list")
 def list_(
     desk: Desk,
+    *,
     status: Annotated[CustomerState | None, typer.Option(help="Only these.")] = None,
     page_size: PageSize = 50,
     page_token: PageToken = "",
     every: All = False,
 ) -> None:
     """List customers."""
-    request = pb.ListCustomersRequest(status=CustomerStatus.Value(status.enum_name) if status else 0)
+    request = pb.ListCustomersRequest(status=number_of(CustomerStatus, status))
     method = CustomerServiceStub(desk.channel).ListCustomers
-    show_pages(desk, method, request, Page(page_size, page_token, every), "customers", COLUMNS)
+    show_pages(desk, method, request, Page(page_size, page_token, every), name="customers", columns=COLUMNS)
 
 
 @verb(app, "ban")

@@ -20,7 +20,7 @@ from licd.keys.signer import Signer
 if TYPE_CHECKING:
     import grpc
 
-PASSPHRASE_VARIABLE: Final = "LICCTL_PASSPHRASE_FILE"
+PASSPHRASE_VARIABLE: Final = "LICCTL_PASSPHRASE_FILE"  # noqa: S105 -- its name
 _MAX_PASSPHRASE_BYTES: Final = 4096
 
 Q = TypeVar("Q")

@@ -47,7 +47,7 @@ _BY_CODE: Final = {
 }
 
 
-class Stopped(Exception):  # noqa: N818 -- not always an error: a person may have said no
+class Stopped(Exception):
     """The command ends here: `exit` for programs, the message for people."""
 
     def __init__(self, exit_code: Exit, message: str) -> None:

@@ -27,7 +27,7 @@ def enum_word(one: FieldDescriptor, number: int) -> str:
     return kind.values_by_number[number].name.removeprefix(prefix)
 
 
-def _field(message: Message, one: FieldDescriptor) -> Any:
+def _field(message: Message, one: Any) -> Any:
     value = getattr(message, one.name)
     if one.is_repeated:
         return [_value(one, each) for each in value]

@@ -47,11 +47,10 @@ class Noun(TyperGroup):
         super().__init__(name=name, help=text, rich_help_panel=panel)
         self._module: Final = module
 
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> typer.Context:
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Loads the noun's commands and goes on with them."""
         app: typer.Typer = importlib.import_module(f"licd.cli.{self._module}").app
-        context: typer.Context = typer.main.get_command(app).make_context(info_name, args, parent, **extra)
-        return context
+        return typer.main.get_command(app).make_context(info_name, args, parent, **extra)
 
 
 class Root(TyperGroup):
@@ -95,6 +94,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def before(
     ctx: typer.Context,
+    *,
     state: Annotated[Path | None, typer.Option(metavar="DIR", help="State directory made by `licd init`.")] = None,
     as_: Annotated[
         str | None,
@@ -105,7 +105,9 @@ def before(
         typer.Option(metavar="FILE", help="Settings; else $LICCTL_CONFIG, else ~/.config/licd/licctl.toml."),
     ] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TABLE,
-    version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_version)] = False,
+    version: Annotated[  # noqa: ARG001 -- its callback has answered
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Keeps what was said before the noun."""
     surroundings = ctx.obj if isinstance(ctx.obj, Surroundings) else Surroundings()

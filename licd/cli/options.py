@@ -9,7 +9,6 @@ from licd.cli.times import parse_duration, parse_instant
 from licd.core.time import Instant, Millis
 
 Reason = Annotated[str, typer.Option("--reason", metavar="CODE", help="Reason code; policies/ lists them.")]
-MaybeReason = Annotated[str, typer.Option("--reason", metavar="CODE", help="Reason code; policies/ lists them.")]
 Detail = Annotated[str, typer.Option("--detail", metavar="TEXT", help="Why, in words; it is logged.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this it is only shown.")]
 Save = Annotated[
@@ -18,11 +17,11 @@ Save = Annotated[
 ]
 ValidFor = Annotated[
     Millis,
-    typer.Option(parser=parse_duration, metavar="SPAN", help="How long the join token holds, as 2h or 7d; at most 30d."),
+    typer.Option(parser=parse_duration, metavar="SPAN", help="How long the join token holds, as 2h; at most 30d."),
 ]
 NotBefore = Annotated[
     Instant | None,
-    typer.Option(parser=parse_instant, metavar="INSTANT", help="Valid from here, as 2026-01-31 or 2026-01-31T12:00:00Z."),
+    typer.Option(parser=parse_instant, metavar="INSTANT", help="Valid from here: 2026-01-31, 2026-01-31T12:00:00Z."),
 ]
 NotAfter = Annotated[
     Instant | None, typer.Option(parser=parse_instant, metavar="INSTANT", help="Valid until here, exclusive.")

@@ -24,7 +24,7 @@ class Page:
 
 
 def show_pages(
-    desk: Desk, method: "grpc.UnaryUnaryMultiCallable[Q, R]", request: Q, page: Page, name: str, columns: Columns
+    desk: Desk, method: "grpc.UnaryUnaryMultiCallable[Q, R]", request: Q, page: Page, *, name: str, columns: Columns
 ) -> None:
     """Asks for the page, or for all, and shows what came in the response's field `name`."""
     request.page.CopyFrom(PageRequest(page_size=page.size, page_token=page.token))

@@ -1,4 +1,4 @@
-"""licctl status"""
+"""licctl status."""
 
 import typer
 

@@ -38,7 +38,8 @@ def constraint_words(constraint: pb.Constraint) -> str:
     """What one limit says. Every one narrows; none is left out."""
     match constraint.WhichOneof("kind"):
         case "concurrent_targets":
-            return f"at most {_count(constraint.concurrent_targets.limit, 'target')} at one time, cooling seats included"
+            cap = constraint.concurrent_targets.limit
+            return f"at most {_count(cap, 'target')} at one time, cooling seats included"
         case "distinct_targets":
             volume = constraint.distinct_targets
             return f"at most {_count(volume.limit, 'different target')} in any {span(volume.period_ms)}"

@@ -32,13 +32,13 @@ def parse_instant(text: str) -> Instant:
 
     Raises typer.BadParameter.
     """
+    wrong = f"{text!r} is no instant: write 2026-01-31T12:00:00Z, or 2026-01-31 for the start of that day in UTC"
+    if _INSTANT.fullmatch(text) is None:
+        raise typer.BadParameter(wrong)
     try:
-        if _INSTANT.fullmatch(text) is None:
-            raise ValueError
         return instant_of(datetime.fromisoformat(text))
     except ValueError as error:
-        detail = "is no instant: write 2026-01-31T12:00:00Z, or 2026-01-31 for the start of that day in UTC"
-        raise typer.BadParameter(f"{text!r} {detail}") from error
+        raise typer.BadParameter(wrong) from error
 
 
 def instant_of(moment: datetime | date) -> Instant:
@@ -73,13 +73,17 @@ def relative(at: Instant, now: Instant) -> str:
 
 
 def clock_time(at: Instant, now: Instant) -> str:
-    """`12:00:00 UTC`, with the day before it when that is not today. Rounded up: a bound is not shown too early."""
-    whole = -(-at // SECOND) * SECOND
-    moment, today = _moment(whole), _moment(now)
+    """`12:00:00 UTC`, with the day before it when that is not today."""
+    moment, today = _moment(at), _moment(now)
     if moment is None or today is None:
         return f"{at} ms"
     day = "" if moment.date() == today.date() else f"{moment:%Y-%m-%d} "
     return f"{day}{moment:%H:%M:%S} UTC"
+
+
+def bound_time(at: Instant, now: Instant) -> str:
+    """As `clock_time`, rounded up: a bound is not shown too early."""
+    return clock_time(-(-at // SECOND) * SECOND, now)
 
 
 def span(length: Millis) -> str:

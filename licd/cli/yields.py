@@ -1,4 +1,4 @@
-"""What a command yields besides an answer: a signed licence, a certificate, an invitation. Shown, or written to a file."""
+"""What a command yields besides an answer: a signed licence, a certificate, an invitation, for a file."""
 
 from pathlib import Path
 

@@ -28,11 +28,15 @@ def system_of(deployment: Deployment) -> str:
 def invite_deployment(
     state: LicenceState, name: str, now: Instant, *, token_hash: bytes, expires_at: Instant, actor: str
 ) -> Deployment:
-    """Makes room for one system. Raises AlreadyExists, or Conflict when the licence permits no more deployments."""
-    if name in state.deployments:
-        raise AlreadyExists(f"deployment {name} is there already", field="deployment")
+    """Makes room for one system; one that is invited already gets a new token in place of the old one.
+
+    Raises AlreadyExists for an enrolled one, Conflict when the licence permits no more deployments.
+    """
     if state.licence.status is LicenceStatus.TERMINATED:
         raise IllegalTransition(f"licence {state.licence.id} was terminated")
+    found = state.deployments.get(name)
+    if found is not None:
+        return _invite_again(state, found, now, token_hash=token_hash, expires_at=expires_at, actor=actor)
     counted = sum(1 for each in state.deployments.values() if each.status is not DeploymentStatus.REVOKED)
     if counted >= state.rights.deployments:
         raise Conflict(f"the licence permits {state.rights.deployments} deployments and has {counted}")
@@ -56,6 +60,17 @@ def invite_deployment(
     state.put(deployment)
     state.record("deployment.invited", ("actor", actor), ("system", name), ("expires_at", expires_at))
     return deployment
+
+
+def _invite_again(
+    state: LicenceState, found: Deployment, now: Instant, *, token_hash: bytes, expires_at: Instant, actor: str
+) -> Deployment:
+    if found.status is not DeploymentStatus.INVITED:
+        raise AlreadyExists(f"deployment {found.id} is {found.status}", field="deployment")
+    invited = replace(found, invited_at=now, token_hash=token_hash, token_expires_at=expires_at)
+    state.put(invited)
+    state.record("deployment.invited", ("actor", actor), ("system", found.id), ("expires_at", expires_at))
+    return invited
 
 
 def enrol(state: LicenceState, name: str, keys: Enrolment, now: Instant) -> Deployment:
@@ -138,9 +153,12 @@ def fence_deployment(state: LicenceState, name: str, now: Instant, *, first: byt
 
 
 def reinvite_deployment(
-    state: LicenceState, name: str, now: Instant, *, token_hash: bytes, expires_at: Instant, actor: str, detail: str
+    state: LicenceState, name: str, now: Instant, *, actor: str, detail: str
 ) -> Deployment:
-    """Opens a deployment for a new enrolment; its chain starts anew, its pseudonym key stays. Raises NotFound."""
+    """Opens a deployment for a new enrolment; its chain starts anew, its pseudonym key stays. Raises NotFound.
+
+    It has no join token until it is invited again.
+    """
     found = _found(state, name)
     if state.licence.status is LicenceStatus.TERMINATED:
         raise IllegalTransition(f"licence {state.licence.id} was terminated")
@@ -149,8 +167,8 @@ def reinvite_deployment(
         found,
         status=DeploymentStatus.INVITED,
         invited_at=now,
-        token_hash=token_hash,
-        token_expires_at=expires_at,
+        token_hash=b"",
+        token_expires_at=0,
         system_key=b"",
         channel_key_hash=b"",
     )

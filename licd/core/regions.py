@@ -36,7 +36,7 @@ class UnknownRegion(ValueError):
 
 def is_known(code: str) -> bool:
     """Whether a code names a country or a subdivision. A group is not a code."""
-    return code in _codes()
+    return code in _countries()
 
 
 def is_group(name: str) -> bool:
@@ -46,9 +46,10 @@ def is_group(name: str) -> bool:
 
 def country_of(code: str) -> str:
     """The country that a place belongs to: DE for DE-BY, but PR for US-PR. Raises UnknownRegion."""
-    if not is_known(code):
+    country = _countries().get(code)
+    if country is None:
         raise UnknownRegion(code)
-    return _aliases().get(code) or code[:2]
+    return country
 
 
 def expand(names: Iterable[str]) -> frozenset[str]:
@@ -58,9 +59,10 @@ def expand(names: Iterable[str]) -> frozenset[str]:
 
 def permits(allowed: frozenset[str] | None, code: str) -> bool:
     """Whether a place lies inside an expanded set of codes; None does not limit, but still refuses unknown codes."""
-    if not is_known(code):
+    country = _countries().get(code)
+    if country is None:
         return False
-    return allowed is None or code in allowed or country_of(code) in allowed
+    return allowed is None or code in allowed or country in allowed
 
 
 def agree(codes: Iterable[str]) -> bool:
@@ -92,11 +94,11 @@ def group_names() -> Mapping[str, str]:
 
 def codes() -> frozenset[str]:
     """Every country and subdivision code."""
-    return _codes()
+    return frozenset(_countries())
 
 
 def _expansion(name: str) -> frozenset[str]:
-    if name in _codes():
+    if is_known(name):
         return frozenset((name,))
     if name in _groups():
         return _groups()[name]
@@ -104,14 +106,10 @@ def _expansion(name: str) -> frozenset[str]:
 
 
 @functools.cache
-def _codes() -> frozenset[str]:
-    countries = region_table.COUNTRIES.split()
-    return frozenset((*countries, *(f"{country}-{suffix}" for country, suffix in _pairs(region_table.SUBDIVISIONS))))
-
-
-@functools.cache
-def _aliases() -> dict[str, str]:
-    found = {}
+def _countries() -> dict[str, str]:
+    """Every known code with the country that the place belongs to."""
+    found = {country: country for country in region_table.COUNTRIES.split()}
+    found |= {f"{country}-{suffix}": country for country, suffix in _pairs(region_table.SUBDIVISIONS)}
     for country, pair in _pairs(region_table.ALIASES):
         suffix, own = pair.split("=")
         found[f"{country}-{suffix}"] = own

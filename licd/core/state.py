@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from licd.core.bounds import Timing, epsilon, hard_end
 from licd.core.model import Customer, Deployment, Directive, DirectiveKind, Entry, FieldValue, Lease, Licence, Session
 from licd.core.seats import Seats
-from licd.core.terms import RegionExpansion, Rights, rights_of
+from licd.core.terms import Rights, rights_of
 from licd.core.time import Instant
 
 Row = Customer | Licence | Deployment | Session | Lease | Directive
@@ -30,7 +30,6 @@ class LicenceState:
     """The licence, its customer's standing, its deployments, sessions and seats."""
 
     __slots__ = (
-        "_expand",
         "banned",
         "changes",
         "deployments",
@@ -42,8 +41,7 @@ class LicenceState:
         "timing",
     )
 
-    def __init__(self, licence: Licence, *, banned: bool, timing: Timing, expand: RegionExpansion) -> None:
-        self._expand = expand
+    def __init__(self, licence: Licence, *, banned: bool, timing: Timing) -> None:
         self.banned = banned
         self.timing = timing
         self.deployments: dict[str, Deployment] = {}
@@ -55,7 +53,7 @@ class LicenceState:
     def take_licence(self, licence: Licence) -> None:
         """Makes this the licence as it stands, without recording a change."""
         self.licence = licence
-        self.rights: Rights = rights_of(licence.terms, self._expand)
+        self.rights: Rights = rights_of(licence.terms)
         self.epsilon = epsilon(self.rights.length, self.rights.grace, self.timing)
 
     def put(self, row: Licence | Deployment | Session | Lease) -> None:

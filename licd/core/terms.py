@@ -9,12 +9,13 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import reduce
 from typing import TypeVar
 
+from licd.core.regions import UnknownRegion, covers, expand, intersect
 from licd.core.time import DAY, HOUR, Instant, Millis
 
 
@@ -195,14 +196,16 @@ def _intersection(sets: list[frozenset[str]]) -> frozenset[str] | None:
     return reduce(frozenset.__and__, sets) if sets else None
 
 
-RegionExpansion = Callable[[frozenset[str]], frozenset[str]]
+def _regions(sets: list[frozenset[str]]) -> frozenset[str] | None:
+    """What all the sets permit, by geography: {DE} and {DE-BY} leave {DE-BY}."""
+    try:
+        return reduce(intersect, [expand(each) for each in sets]) if sets else None
+    except UnknownRegion as error:
+        raise TermsInvalid("regions", str(error)) from error
 
 
-def rights_of(terms: Terms, expand: RegionExpansion) -> Rights:
-    """Boils terms down. expand turns region names and groups into plain codes.
-
-    Raises TermsInvalid when a mandatory constraint is missing.
-    """
+def rights_of(terms: Terms) -> Rights:
+    """Boils terms down. Raises TermsInvalid when a mandatory constraint is missing or a region is not known."""
     have = terms.constraints
     for kind in MANDATORY:
         if not _of(have, kind):
@@ -216,14 +219,14 @@ def rights_of(terms: Terms, expand: RegionExpansion) -> Rights:
         cap=min(c.limit for c in _of(have, ConcurrentTargets)),
         distinct=tuple(_of(have, DistinctTargets)),
         churn=tuple(_of(have, TargetChurn)),
-        regions=_intersection([expand(c.regions) for c in target_regions]) or frozenset(),
+        regions=_regions([c.regions for c in target_regions]) or frozenset(),
         bases=reduce(frozenset.__and__, [c.bases for c in target_regions]),
         purposes=_intersection([c.purposes for c in _of(have, Purposes)]) or frozenset(),
         length=min(c.length for c in _of(have, PermitLength)),
         grace=min(c.grace for c in _of(have, OfflineGrace)),
         deployments=min(c.limit for c in _of(have, Deployments)),
         offences=_intersection([c.offences for c in _of(have, Offences)]),
-        deployment_regions=_intersection([expand(c.regions) for c in _of(have, DeploymentRegions)]),
+        deployment_regions=_regions([c.regions for c in _of(have, DeploymentRegions)]),
         addresses=tuple(c.ranges for c in _of(have, DeploymentAddresses)),
         authorisation=AuthorisationRequired(min(lives, default=0)) if required else None,
         attestation=bool(_of(have, ProtectedPersonAttestation)),
@@ -279,10 +282,11 @@ def widened(old: Rights, new: Rights) -> tuple[str, ...]:
     note("not_after", new.not_after > old.not_after)
     for name in ("cap", "length", "grace", "deployments"):
         note(name, getattr(new, name) > getattr(old, name))
-    for name in ("regions", "bases", "purposes"):
+    note("regions", not covers(old.regions, new.regions))
+    for name in ("bases", "purposes"):
         note(name, not getattr(new, name) <= getattr(old, name))
-    for name in ("offences", "deployment_regions"):
-        note(name, _set_widened(getattr(old, name), getattr(new, name)))
+    note("offences", _set_widened(old.offences, new.offences))
+    note("deployment_regions", _places_widened(old.deployment_regions, new.deployment_regions))
     note("distinct", not _volume_covered(old.distinct, new.distinct))
     note("churn", not _volume_covered(old.churn, new.churn))
     note("addresses", not set(old.addresses) <= set(new.addresses))
@@ -295,6 +299,12 @@ def _set_widened(old: frozenset[str] | None, new: frozenset[str] | None) -> bool
     if old is None:
         return False
     return new is None or not new <= old
+
+
+def _places_widened(old: frozenset[str] | None, new: frozenset[str] | None) -> bool:
+    if old is None:
+        return False
+    return new is None or not covers(old, new)
 
 
 def _volume_covered(

@@ -28,7 +28,8 @@ MAX_BLOCKS: Final = 64
 """Most blocks in one text."""
 
 _BEGIN: Final = re.compile(r"-----BEGIN LICD ([A-Z ]{1,40})-----")
-_BODY: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_FULL: Final = re.compile(r"[A-Za-z0-9+/]*")
+_LAST: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 
 class ArmourError(KeysError):
@@ -93,25 +94,22 @@ def _block(lines: list[str], start: int, label: str) -> tuple[Armoured, int]:
     if kind is None:
         raise ArmourError(start + 1, f"no kind is called {label}")
     end_line = f"-----END LICD {label}-----"
-    end = start + 1
-    while end < len(lines) and lines[end] != end_line:
-        _refuse_bad_line(lines, end, end_line)
-        end += 1
+    end = next((at for at in range(start + 1, len(lines)) if lines[at].startswith("-----")), len(lines))
     if end == len(lines):
         raise ArmourError(start + 1, f"the block has no line {end_line}")
+    if lines[end] != end_line:
+        raise ArmourError(end + 1, f"expected base64 or {end_line}")
+    for at in range(start + 1, end):
+        _refuse_bad_line(lines[at], at + 1, is_last=at + 1 == end)
     raw = _decoded("".join(lines[start + 1 : end]), start + 1)
     return Armoured(_kind_inside(raw, kind, start + 1), raw, start + 1), end + 1
 
 
-def _refuse_bad_line(lines: list[str], at: int, end_line: str) -> None:
-    line = lines[at]
-    if line.startswith("-----"):
-        raise ArmourError(at + 1, f"expected base64 or {end_line}")
-    if not line or _BODY.fullmatch(line) is None:
-        raise ArmourError(at + 1, "a character that is not base64, or an empty line")
-    last = at + 1 < len(lines) and lines[at + 1] == end_line
-    if len(line) != COLUMNS and not (last and len(line) < COLUMNS):
-        raise ArmourError(at + 1, f"{len(line)} characters; every line but the last has {COLUMNS}")
+def _refuse_bad_line(line: str, number: int, *, is_last: bool) -> None:
+    if len(line) > COLUMNS or (len(line) < COLUMNS and not is_last):
+        raise ArmourError(number, f"{len(line)} characters; every line but the last has {COLUMNS}")
+    if (_LAST if is_last else _FULL).fullmatch(line) is None:
+        raise ArmourError(number, "a character that is not base64 there")
 
 
 def _decoded(text: str, line: int) -> bytes:

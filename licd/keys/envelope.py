@@ -76,7 +76,13 @@ def seal(kind: Kind, payload: bytes, *signers: Signer) -> Envelope:
     envelope.payload_type = kind.payload_type
     message = b"%b%d %b" % (kind.pae_prefix, len(payload), payload)
     for signer in signers:
-        _sign_into(envelope, kind, message, signer)
+        if signer.purpose is not kind.purpose:
+            detail = f"key {signer.key_id} is for {signer.purpose.word}, not for a {kind}"
+            raise SealInvalid(SealReason.KEY_PURPOSE, detail)
+        made = signer.sign(message)
+        signature = envelope.signatures.add()
+        signature.sig = made
+        signature.keyid = signer.key_id
     return envelope
 
 
@@ -92,7 +98,7 @@ def countersign(envelope: Envelope, kind: Kind, signer: Signer) -> Envelope:
         raise SealInvalid(SealReason.TOO_LARGE, f"at most {MAX_SIGNATURES} signatures")
     signed = Envelope()
     signed.CopyFrom(envelope)
-    _sign_into(signed, kind, b"%b%d %b" % (kind.pae_prefix, len(envelope.payload), envelope.payload), signer)
+    signed.signatures.extend(seal(kind, envelope.payload, signer).signatures)
     return signed
 
 
@@ -151,9 +157,20 @@ def _verify(envelope: Envelope, kind: Kind, keyring: Keyring, now_ms: int | None
         raise SealInvalid(SealReason.TOO_LARGE, f"{len(payload)} payload bytes, {len(signatures)} signatures")
     _refuse_other_kind(envelope, kind)
     message = b"%b%d %b" % (kind.pae_prefix, len(payload), payload)
+    if len(signatures) == threshold == 1:  # nearly always; the rest comes to the same, at more cost
+        judged = _judge(signatures[0], kind, message, keyring, now_ms)
+        if isinstance(judged, SealInvalid):
+            raise judged
+        return Verified(kind, payload, (judged,))
+    return _counted(envelope, kind, message, keyring, now_ms, threshold=threshold)
+
+
+def _counted(
+    envelope: Envelope, kind: Kind, message: bytes, keyring: Keyring, now_ms: int | None, *, threshold: int
+) -> Verified:
     accepted: list[VerificationKey] = []
     refused: list[SealInvalid] = []
-    for signature in signatures:
+    for signature in envelope.signatures:
         judged = _judge(signature, kind, message, keyring, now_ms)
         if isinstance(judged, SealInvalid):
             refused.append(judged)
@@ -161,7 +178,7 @@ def _verify(envelope: Envelope, kind: Kind, keyring: Keyring, now_ms: int | None
             accepted.append(judged)
     if len(accepted) < threshold:
         raise _too_few(accepted, refused, threshold)
-    return Verified(kind, payload, tuple(accepted))
+    return Verified(kind, envelope.payload, tuple(accepted))
 
 
 def _judge(
@@ -198,16 +215,6 @@ def _too_few(accepted: list[VerificationKey], refused: list[SealInvalid], thresh
     why = "; ".join(str(refusal) for refusal in refused)
     detail = f"{len(accepted)} of {threshold} distinct keys signed" + (f" ({why})" if why else "")
     return SealInvalid(SealReason.TOO_FEW_SIGNATURES, detail)
-
-
-def _sign_into(envelope: Envelope, kind: Kind, message: bytes, signer: Signer) -> None:
-    if signer.purpose is not kind.purpose:
-        detail = f"key {signer.key_id} is for {signer.purpose.word}, not for a {kind}"
-        raise SealInvalid(SealReason.KEY_PURPOSE, detail)
-    made = signer.sign(message)
-    signature = envelope.signatures.add()
-    signature.sig = made
-    signature.keyid = signer.key_id
 
 
 def _refuse_signers(signers: tuple[Signer, ...]) -> None:

@@ -73,9 +73,12 @@ def read_private(path: Path, most_bytes: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError as error:
         raise KeyFileError(KeyFileReason.MISSING, path, "there is no such file") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _refuse_unfit(os.fstat(descriptor), path)
-        data = file.read(most_bytes + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(most_bytes + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > most_bytes:
         raise KeyFileError(KeyFileReason.TOO_LARGE, path, f"more than {most_bytes} bytes: this is no key file")
     return data

@@ -66,8 +66,12 @@ class Ledger:
         random: Callable[[int], bytes],
         reserve: Reserve,
         stopwatch: Callable[[], int],
+        behind: str = "",
     ) -> None:
-        """Checks the whole log against its checkpoint first. Raises LogRefused."""
+        """Checks the whole log against its checkpoint first. Raises LogRefused.
+
+        behind says that these rows are older than what licd has answered already: it then starts read-only.
+        """
         self._connection: Final = connection
         self._installation: Final = installation
         self._keeper: Final = keeper
@@ -80,7 +84,7 @@ class Ledger:
         self._log = Log(keeper, head)
         self.timekeeper: Final = Timekeeper(clock, head.clock_mark if head else 0)
         self._disk_full = False
-        self._behind = ""
+        self._behind = behind
 
     def observe(self, observer: Observer) -> None:
         """Adds one who is told of every durable batch."""
@@ -133,11 +137,14 @@ class Ledger:
         tx = Transaction(self._connection, self._states, self._installation, reading.now, self._random)
         outcomes = [self._run(tx, command, reading) for command in commands]
         tx.flush()
+        if not tx.wrote and not tx.entries:
+            self._connection.rollback()
+            return outcomes
         self._log.append(self._connection, tx.entries, tx.now, self.timekeeper.mark, self._random)
         before = self._stopwatch()
         self._connection.commit()
         figures = BatchFigures(len(commands), len(tx.entries), self._stopwatch() - before)
-        tx.done.entries = len(tx.entries)
+        tx.done.entries, tx.done.log_size = len(tx.entries), self._log.size
         for observer in self._observers:
             observer.committed(tx.done, figures)
         self._states.trim()

@@ -9,22 +9,19 @@ from sqlalchemy import Select, bindparam, or_
 from licd.core.bounds import Timing
 from licd.core.model import Lease
 from licd.core.state import LicenceState
-from licd.core.terms import RegionExpansion
 from licd.core.time import Instant
 from licd.ledger import tables
 from licd.ledger.database import Connection
 from licd.ledger.rows import CUSTOMERS, DEPLOYMENTS, LEASES, LICENCES, SESSIONS
 
 
-def load_state(
-    connection: Connection, licence: str, now: Instant, timing: Timing, expand: RegionExpansion
-) -> LicenceState | None:
+def load_state(connection: Connection, licence: str, now: Instant, timing: Timing) -> LicenceState | None:
     """The licence with its customer's standing, deployments, sessions and seats; None when there is none."""
     found = LICENCES.get(connection, licence)
     if found is None:
         return None
     customer = CUSTOMERS.get(connection, found.customer)
-    state = LicenceState(found, banned=customer is None or customer.banned, timing=timing, expand=expand)
+    state = LicenceState(found, banned=customer is None or customer.banned, timing=timing)
     for deployment in DEPLOYMENTS.find(connection, "of_licence", _deployments, licence=licence):
         state.deployments[deployment.id] = deployment
     for session in SESSIONS.find(connection, "of_licence", _sessions, licence=licence):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from licd.core.time import Instant
+from licd.v1.envelope_pb2 import Envelope
+from licd.v1.session_pb2 import OperatorCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,10 @@ class Approval:
     result: bytes
     rejected_by: str
     rejection: str
+
+    def request_bytes(self) -> bytes:
+        """The request inside the command, as its requester sent it."""
+        return OperatorCommand.FromString(Envelope.FromString(self.command).payload).request
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 metadata = MetaData()
 
 
-def _text(name: str, **more: bool) -> Column[str]:
-    return Column(name, Text, nullable=False, **more)
+def _text(name: str, *, primary_key: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=False, primary_key=primary_key)
 
 
-def _long(name: str, **more: bool) -> Column[int]:
-    return Column(name, BigInteger, nullable=False, **more)
+def _long(name: str, *, primary_key: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, primary_key=primary_key, autoincrement=False)
 
 
 def _bytes(name: str) -> Column[bytes]:

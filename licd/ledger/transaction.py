@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from licd.core.bounds import Timing
 from licd.core.errors import NotFound
 from licd.core.model import Customer, Directive, Entry, FieldValue
 from licd.core.state import Changes, LicenceState
-from licd.core.terms import RegionExpansion
 from licd.core.time import Instant, Millis
 from licd.keys.signer import Signer
 from licd.ledger.database import Connection
@@ -32,7 +31,6 @@ class Installation:
 
     trust_domain: str
     timing: Timing
-    expand: RegionExpansion
     licence_signer: Signer
     bundle_version: Callable[[], int]
     force_release_cool_down: Millis
@@ -45,8 +43,11 @@ class Command(Protocol[R_co]):
     urgent: it goes before everything that waits.
     """
 
-    grants: ClassVar[bool]
-    urgent: ClassVar[bool]
+    @property
+    def grants(self) -> bool: ...
+
+    @property
+    def urgent(self) -> bool: ...
 
     def run(self, tx: Transaction, /) -> R_co: ...
 
@@ -58,6 +59,7 @@ class Committed:
     rows: list[Any] = field(default_factory=list)
     directives: list[IssuedDirective] = field(default_factory=list)
     entries: int = 0
+    log_size: int = 0
 
 
 class States:
@@ -115,6 +117,7 @@ class Transaction:
         self._own_pending: dict[tuple[type, Any], Any] = {}
         self.entries: list[Entry] = []
         self.done = Committed()
+        self.wrote = False
 
     # what a command reads
 
@@ -123,7 +126,7 @@ class Transaction:
         found = self._touched.get(licence) or self._states.get(licence)
         if found is None:
             self.flush()
-            found = load_state(self.connection, licence, self.now, self.installation.timing, self.installation.expand)
+            found = load_state(self.connection, licence, self.now, self.installation.timing)
             if found is None:
                 raise NotFound(f"there is no licence {licence}", field="licence")
             self._states.keep(found)
@@ -228,6 +231,7 @@ class Transaction:
             by_kind.setdefault(kind, []).append(value)
         for kind, values in by_kind.items():
             BY_KIND[kind].put(self.connection, values)
+            self.wrote = True
         self._pending.clear()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from licd.policy.load import TEST_SUFFIX, gather, template_paths
+from licd.policy.folder import TEST_SUFFIX, gather, template_paths
 from licd.policy.policies import Policies
 from licd.policy.problems import Problem
 from licd.policy.reader import Reader

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 
 from licd.core.terms import PERMIT_CEILING
 from licd.core.time import DAY, SECOND, Millis
@@ -43,8 +44,9 @@ def read_categories(reader: Reader) -> Mapping[str, Category]:
     found = [(_read_category(name, table), table) for name, table in reader.named("category")]
     if not found:
         reader.note(None, "there must be at least one [category.NAME]")
-    _check_ladder(sorted(found, key=lambda pair: pair[0].rank))
-    return {category.name: category for category, _ in found}
+    if reader.sound():
+        _check_ladder(sorted(found, key=lambda pair: pair[0].rank))
+    return MappingProxyType({category.name: category for category, _ in found})
 
 
 def _read_category(name: str, reader: Reader) -> Category:
@@ -63,7 +65,7 @@ def _read_category(name: str, reader: Reader) -> Category:
         review_interval=reader.span("review_interval_days", DAY, most=LONGEST_REVIEW_INTERVAL_DAYS) if may_issue else 0,
     )
     reader.done()
-    if category.ceiling and category.shortest_permit > category.ceiling.permit:
+    if reader.sound() and category.ceiling and category.shortest_permit > category.ceiling.permit:
         reader.note("shortest_permit_seconds", "shortest_permit_seconds is longer than the ceiling's permit_seconds")
     return category
 
@@ -72,14 +74,18 @@ def _check_ladder(ladder: list[tuple[Category, Reader]]) -> None:
     for (lower, _), (higher, reader) in pairwise(ladder):
         if lower.rank == higher.rank:
             reader.note("rank", f"rank {higher.rank} is also that of category {lower.name}; ranks are different")
-        for respect in _wider(lower, higher):
-            reader.note(None, f"{respect} is wider than in category {lower.name}, which is of lower risk")
+        for key in _wider(lower, higher):
+            place = reader if key in reader.table else reader.table_at("ceiling")
+            message = f"{key} is wider than in category {lower.name}, which is of lower risk"
+            place.note(key if key in place.table else None, message)
     licensable = [(category, reader) for category, reader in ladder if category.ceiling]
     if not licensable:
         return
     highest, reader = licensable[-1]
     if highest.ceiling and highest.ceiling.grace:
-        reader.note("ceiling", f"{highest.name} is the highest category in use: its grace_seconds must be 0")
+        reader.table_at("ceiling").note(
+            "grace_seconds", f"{highest.name} is the highest category in use: its grace_seconds must be 0"
+        )
 
 
 def _wider(lower: Category, higher: Category) -> list[str]:

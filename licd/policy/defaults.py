@@ -28,7 +28,7 @@ def read_defaults(reader: Reader) -> Defaults:
         permit=reader.span("permit_seconds", SECOND, most=PERMIT_CEILING // SECOND),
         grace=reader.span("grace_seconds", SECOND, least=0, most=GRACE_CEILING // SECOND),
     )
-    if defaults.permit <= shortest_useful_permit(defaults.timing):
+    if reader.sound() and defaults.permit <= shortest_useful_permit(defaults.timing):
         reader.note("permit_seconds", "permit_seconds must be more than heartbeat_seconds + rpc_timeout_seconds")
     return defaults
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 from licd.core.reasons import Reason
 from licd.core.time import DAY, SECOND, Instant, Millis
@@ -54,7 +55,7 @@ def read_denials(reader: Reader) -> Mapping[Reason, RetryHint]:
     for reason in Reason:
         if reason not in hints:
             reader.note(None, f"[denial.{reason.name}] is missing; every reason has a hint")
-    return hints
+    return MappingProxyType(hints)
 
 
 def _read_hint(reader: Reader) -> RetryHint:

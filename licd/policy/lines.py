@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 _BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
@@ -25,7 +25,7 @@ _STRINGS = (
 )
 
 
-def locate(text: str) -> Mapping[Path, int]:
+def locate(text: str) -> Mapping[KeyPath, int]:
     """The line, from 1, of every table, key and array element; () is the first line of the text.
 
     A path is what one would write to index the parsed value: ("case", 2, "given", "region").
@@ -42,11 +42,11 @@ class _Scanner:
         self.text = text
         self.position = 0
         self.breaks = [found.start() for found in re.finditer("\n", text)]
-        self.where: dict[Path, int] = {(): 1}
-        self.elements: dict[Path, int] = {}
+        self.where: dict[KeyPath, int] = {(): 1}
+        self.elements: dict[KeyPath, int] = {}
 
-    def document(self) -> Mapping[Path, int]:
-        table: Path = ()
+    def document(self) -> Mapping[KeyPath, int]:
+        table: KeyPath = ()
         while self._skip(_BLANK) < len(self.text):
             if self.text[self.position] == "[":
                 table = self._header()
@@ -54,13 +54,13 @@ class _Scanner:
                 self._pair(table)
         return self.where
 
-    def _header(self) -> Path:
+    def _header(self) -> KeyPath:
         line = self._line()
         of_array = self.text.startswith("[[", self.position)
         self.position += 1 + of_array
         keys = self._keys()
         self.position += 1 + of_array
-        path: Path = ()
+        path: KeyPath = ()
         for key in keys[:-1]:
             path = self._last_element((*path, key))
             self.where.setdefault(path, line)
@@ -72,10 +72,10 @@ class _Scanner:
         self.where[path] = line
         return path
 
-    def _last_element(self, path: Path) -> Path:
+    def _last_element(self, path: KeyPath) -> KeyPath:
         return (*path, self.elements[path]) if path in self.elements else path
 
-    def _pair(self, table: Path) -> None:
+    def _pair(self, table: KeyPath) -> None:
         line = self._line()
         path = table
         for key in self._keys():
@@ -104,7 +104,7 @@ class _Scanner:
         quoted = self._string()
         return str(tomllib.loads(f"key = {quoted}")["key"])
 
-    def _value(self, path: Path) -> None:
+    def _value(self, path: KeyPath) -> None:
         match self.text[self.position]:
             case "[":
                 self._array(path)
@@ -115,7 +115,7 @@ class _Scanner:
             case _:
                 self._skip(_SCALAR)
 
-    def _array(self, path: Path) -> None:
+    def _array(self, path: KeyPath) -> None:
         index = 0
         self.position += 1
         while self.text[self._skip(_BLANK)] != "]":
@@ -126,7 +126,7 @@ class _Scanner:
                 self.position += 1
         self.position += 1
 
-    def _inline_table(self, path: Path) -> None:
+    def _inline_table(self, path: KeyPath) -> None:
         self.position += 1
         # Blanks with line breaks are allowed here since TOML 1.1.
         while self.text[self._skip(_BLANK)] != "}":

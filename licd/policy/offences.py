@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from licd.policy.problems import unknown
 from licd.policy.reader import Reader
@@ -39,7 +40,7 @@ def read_offences(reader: Reader) -> OffencePolicy:
         for code, description in read_descriptions(scheme, table.table_at("offences")).items():
             offences[code] = Offence(code, description, years)
         table.done()
-    return OffencePolicy(schemes, offences)
+    return OffencePolicy(MappingProxyType(schemes), MappingProxyType(offences))
 
 
 def read_offence_codes(reader: Reader, key: str, policy: OffencePolicy) -> frozenset[str]:

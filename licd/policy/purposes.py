@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from licd.policy.reader import Reader
 from licd.policy.schemes import Scheme, qualified, read_descriptions, read_schemes
@@ -51,7 +52,7 @@ def read_purposes(reader: Reader) -> PurposePolicy:
         if table.has("prohibited"):
             prohibited |= _read_prohibited(scheme, table, permitted)
         table.done()
-    return PurposePolicy(schemes, permitted, prohibited)
+    return PurposePolicy(MappingProxyType(schemes), MappingProxyType(permitted), MappingProxyType(prohibited))
 
 
 def _read_purpose(code: str, reader: Reader) -> Purpose:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from licd.core.time import Millis
-from licd.policy.lines import Path
+from licd.policy.lines import KeyPath
 from licd.policy.problems import Problem, unknown
 from licd.policy.source import Source
 
@@ -24,7 +24,7 @@ class Reader:
 
     __slots__ = ("_asked", "path", "problems", "source", "table")
 
-    def __init__(self, source: Source, problems: list[Problem], path: Path = (), table: Any = None) -> None:
+    def __init__(self, source: Source, problems: list[Problem], path: KeyPath = (), table: Any = None) -> None:
         self.source = source
         self.problems = problems
         self.path = path
@@ -38,9 +38,9 @@ class Reader:
         line = self.source.line(path if element is None else (*path, element))
         self.problems.append(Problem(self.source.file, line, message, refers))
 
-    def line(self, key: str | None = None) -> int:
-        """The line of a key, or of the table."""
-        return self.source.line(self.path if key is None else (*self.path, key))
+    def sound(self) -> bool:
+        """Whether nothing has been noted in this file so far, so that its values can be held against each other."""
+        return not any(problem.file == self.source.file for problem in self.problems)
 
     def done(self) -> None:
         """Notes every key that nobody asked for."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from licd.core.regions import UnknownRegion, codes, expand, group_names, permits
 from licd.policy.problems import unknown
@@ -60,7 +61,7 @@ def read_regions(reader: Reader) -> RegionPolicy:
     tables = dict(reader.named("region"))
     resolver = _Resolver(tables)
     named = {name: resolver.region(name) for name in tables}
-    return RegionPolicy(named, _read_overrides(reader))
+    return RegionPolicy(MappingProxyType(named), _read_overrides(reader))
 
 
 def read_region_names(reader: Reader, key: str, policy: RegionPolicy) -> frozenset[str]:

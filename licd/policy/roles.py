@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from licd.core.time import HOUR, SECOND, Millis
 from licd.policy.problems import unknown
@@ -70,7 +71,7 @@ def read_roles(reader: Reader) -> RolePolicy:
     callable_verbs = frozenset(verb for role in roles.values() for verb in role.verbs)
     four_eyes = reader.table_at("four_eyes")
     policy = RolePolicy(
-        roles=roles,
+        roles=MappingProxyType(roles),
         second_person=_read_paired(four_eyes, "verbs", callable_verbs),
         second_person_when_widening=_read_paired(four_eyes, "verbs_when_widening", callable_verbs),
         approval_life=four_eyes.span("ttl_seconds", SECOND, most=LONGEST_APPROVAL // SECOND),

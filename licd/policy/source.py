@@ -7,10 +7,10 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
-from licd.policy.lines import Path, locate
+from licd.policy.lines import KeyPath, locate
 from licd.policy.problems import Problem
 
 _LINE = re.compile(r"\(at line (\d+)")
@@ -24,21 +24,21 @@ class Source:
     file: str
     text: str
     data: Mapping[str, Any]
-    where: Mapping[Path, int]
+    where: Mapping[KeyPath, int]
 
     @property
     def sha256(self) -> str:
         """SHA-256 of the file's bytes, in hex."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
-    def line(self, path: Path) -> int:
+    def line(self, path: KeyPath) -> int:
         """The line of a part, or of the nearest part around it."""
         while path not in self.where:
             path = path[:-1]
         return self.where[path]
 
 
-def read(folder: FilePath, path: str) -> Source | Problem:
+def read(folder: Path, path: str) -> Source | Problem:
     """Reads and parses one file; what stands in the way comes back as a problem at its line."""
     file = str(folder / path)
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from licd.core.time import DAY, HOUR, Millis
 from licd.policy.problems import unknown
@@ -91,7 +92,13 @@ def read_suspension(reader: Reader) -> SuspensionPolicy:
     suspend = {name: _read_suspend(name, table, conditions) for name, table in reader.named("suspend")}
     obligations = {name: _read_obligation(name, table, suspend) for name, table in reader.named("obligation")}
     lift = {name: _read_lift(name, table) for name, table in reader.named("lift")}
-    return SuspensionPolicy(conditions, obligations, suspend, lift, _read_descriptions(reader, "terminate"))
+    return SuspensionPolicy(
+        conditions=MappingProxyType(conditions),
+        obligations=MappingProxyType(obligations),
+        suspend=MappingProxyType(suspend),
+        lift=MappingProxyType(lift),
+        terminate=MappingProxyType(_read_descriptions(reader, "terminate")),
+    )
 
 
 def _read_suspend(name: str, reader: Reader, conditions: Mapping[str, str]) -> SuspendCode:

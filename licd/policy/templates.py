@@ -123,9 +123,10 @@ def read_template(name: str, reader: Reader, words: Vocabulary) -> TermsTemplate
         authorisation_max_life=reader.span("authorisation_max_life_days", DAY, least=0, default=0),
         conditions=_read_conditions(reader, words.suspension),
     )
-    _check_offences(template, reader, words)
-    _check_category(template, reader, words)
-    _check_permit(template, reader, words.defaults)
+    if reader.sound():
+        _check_offences(template, reader, words)
+        _check_category(template, reader, words)
+        _check_permit(template, reader, words.defaults)
     return template
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import TypeVar
 
 from licd.core.bounds import epsilon, stop_bounds
@@ -113,7 +114,7 @@ def template_trial(template: TermsTemplate) -> Trial:
 
     Decided by the rules themselves. Seats and volumes are not looked at: they depend on what happened before.
     """
-    rights = rights_of(_terms(template), expand)
+    rights = rights_of(_terms(template))
 
     def trial(_: Policies, given: Reader) -> Answer:
         place, acquisition = _place(given, template), _acquisition(given)
@@ -174,8 +175,17 @@ def _place(given: Reader, template: TermsTemplate) -> Place:
     address = next(iter(template.deployment_addresses or ()), "").partition("/")[0]
     return Place(
         region=str(given.raw("deployment_region")) if given.has("deployment_region") else region,
-        address=given.text("address") if given.has("address") else address,
+        address=_address(given) if given.has("address") else address,
     )
+
+
+def _address(given: Reader) -> str:
+    text = given.text("address")
+    try:
+        return str(ip_address(text))
+    except ValueError as error:
+        given.note("address", str(error))
+        raise NotAsked from error
 
 
 def _acquisition(given: Reader) -> Acquisition:

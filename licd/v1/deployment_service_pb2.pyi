@@ -245,22 +245,19 @@ class ReenrolDeploymentRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     DEPLOYMENT_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
-    VALID_FOR_MS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     deployment: _builtins.str
     detail: _builtins.str
-    valid_for_ms: _builtins.int
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         deployment: _builtins.str = ...,
         detail: _builtins.str = ...,
-        valid_for_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "detail", b"detail", "request_id", b"request_id", "valid_for_ms", b"valid_for_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "detail", b"detail", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -270,23 +267,23 @@ Global___ReenrolDeploymentRequest: _TypeAlias = ReenrolDeploymentRequest  # noqa
 class ReenrolDeploymentResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    INVITATION_FIELD_NUMBER: _builtins.int
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
     APPROVAL_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def invitation(self) -> Global___Invitation: ...
+    def deployment(self) -> _operator_pb2.Deployment: ...
     @_builtins.property
     def approval(self) -> _operator_pb2.Approval: ...
     def __init__(
         self,
         *,
-        invitation: Global___Invitation | None = ...,
+        deployment: _operator_pb2.Deployment | None = ...,
         approval: _operator_pb2.Approval | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "invitation", b"invitation", "outcome", b"outcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "deployment", b"deployment", "outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "invitation", b"invitation", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "deployment", b"deployment", "outcome", b"outcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["invitation", "approval"]  # noqa: Y015
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["deployment", "approval"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 

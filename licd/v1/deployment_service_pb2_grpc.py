@@ -65,7 +65,7 @@ class DeploymentServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def InviteDeployment(self, request, context):
-        """Makes a one-time join token.
+        """Makes a one-time join token; for a deployment that is invited already, in place of the earlier one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,7 +90,7 @@ class DeploymentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReenrolDeployment(self, request, context):
-        """A new join token for a fenced or lost system: needs a second person.
+        """Opens a fenced or lost system for a new enrolment: needs a second person. InviteDeployment then gives the token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,23 +32,23 @@ class DeploymentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DeploymentServiceAsyncStub: ...
     InviteDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.InviteDeploymentRequest, _deployment_service_pb2.InviteDeploymentResponse]
-    """Makes a one-time join token."""
+    """Makes a one-time join token; for a deployment that is invited already, in place of the earlier one."""
     GetDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.GetDeploymentRequest, _deployment_service_pb2.GetDeploymentResponse]
     ListDeployments: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.ListDeploymentsRequest, _deployment_service_pb2.ListDeploymentsResponse]
     RevokeDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.RevokeDeploymentRequest, _deployment_service_pb2.RevokeDeploymentResponse]
     ReenrolDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.ReenrolDeploymentRequest, _deployment_service_pb2.ReenrolDeploymentResponse]
-    """A new join token for a fenced or lost system: needs a second person."""
+    """Opens a fenced or lost system for a new enrolment: needs a second person. InviteDeployment then gives the token."""
 
 @_typing.type_check_only
 class DeploymentServiceAsyncStub(DeploymentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     InviteDeployment: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.InviteDeploymentRequest, _deployment_service_pb2.InviteDeploymentResponse]  # type: ignore[assignment]
-    """Makes a one-time join token."""
+    """Makes a one-time join token; for a deployment that is invited already, in place of the earlier one."""
     GetDeployment: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.GetDeploymentRequest, _deployment_service_pb2.GetDeploymentResponse]  # type: ignore[assignment]
     ListDeployments: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.ListDeploymentsRequest, _deployment_service_pb2.ListDeploymentsResponse]  # type: ignore[assignment]
     RevokeDeployment: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.RevokeDeploymentRequest, _deployment_service_pb2.RevokeDeploymentResponse]  # type: ignore[assignment]
     ReenrolDeployment: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.ReenrolDeploymentRequest, _deployment_service_pb2.ReenrolDeploymentResponse]  # type: ignore[assignment]
-    """A new join token for a fenced or lost system: needs a second person."""
+    """Opens a fenced or lost system for a new enrolment: needs a second person. InviteDeployment then gives the token."""
 
 class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -57,7 +57,7 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _deployment_service_pb2.InviteDeploymentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_service_pb2.InviteDeploymentResponse, _abc.Awaitable[_deployment_service_pb2.InviteDeploymentResponse]]:
-        """Makes a one-time join token."""
+        """Makes a one-time join token; for a deployment that is invited already, in place of the earlier one."""
 
     @_abc_1.abstractmethod
     def GetDeployment(
@@ -86,6 +86,6 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _deployment_service_pb2.ReenrolDeploymentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_service_pb2.ReenrolDeploymentResponse, _abc.Awaitable[_deployment_service_pb2.ReenrolDeploymentResponse]]:
-        """A new join token for a fenced or lost system: needs a second person."""
+        """Opens a fenced or lost system for a new enrolment: needs a second person. InviteDeployment then gives the token."""
 
 def add_DeploymentServiceServicer_to_server(servicer: DeploymentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

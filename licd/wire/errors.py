@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -93,7 +93,7 @@ def from_rpc_error(error: grpc.RpcError) -> LicdError | None:
     """The error behind a failed call; None when the call never reached licd or has no answer (silence)."""
     if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
         return None
-    status = rpc_status.from_call(error)
+    status = rpc_status.from_call(cast("grpc.Call", error))
     if status is not None:
         return from_status(status)
     number = error.code().value[0]

@@ -101,7 +101,7 @@ def constraint_message(constraint: Constraint) -> pb.Constraint:
         case TargetChurn(limit, period):
             return pb.Constraint(target_churn=pb.TargetChurn(limit=limit, period_ms=period))
         case TargetRegions(regions, bases):
-            found = pb.TargetRegions(regions=sorted(regions), bases=[pb.RegionBasis(each) for each in sorted(bases)])
+            found = pb.TargetRegions(regions=sorted(regions), bases=[pb.RegionBasis.ValueType(each) for each in sorted(bases)])
             return pb.Constraint(target_regions=found)
         case DeploymentRegions(regions):
             return pb.Constraint(deployment_regions=pb.DeploymentRegions(regions=sorted(regions)))

@@ -198,6 +198,17 @@ def test_refuses_a_cosignature_that_is_missing_or_cut_short():
         verify_cosignature(SIGNED.with_signature(short), WITNESS.key, verify)
 
 
+@pytest.mark.parametrize(("seconds", "holds"), [(2**63 - 1, True), (2**63, False)])
+def test_a_cosignature_may_be_dated_up_to_the_end_of_signed_64_bit_time(seconds: int, holds: bool):
+    signature = seconds.to_bytes(8, "big") + WITNESS.sign(cosigned_message(SIGNED.text, seconds))
+    note = SIGNED.with_signature(NoteSignature(WITNESS.key.name, WITNESS.key.key_id, signature))
+    if holds:
+        assert verify_cosignature(note, WITNESS.key, verify) == seconds * 1000
+    else:
+        with pytest.raises(NoteInvalid, match="beyond 2"):
+            verify_cosignature(note, WITNESS.key, verify)
+
+
 def test_a_plain_signature_is_not_taken_for_a_cosignature():
     plain = make_signer(WITNESS.key.name, bytes(31) + b"w")
     with pytest.raises(ValueError, match="not for cosignatures"):

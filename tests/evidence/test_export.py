@@ -84,6 +84,12 @@ def test_erased_values_leave_the_log_whole_and_are_counted():
     assert (report.entries_with_erasure, report.erased_fields) == (1, 2)
 
 
+def test_one_erased_value_counts_too():
+    left = entry.erase(entry.decode(SEALED[7].encoded), {"target"})
+    report = verify_export(with_entry(7, LEAVES[7], entry.encode(left)), LOG)
+    assert (report.entries_with_erasure, report.erased_fields) == (1, 1)
+
+
 def test_an_empty_log_is_whole():
     lines = export_lines(ORIGIN, [], [signed_checkpoint([])])
     assert verify_export(lines, LOG).final.size == 0
@@ -106,7 +112,7 @@ def test_names_the_entry_whose_value_was_altered(index: int):
     altered = SEALED[index].encoded.replace(b"lease.granted", b"lease.refused")
     found = invalid(with_entry(index, LEAVES[index], altered))
     assert (found.index, found.end, found.line) == (index, index + 1, line_of(index) + 1)
-    assert found.why == "the entry does not match its leaf hash"
+    assert str(found) == f"line {found.line}, entry {index}: the entry does not match its leaf hash"
 
 
 @pytest.mark.parametrize("index", range(SIZE))
@@ -117,6 +123,13 @@ def test_names_the_narrowest_range_when_leaf_and_value_were_altered_together(ind
     end = min(size for size in BATCHES if size > index)
     assert (found.index, found.end) == (start, end)
     assert f"the root over {end} entries is not the one in the signed checkpoint" in found.why
+
+
+def test_a_range_of_one_is_one_entry():
+    other = sealed_entry(105)
+    found = invalid(with_entry(5, other.leaf_hash, other.encoded))
+    assert (found.index, found.end) == (5, 6)
+    assert str(found).startswith("line 10, entry 5: the root over 6 entries")
 
 
 def test_without_checkpoints_in_between_the_whole_log_is_in_doubt():

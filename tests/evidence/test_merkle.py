@@ -180,6 +180,19 @@ def test_a_proof_one_hash_shorter_or_longer_never_holds():
                 assert not holds(merkle.verify_consistency, old, size, ROOTS[old], ROOTS[size], wrong)
 
 
+def test_says_whether_a_proof_is_too_short_or_too_long():
+    inclusion = merkle.inclusion_proof(LEAVES, 2, 7)
+    consistency = merkle.consistency_proof(LEAVES, 3, 7)
+    with pytest.raises(ProofInvalid, match="has 2 hashes, too few for leaf 2 of 7"):
+        merkle.verify_inclusion(LEAVES[2], 2, 7, inclusion[:-1], ROOTS[7])
+    with pytest.raises(ProofInvalid, match="has 4 hashes, too many for leaf 2 of 7"):
+        merkle.verify_inclusion(LEAVES[2], 2, 7, (*inclusion, LEAVES[0]), ROOTS[7])
+    with pytest.raises(ProofInvalid, match="has 3 hashes, too few from 3 to 7"):
+        merkle.verify_consistency(3, 7, ROOTS[3], ROOTS[7], consistency[:-1])
+    with pytest.raises(ProofInvalid, match="has 5 hashes, too many from 3 to 7"):
+        merkle.verify_consistency(3, 7, ROOTS[3], ROOTS[7], (*consistency, LEAVES[0]))
+
+
 # -- a single flipped bit
 
 
@@ -321,6 +334,13 @@ def test_bytes_that_are_no_frontier_are_refused_or_read_exactly(data: bytes):
     except FrontierInvalid:
         return
     assert frontier.to_bytes() == data
+
+
+def test_a_frontier_can_be_as_large_as_a_signed_64_bit_number_and_no_larger():
+    largest = b"\x7f" + b"\xff" * 7 + bytes(32 * 63)
+    assert Frontier.from_bytes(largest).size == 2**63 - 1
+    with pytest.raises(FrontierInvalid, match="size 9223372036854775808"):
+        Frontier.from_bytes(b"\x80" + bytes(7) + bytes(32))
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,12 @@ def test_refuses_a_key_name_that_no_note_can_carry(name: str):
         VerifierKey(name, bytes(32))
 
 
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_refuses_a_public_key_of_another_length(size: int):
+    with pytest.raises(NoteInvalid, match=f"32 bytes, not {size}"):
+        VerifierKey("a", bytes(size))
+
+
 def test_one_public_key_has_different_ids_for_different_kinds_of_signature():
     plain = VerifierKey("w", bytes(32), SignatureType.ED25519)
     WITNESS = VerifierKey("w", bytes(32), SignatureType.COSIGNATURE_V1)

@@ -44,7 +44,7 @@ def torsion() -> set[Point]:
     """Every point whose order divides eight: multiply any points by the prime order of the large subgroup."""
     order = 2**252 + 27742317777372353535851937790883648493
     found = {NEUTRAL}
-    for y in range(2, 60):
+    for y in range(2, 20):
         x = x_of(y)
         if x is None:
             continue

@@ -1,6 +1,8 @@
 """The cache answers as `open_envelope` does, whatever has changed in between."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -33,7 +35,7 @@ class Counting:
 def counted(version: int = 1) -> tuple[Keyring, Counting]:
     known = key(ONLINE)
     counting = Counting(known.parsed)
-    return Keyring([replace(known, parsed=counting)], version=version), counting
+    return Keyring([replace(known, parsed=cast("Ed25519PublicKey", counting))], version=version), counting
 
 
 def reason_of(cache: VerifiedCache, raw: bytes, kind: Kind, keyring: Keyring, now: int = NOW) -> SealReason:
@@ -151,7 +153,7 @@ STEPS = st.lists(
 )
 
 
-def outcome(call, *arguments) -> object:  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002 -- either opener
+def outcome(call: Callable[..., object], *arguments: Any) -> object:
     try:
         return call(*arguments)
     except SealInvalid as refused:

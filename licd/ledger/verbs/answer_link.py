@@ -29,6 +29,7 @@ from licd.wire.session import Header, permit_payload, refusal_payload
 
 SESSION_ID_BYTES: Final = 12
 DIRECTIVES_AT_ONCE: Final = 64
+REPLY_KINDS: Final = {kind.value: kind for kind in (Kind.PERMIT, Kind.DENIAL)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ class AnswerLink:
 
     def _repeat(self, tx: Transaction, state: LicenceState, session: Session) -> Reply:
         """Says the stored reply again; where the licence no longer stands, a refusal takes a permit's place."""
-        kind = Kind(session.reply_kind)
+        kind = REPLY_KINDS[session.reply_kind]
         denied = standing(state, self.deployment, tx.now)
         if kind is Kind.PERMIT and denied is not None:
             kind, payload = self._payload(tx, state, session.session, denied)

@@ -50,6 +50,7 @@ class ForgetAnswers:
         expired = delete(tables.answered).where(tables.answered.c.expires_at < bindparam("now"))
         statement = Statement(expired, tx.connection.dialect)
         tx.connection.execute(statement.text, statement.arguments({"now": tx.now}))
+        tx.wrote = True
 
 
 @dataclass(frozen=True, slots=True)

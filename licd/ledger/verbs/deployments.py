@@ -1,4 +1,4 @@
-"""Invite, enrol, revoke, re-enrol a deployment; bind a renewed certificate's key."""
+"""Invite, enrol, revoke, re-enrol a deployment."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class InviteDeployment:
     actor: str
 
     def run(self, tx: Transaction) -> Deployment:
-        if tx.get(DEPLOYMENTS, self.deployment) is not None:
+        found = tx.get(DEPLOYMENTS, self.deployment)
+        if found is not None and found.licence != self.licence:
             raise AlreadyExists(f"there is a deployment {self.deployment} already", field="deployment")
         return invite_deployment(
             tx.state(self.licence),
@@ -111,41 +112,16 @@ class RevokeDeployment:
 
 @dataclass(frozen=True, slots=True)
 class ReenrolDeployment:
+    """Opens a deployment for another enrolment. It is invited again by InviteDeployment, which gives the token."""
+
     grants: ClassVar[bool] = True
     urgent: ClassVar[bool] = False
 
     deployment: str
-    token_hash: bytes
-    valid_for: Millis
     detail: str
     actor: str
 
     def run(self, tx: Transaction) -> Deployment:
         return reinvite_deployment(
-            tx.state_of(self.deployment),
-            self.deployment,
-            tx.now,
-            token_hash=self.token_hash,
-            expires_at=tx.now + self.valid_for,
-            actor=self.actor,
-            detail=self.detail,
+            tx.state_of(self.deployment), self.deployment, tx.now, actor=self.actor, detail=self.detail
         )
-
-
-@dataclass(frozen=True, slots=True)
-class BindChannelKey:
-    """The key of a renewed certificate takes the old one's place. Works while suspended: it gives no right."""
-
-    grants: ClassVar[bool] = False
-    urgent: ClassVar[bool] = False
-
-    deployment: str
-    channel_key_hash: bytes
-
-    def run(self, tx: Transaction) -> Deployment:
-        state = tx.state_of(self.deployment)
-        found = state.deployments[self.deployment]
-        bound = replace(found, channel_key_hash=self.channel_key_hash)
-        state.put(bound)
-        state.record("deployment.certified", ("system", self.deployment), ("channel_key", self.channel_key_hash))
-        return bound

@@ -14,14 +14,14 @@ from licd.core.model import Lease
 from licd.core.reasons import Denied, Reason
 from licd.core.release_lease import Released, release_lease
 from licd.core.scope import Acquisition, Place, place_denial
-from licd.core.standing import standing
+from licd.core.standing import NOT_FOUND, standing
 from licd.core.state import LicenceState
 from licd.core.time import DAY, Millis
 from licd.keys.kinds import Kind
 from licd.ledger.records import DenialTally
 from licd.ledger.rows import LEASES
 from licd.ledger.transaction import Transaction
-from licd.ledger.verbs.answer_link import Reply
+from licd.ledger.verbs.answer_link import REPLY_KINDS, Reply
 from licd.ledger.verbs.denials import close_tallies, log_denial
 from licd.wire.session import Header, permit_payload, refusal_payload
 
@@ -43,9 +43,17 @@ class AcquireLease:
     def run(self, tx: Transaction) -> Reply:
         state = tx.state_of(self.deployment)
         outcome = self._decide(tx, state)
-        kind, payload = self._payload(tx, state, outcome)
         if isinstance(outcome, Denied):
-            log_denial(tx, state.licence.id, self.deployment, outcome, self.acquisition.target)
+            return self.refuse(tx, state, outcome)
+        return self._reply(tx, state, outcome)
+
+    def refuse(self, tx: Transaction, state: LicenceState, denied: Denied) -> Reply:
+        """The refusal, accounted for in the log."""
+        log_denial(tx, state.licence.id, self.deployment, denied, self.acquisition.target)
+        return self._reply(tx, state, denied)
+
+    def _reply(self, tx: Transaction, state: LicenceState, outcome: Granted | Denied) -> Reply:
+        kind, payload = self._payload(tx, state, outcome)
         session = state.sessions[self.deployment].session
         return Reply(kind, payload, session, state.licence.epoch, state.licence.id, (), (outcome,))
 
@@ -80,6 +88,16 @@ class AcquireLease:
         until = min(outcome.hard_end, tx.now + state.rights.length) if outcome.existing else outcome.hard_end
         permit = Permit((Renewed(lease.id, lease.target, until),), (outcome,), (), state.licence.terms.revision)
         return Kind.PERMIT, permit_payload(header, permit, tx.installation.timing.heartbeat)
+
+
+def answer_again(tx: Transaction, ask: AcquireLease, kind: str, payload: bytes) -> Reply:
+    """The stored answer to a repeated request; a permit only while the licence stands, else a refusal."""
+    state = tx.state_of(ask.deployment)
+    denied = standing(state, ask.deployment, tx.now)
+    if kind == Kind.PERMIT.value and denied is not None:
+        return ask.refuse(tx, state, denied)
+    session = state.sessions[ask.deployment].session
+    return Reply(REPLY_KINDS[kind], payload, session, state.licence.epoch, state.licence.id, (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +159,45 @@ class ReapLeases:
     def run(self, tx: Transaction) -> int:
         close_tallies(tx, list(self.tallies))
         return sum(tx.state(licence).reap(tx.now) for licence in self.licences)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A licence as it stands for one caller. token is empty when there is none for him."""
+
+    standing: Denied | None
+    token: bytes
+    epoch: int
+    decided: int
+    live: int
+    cooling: int
+    limit: int
+    not_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLicence:
+    """Looks; changes nothing."""
+
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = False
+
+    deployment: str
+    licence: str
+
+    def run(self, tx: Transaction) -> Checked:
+        state = tx.state_of(self.deployment)
+        if self.licence and self.licence != state.licence.id:
+            return Checked(NOT_FOUND, b"", 0, tx.now, 0, 0, 0, 0)
+        seats = state.seats
+        seats.settle(tx.now)
+        return Checked(
+            standing=standing(state, self.deployment, tx.now),
+            token=state.licence.token,
+            epoch=state.licence.epoch,
+            decided=tx.now,
+            live=len(seats.live),
+            cooling=len(seats.cooling),
+            limit=state.rights.cap,
+            not_after=state.rights.not_after,
+        )

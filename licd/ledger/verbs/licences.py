@@ -26,7 +26,7 @@ from licd.wire.terms import terms_payload
 def _checked(tx: Transaction, terms: Terms) -> None:
     try:
         check_terms(terms)
-        rights_of(terms, tx.installation.expand)
+        rights_of(terms)
     except TermsInvalid as error:
         raise Invalid(error.problem, field=f"terms.{error.field}") from error
 
@@ -69,7 +69,7 @@ class IssueLicence:
             suspension_code="",
             suspension_detail="",
         )
-        state = LicenceState(licence, banned=False, timing=tx.installation.timing, expand=tx.installation.expand)
+        state = LicenceState(licence, banned=False, timing=tx.installation.timing)
         tx.adopt(state)
         state.put(licence)
         state.record(

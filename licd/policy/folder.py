@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -29,7 +29,6 @@ TEMPLATES = "licences"
 TEST_SUFFIX = ".test.toml"
 _VERSION_DOMAIN = b"licd-policies-v1\x00"
 
-K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -45,14 +44,14 @@ def gather(folder: Path) -> tuple[Policies | None, list[Problem]]:
     """The policies, or None and what is wrong with them."""
     reading = _Reading(folder)
     words = Vocabulary(
-        categories=_frozen(reading.file("categories.toml", read_categories)),
+        categories=reading.file("categories.toml", read_categories),
         regions=reading.file("regions.toml", read_regions),
         purposes=reading.file("purposes.toml", read_purposes),
         offences=reading.file("offences.toml", read_offences),
         defaults=reading.file("defaults.toml", read_defaults),
         suspension=reading.file("suspension.toml", read_suspension),
     )
-    denials = _frozen(reading.file("denials.toml", read_denials))
+    denials = reading.file("denials.toml", read_denials)
     roles = reading.file("roles.toml", read_roles)
     templates = _read_templates(reading, words)
     if reading.problems:
@@ -117,10 +116,6 @@ def _read_templates(reading: _Reading, words: Vocabulary) -> dict[str, TermsTemp
         # Judged by broken files, a template would be blamed for their faults.
         reading.problems[:] = [problem for problem in reading.problems if not problem.refers]
     return found
-
-
-def _frozen(table: Mapping[K, T]) -> Mapping[K, T]:
-    return MappingProxyType(dict(table))
 
 
 def _file(source: Source) -> PolicyFile:

@@ -1,0 +1,77 @@
+"""licctl key."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from licd.cli.desk import Desk
+from licd.cli.json_form import as_json, enum_word
+from licd.cli.options import All, PageSize, PageToken
+from licd.cli.times import iso, when
+from licd.cli.trust_file import trust_of, write_trust
+from licd.cli.verb import verb
+from licd.keys.private_file import EVERYBODY, write_new
+from licd.v1 import key_service_pb2 as pb
+from licd.v1.key_service_pb2_grpc import KeyServiceStub
+from licd.v1.operator_pb2 import PageRequest
+from licd.v1.trust_pb2 import Key
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Keys and the trust bundle.")
+
+
+@verb(app, "list")
+def list_(desk: Desk, page_size: PageSize = 50, page_token: PageToken = "", every: All = False) -> None:
+    """List the keys of the newest trust bundle, and those withdrawn before their time."""
+    method = KeyServiceStub(desk.channel).ListKeys
+    found = desk.ask(method, pb.ListKeysRequest(page=PageRequest(page_size=page_size, page_token=page_token)))
+    while every and found.page.next_page_token:
+        more = desk.ask(method, pb.ListKeysRequest(page=PageRequest(page_token=found.page.next_page_token)))
+        found.keys.extend(more.keys)
+        found.page.CopyFrom(more.page)
+    if desk.printer.is_json:
+        shown = {name: value for name, value in as_json(found).items() if name != "page"}
+        desk.printer.value(shown | {"next_page_token": found.page.next_page_token})
+        return
+    withdrawn = set(found.withdrawn_key_ids)
+    rows = [_row(key, "WITHDRAWN" if key.key_id in withdrawn else "") for key in found.keys]
+    desk.printer.table(["KEY", "PURPOSE", "OWNER", "SIGNS FROM", "SIGNS UNTIL", ""], rows)
+    for key_id in sorted(withdrawn - {key.key_id for key in found.keys}):
+        desk.printer.line(f"{key_id}  WITHDRAWN")
+    if found.page.next_page_token:
+        desk.printer.remark(f"there are more: --page-token {found.page.next_page_token}, or --all")
+
+
+@verb(app, "bundle")
+def bundle(
+    desk: Desk,
+    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write it there; else print it.")] = None,
+) -> None:
+    """Export the chain of trust bundles: what anybody needs to check what this licd signs."""
+    response = desk.ask(KeyServiceStub(desk.channel).ExportTrustBundle, pb.ExportTrustBundleRequest())
+    trust = trust_of(list(response.trust.bundles), "the exported chain", "", desk.now)
+    text = write_trust(response.trust)
+    if trust.refusal is not None:
+        desk.printer.remark(str(trust.refusal))
+    if save is None:
+        desk.printer.text(text)
+        return
+    write_new(save, text.encode("ascii"), EVERYBODY)
+    newest = trust.newest
+    if desk.printer.is_json:
+        desk.printer.value({"version": newest.version, "trust_domain": newest.trust_domain, "pin": trust.pin})
+        return
+    desk.printer.pairs(
+        [
+            ("written", str(save)),
+            ("trust domain", newest.trust_domain),
+            ("version", str(newest.version)),
+            ("good until", when(newest.expires_at_ms, desk.now)),
+            ("pin", trust.pin),
+        ]
+    )
+
+
+def _row(key: Key, mark: str) -> list[str]:
+    purpose = enum_word(Key.DESCRIPTOR.fields_by_name["purpose"], key.purpose).lower().replace("_", "-")
+    return [key.key_id, purpose, key.owner or "licd", iso(key.not_before_ms), iso(key.not_after_ms), mark]

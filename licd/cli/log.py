@@ -1,0 +1,162 @@
+"""licctl log."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from licd.cli.desk import Desk
+from licd.cli.json_form import as_json
+from licd.cli.log_check import held_checkpoints, read_checkpoint, verifier_for, verify_entry, verify_extension
+from licd.cli.options import All, PageSize, PageToken
+from licd.cli.paging import Page, show_pages
+from licd.cli.printing import Columns
+from licd.cli.verb import verb
+from licd.evidence.export import verify_export
+from licd.keys.private_file import EVERYBODY, replace
+from licd.v1 import log_service_pb2 as pb
+from licd.v1.log_service_pb2_grpc import LogServiceStub
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="licd's own log: what was decided, in order.")
+
+BundleFile = Annotated[
+    Path | None, typer.Option("--bundle", metavar="FILE", help="Trust bundles, as `key bundle` writes them.")
+]
+Pin = Annotated[str, typer.Option("--pin", metavar="HEX", help="What the first bundle in it must be.")]
+
+
+def _fields(entry: pb.LogEntry) -> str:
+    return "  ".join(f"{one.name}={'(erased)' if one.erased else one.value}" for one in entry.fields)
+
+
+COLUMNS: Columns = (("INDEX", lambda one: str(one.index)), ("FIELDS", _fields))
+
+
+@verb(app, "list")
+def list_(
+    desk: Desk,
+    *,
+    kind: Annotated[str, typer.Option(metavar="KIND", help="Only entries of this kind.")] = "",
+    licence: Annotated[str, typer.Option(metavar="LICENCE", help="Only about this one.")] = "",
+    newest_first: Annotated[bool, typer.Option("--newest-first", help="In that order.")] = False,
+    page_size: PageSize = 50,
+    page_token: PageToken = "",
+    every: All = False,
+) -> None:
+    """List entries."""
+    request = pb.ListEntriesRequest(kind=kind, licence=licence, descending=newest_first)
+    method = LogServiceStub(desk.channel).ListEntries
+    show_pages(desk, method, request, Page(page_size, page_token, every), name="entries", columns=COLUMNS)
+
+
+@verb(app, "get")
+def get(
+    desk: Desk,
+    index: Annotated[int, typer.Argument(min=0, metavar="INDEX", help="Number of the entry, from 0.")],
+    bundle: BundleFile = None,
+    pin: Pin = "",
+) -> None:
+    """Show one entry, and check its proof under the newest checkpoint; with --bundle, its signature too."""
+    found = desk.ask(LogServiceStub(desk.channel).GetEntry, pb.GetEntryRequest(index=index))
+    checkpoint = read_checkpoint(desk, found.checkpoint, bundle, pin)
+    verify_entry(found, index, checkpoint)
+    if desk.printer.is_json:
+        desk.printer.value(as_json(found))
+        return
+    signature = "its signature holds" if bundle else "its signature was not checked: --bundle FILE does"
+    desk.printer.pairs(
+        [
+            ("entry", str(index)),
+            *[(one.name, "(erased)" if one.erased else one.value) for one in found.entry.fields],
+            ("leaf", found.entry.leaf_hash.hex()),
+            ("proved", f"in the tree of {checkpoint.size} entries of {checkpoint.origin}; {signature}"),
+        ]
+    )
+
+
+@verb(app, "checkpoint")
+def checkpoint(
+    desk: Desk,
+    old: Annotated[
+        Path | None, typer.Option("--old", metavar="FILE", help="An earlier one: show that it was only added to.")
+    ] = None,
+    bundle: BundleFile = None,
+    pin: Pin = "",
+    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write it there, too.")] = None,
+) -> None:
+    """Print the newest signed checkpoint. Keep them: an old one is what shows that nothing was rewritten."""
+    earlier = read_checkpoint(desk, old.read_text(encoding="utf-8"), bundle, pin) if old else None
+    request = pb.GetCheckpointRequest(old_size=earlier.size if earlier else 0)
+    found = desk.ask(LogServiceStub(desk.channel).GetCheckpoint, request)
+    newest = read_checkpoint(desk, found.checkpoint, bundle, pin)
+    if earlier:
+        verify_extension(earlier, newest, found.consistency_proof)
+        desk.printer.remark(f"{newest.size - earlier.size} entries were added to the {earlier.size} of {old}")
+    if desk.printer.is_json:
+        desk.printer.value(as_json(found))
+    else:
+        for line in found.checkpoint.splitlines():
+            desk.printer.line(line)
+    if save:
+        replace(save, found.checkpoint.encode(), EVERYBODY)
+
+
+@verb(app, "export")
+def export(
+    desk: Desk,
+    save: Annotated[Path, typer.Option("--save", metavar="FILE", help="Where the lines go.")],
+) -> None:
+    """Write the whole log as lines that `log verify` checks offline, anywhere."""
+    partial = save.with_name(f".{save.name}.partial")
+    count = 0
+    with partial.open("w", encoding="ascii") as file:
+        for part in desk.stream(LogServiceStub(desk.channel).ExportLog, pb.ExportLogRequest()):
+            file.writelines(line.removesuffix("\n") + "\n" for line in part.lines)
+            count += len(part.lines)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(save)
+    if desk.printer.is_json:
+        desk.printer.value({"file": str(save), "lines": count})
+    else:
+        desk.printer.pairs([("written", str(save)), ("lines", str(count))])
+
+
+@verb(app, "verify")
+def verify(
+    desk: Desk,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `log export` wrote it.")],
+    *,
+    bundle: BundleFile = None,
+    pin: Pin = "",
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", metavar="VKEY", help="Verifier key of the log, name+id+key; in place of --bundle."),
+    ] = None,
+    held: Annotated[
+        list[Path] | None, typer.Option("--held", metavar="FILE", help="A checkpoint kept from before; may come again.")
+    ] = None,
+) -> None:
+    """Check an exported log, all of it, without licd: every leaf, every root, every signature.
+
+    Give the checkpoints you have kept with --held: they show that nothing was cut off or rewritten since.
+    """
+    with file.open("rb") as lines:
+        verifier = verifier_for(desk, lines.readline(), bundle, pin, key or [])
+        lines.seek(0)
+        report = verify_export(lines, verifier, held_checkpoints(held or [], verifier))
+    shown = {
+        "origin": report.final.origin,
+        "size": report.final.size,
+        "root": report.final.root.hex(),
+        "checkpoints": report.checkpoints,
+        "entries_with_erasure": report.entries_with_erasure,
+        "erased_fields": report.erased_fields,
+        "held": len(held or []),
+    }
+    if desk.printer.is_json:
+        desk.printer.value({"valid": True, **shown})
+        return
+    desk.printer.line(f"{file}: whole, and signed")
+    desk.printer.pairs([(name.replace("_", " "), str(value)) for name, value in shown.items()])

@@ -1,0 +1,250 @@
+"""Reading for lists, reports and status. Nothing here decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Integer, asc, desc, distinct, func, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from licd.core.errors import Invalid
+from licd.core.model import Deployment, Lease, Session
+from licd.core.state import session_hard_end
+from licd.core.time import Instant
+from licd.ledger import tables
+from licd.ledger.database import Connection, Statement
+from licd.ledger.records import (
+    Acknowledged,
+    DenialTally,
+    LogCheckpoint,
+    StoredBundle,
+    Suspension,
+    SuspensionSystem,
+)
+from licd.ledger.rows import (
+    ACKNOWLEDGEMENTS,
+    DENIAL_TALLIES,
+    DEPLOYMENTS,
+    LEASES,
+    LOG_CHECKPOINTS,
+    SESSIONS,
+    SUSPENSION_SYSTEMS,
+    SUSPENSIONS,
+    TRUST_BUNDLES,
+    Rows,
+)
+
+T = TypeVar("T")
+
+PAGE_DEFAULT: Final = 50
+PAGE_LIMIT: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list: so many rows after the one whose key the token names."""
+
+    size: int
+    token: str
+
+    @staticmethod
+    def of(size: int, token: str) -> Page:
+        """Raises Invalid for a size that is not from 0 (the default) to the limit."""
+        if not 0 <= size <= PAGE_LIMIT:
+            raise Invalid(f"from 0 (= {PAGE_DEFAULT}) to {PAGE_LIMIT}", field="page.page_size")
+        return Page(size or PAGE_DEFAULT, token)
+
+
+def listed(
+    connection: Connection,
+    rows: Rows[T],
+    page: Page,
+    conditions: Sequence[ColumnElement[bool]] = (),
+    *,
+    descending: bool = False,
+) -> tuple[list[T], str]:
+    """One page in the order of the primary key, and the token of the next; empty at the end."""
+    key = list(rows.table.primary_key.columns)[0]
+    wanted = list(conditions)
+    if page.token:
+        after = _token(key, page.token)
+        wanted.append(key < after if descending else key > after)
+    order = desc(key) if descending else asc(key)
+    found = _all(connection, rows, rows.select(*wanted).order_by(order).limit(page.size + 1))
+    more = found[page.size - 1] if len(found) > page.size else None
+    return found[: page.size], str(getattr(more, key.name)) if more is not None else ""
+
+
+def _token(key: Any, token: str) -> Any:
+    if key.type.python_type is not int:
+        return token
+    try:
+        return int(token)
+    except ValueError as error:
+        raise Invalid("not a token that a list gave out", field="page.page_token") from error
+
+
+def _all(connection: Connection, rows: Rows[T], clause: Any) -> list[T]:
+    statement = Statement(clause, connection.dialect)
+    return [rows.from_row(row) for row in connection.execute(statement.text, statement.arguments({}))]
+
+
+def _one(connection: Connection, clause: Any) -> int:
+    statement = Statement(clause, connection.dialect)
+    return int(connection.execute(statement.text, statement.arguments({}))[0][0] or 0)
+
+
+def count(connection: Connection, rows: Rows[Any], *conditions: ColumnElement[bool]) -> int:
+    """How many rows there are of which the conditions hold."""
+    return _one(connection, select(func.count()).select_from(rows.table).where(*conditions))
+
+
+def seat_counts(connection: Connection, now: Instant) -> dict[str, tuple[int, int]]:
+    """Live and cooling seats by licence."""
+    column = tables.lease.c
+    live = func.sum((column.ended_at == 0).cast(Integer))
+    occupied = select(column.licence, live, func.count()).where((column.ended_at == 0) | (column.free_at > now))
+    statement = Statement(occupied.group_by(column.licence), connection.dialect)
+    rows = connection.execute(statement.text, statement.arguments({}))
+    return {licence: (int(live), int(total) - int(live)) for licence, live, total in rows}
+
+
+def licence_seats(connection: Connection, licence: str, now: Instant) -> tuple[int, int]:
+    """Live and cooling seats of one licence."""
+    column = tables.lease.c
+    live = count(connection, LEASES, column.lineage == licence, column.ended_at == 0)
+    cooling = count(connection, LEASES, column.lineage == licence, column.ended_at > 0, column.free_at > now)
+    return live, cooling
+
+
+@dataclass(frozen=True, slots=True)
+class SystemNow:
+    """An enrolled system with its chain's head and the leases that still count for it."""
+
+    deployment: Deployment
+    session: Session | None
+    leases: tuple[Lease, ...]
+
+    @property
+    def live(self) -> tuple[Lease, ...]:
+        return tuple(lease for lease in self.leases if not lease.ended_at)
+
+    @property
+    def latest_hard_end(self) -> Instant:
+        """The latest hard end on record; 0 when it never had a permit that still counts."""
+        return max((self._bound(lease) for lease in self.leases), default=0)
+
+    def _bound(self, lease: Lease) -> Instant:
+        if lease.ended_at or not lease.attached or self.session is None or not self.session.renewed_at:
+            return lease.seat_until
+        return max(lease.seat_until, session_hard_end(lease, self.session))
+
+
+def systems_of(connection: Connection, licences: Sequence[str], now: Instant) -> list[SystemNow]:
+    """Every enrolled system of the licences."""
+    found: list[SystemNow] = []
+    for licence in licences:
+        deployments = _all(connection, DEPLOYMENTS, DEPLOYMENTS.select(tables.deployment.c.licence == licence))
+        sessions = _all(connection, SESSIONS, SESSIONS.select(tables.session.c.licence == licence))
+        column = tables.lease.c
+        counts = (column.ended_at == 0) | (column.free_at > now)
+        leases = _all(connection, LEASES, LEASES.select(column.licence == licence, counts))
+        by_deployment = {session.deployment: session for session in sessions}
+        for deployment in deployments:
+            if deployment.enrolled_at:
+                own = tuple(lease for lease in leases if lease.deployment == deployment.id)
+                found.append(SystemNow(deployment, by_deployment.get(deployment.id), own))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionNow:
+    """A suspension with the systems it hit, their acknowledgements, and what is still live."""
+
+    suspension: Suspension
+    systems: tuple[SuspensionSystem, ...]
+    acknowledged: dict[str, Acknowledged]
+    live: dict[str, int]
+
+
+def suspension_now(connection: Connection, identifier: str) -> SuspensionNow | None:
+    """None when there is no such suspension."""
+    found = SUSPENSIONS.get(connection, identifier)
+    if found is None:
+        return None
+    systems = _all(
+        connection, SUSPENSION_SYSTEMS, SUSPENSION_SYSTEMS.select(tables.suspension_system.c.suspension == identifier)
+    )
+    acknowledged: dict[str, Acknowledged] = {}
+    live: dict[str, int] = {}
+    for system in systems:
+        column = tables.acknowledgement.c
+        newer = ACKNOWLEDGEMENTS.select(column.deployment == system.deployment, column.epoch >= system.epoch)
+        rows = _all(connection, ACKNOWLEDGEMENTS, newer.order_by(asc(column.epoch)).limit(1))
+        if rows:
+            acknowledged[system.deployment] = rows[0]
+        lease = tables.lease.c
+        live[system.deployment] = count(
+            connection, LEASES, lease.deployment == system.deployment, lease.ended_at == 0
+        )
+    return SuspensionNow(found, tuple(systems), acknowledged, live)
+
+
+def unconfirmed_systems(connection: Connection, now: Instant) -> tuple[int, int]:
+    """Systems of suspended licences that have not acknowledged: those that may still act, and those past their bound."""
+    system, licence, deployment = tables.suspension_system.c, tables.licence.c, tables.deployment.c
+    open_ones = (
+        select(func.count(distinct(system.deployment)))
+        .select_from(
+            tables.suspension_system.join(tables.licence, licence.id == system.licence).join(
+                tables.deployment, deployment.id == system.deployment
+            )
+        )
+        .where(
+            licence.status == "suspended",
+            licence.suspension == system.suspension,
+            deployment.epoch_acknowledged < system.epoch,
+        )
+    )
+    within = open_ones.where(system.bounded_until > now)
+    past = open_ones.where(system.bounded_until <= now)
+    return _one(connection, within), _one(connection, past)
+
+
+def licences_to_reap(connection: Connection, now: Instant) -> list[str]:
+    """Licences with live leases whose last permit may have run out."""
+    lease, session = tables.lease.c, tables.session.c
+    joined = tables.lease.outerjoin(tables.session, session.deployment == lease.deployment)
+    latest = session.renewed_at + session.length + session.grace
+    gone = (lease.attached == 0) | (latest <= now) | (session.licence_end <= now)
+    over = (lease.seat_until <= now) & (gone | ((lease.authorisation_end > 0) & (lease.authorisation_end <= now)))
+    clause = select(distinct(lease.licence)).select_from(joined).where(lease.ended_at == 0, over)
+    statement = Statement(clause, connection.dialect)
+    return [str(row[0]) for row in connection.execute(statement.text, statement.arguments({}))]
+
+
+def tallies(connection: Connection, minute: int) -> list[DenialTally]:
+    """Denials that were only counted, in minutes that are over."""
+    column = tables.denial_tally.c
+    return _all(connection, DENIAL_TALLIES, DENIAL_TALLIES.select(column.minute < minute, column.counted > 0))
+
+
+def bundles(connection: Connection, after: int = 0) -> list[StoredBundle]:
+    """The stored trust bundles after a version, in order."""
+    column = tables.trust_bundle.c
+    return _all(connection, TRUST_BUNDLES, TRUST_BUNDLES.select(column.version > after).order_by(asc(column.version)))
+
+
+def checkpoints(connection: Connection) -> list[LogCheckpoint]:
+    """The checkpoints kept as history, smallest first."""
+    column = tables.log_checkpoint.c
+    return _all(connection, LOG_CHECKPOINTS, LOG_CHECKPOINTS.select().order_by(asc(column.size)))
+
+
+def last_contacts(connection: Connection) -> list[tuple[str, Instant]]:
+    """When each session's last link was accepted."""
+    column = tables.session.c
+    statement = Statement(select(column.deployment, column.accepted_at).where(column.accepted_at > 0), connection.dialect)
+    return [(str(name), int(at)) for name, at in connection.execute(statement.text, statement.arguments({}))]

@@ -1,0 +1,215 @@
+"""How an operator's change is made: once for its request id, and by two persons where it widens."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final, Generic, TypeVar, cast
+
+from google.protobuf.message import Message
+
+from licd.core.errors import Forbidden, Invalid
+from licd.core.time import DAY, Instant, Millis
+from licd.keys.envelope import verify
+from licd.keys.keyring import Keyring
+from licd.keys.kinds import Kind, KeyPurpose
+from licd.keys.verification_key import VerificationKey
+from licd.ledger.records import Approval
+from licd.ledger.transaction import Command, Transaction
+from licd.ledger.verbs.approvals import RequestApproval, SignApproval
+from licd.ledger.verbs.once import Once
+from licd.policy.policies import Policies
+from licd.server.caller import Caller
+from licd.server.directory import FOREVER, Directory
+from licd.server.methods import METHODS
+from licd.server.writer import Writer
+from licd.v1 import operator_pb2 as pb
+from licd.v1.envelope_pb2 import Envelope
+
+M = TypeVar("M", bound=Message)
+
+ANSWERS_KEPT: Final[Millis] = DAY
+PERSONS: Final = 2
+TEXT_LIMIT: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Answering(Generic[M]):
+    """A command whose result is made into its response where it is decided, so that both are kept together."""
+
+    inner: Command[Any]
+    respond: Callable[[Any], M]
+
+    @property
+    def grants(self) -> bool:
+        return self.inner.grants
+
+    @property
+    def urgent(self) -> bool:
+        return self.inner.urgent
+
+    def run(self, tx: Transaction) -> M:
+        return self.respond(self.inner.run(tx))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a request comes to: the command, how its result is answered, and what signers agree to."""
+
+    command: Command[Any]
+    respond: Callable[[Any], Message]
+    subject: str
+    version: Callable[[Transaction], int]
+    seen_version: int
+    summary: str
+    widens: bool = True
+
+
+Planner = Callable[[Any, str], Awaitable[Plan]]
+
+
+class Changes:
+    """Makes changes for operators."""
+
+    def __init__(self, writer: Writer, directory: Directory, policies: Policies, wall: Callable[[], Instant]) -> None:
+        self._writer: Final = writer
+        self._directory: Final = directory
+        self._policies: Final = policies
+        self._wall: Final = wall
+        self._planners: dict[str, Planner] = {}
+
+    def plan_with(self, verb: str, planner: Planner) -> None:
+        """Registers how requests of a method that may need a second person are planned."""
+        self._planners[verb] = planner
+
+    async def once(self, request: Any, caller: Caller, command: Command[Any], respond: Callable[[Any], M]) -> M:
+        """Makes a change that one person may make."""
+        kind = type(respond_type(request))
+        once = Once[Any](
+            inner=Answering(command, respond),
+            caller=caller.name,
+            request_id=request.request_id,
+            fingerprint=fingerprint(request),
+            keep=ANSWERS_KEPT,
+            pack=lambda response: ("", response.SerializeToString()),
+            unpack=lambda _tx, _kind, answer: kind.FromString(answer),
+        )
+        return cast("M", await self._writer.execute(once))
+
+    async def widen(self, verb: str, request: Any, caller: Caller) -> Any:
+        """Makes a change at once where policy lets one person, else asks for a second one's approval."""
+        actor = caller.operator().operator
+        plan = await self._planners[verb](request, actor)
+        if not self._policies.roles.needs_second_person(verb, widens=plan.widens):
+            return await self.once(request, caller, plan.command, plan.respond)
+        ask = RequestApproval(
+            method=_path(verb),
+            request=request.SerializeToString(),
+            actor=actor,
+            subject=plan.subject,
+            subject_version=plan.seen_version,
+            summary=plan.summary,
+            needed=PERSONS,
+            life=self._policies.roles.approval_life,
+        )
+        response = type(respond_type(request))
+        return await self.once(request, caller, ask, lambda approval: response(approval=approval_message(approval)))
+
+    async def sign(self, request: Any, caller: Caller, found: Approval, respond: Callable[[Approval], M]) -> M:
+        """Adds the caller's signature to what waits; executes it when that completes it."""
+        method = METHODS[found.method]
+        operator = self._directory.operator(caller)
+        if operator.id != found.requested_by and not self._policies.roles.may_call(
+            operator.role_set, "ApprovalService.SignApproval"
+        ):
+            raise Forbidden(f"operator {operator.id} has no role that approves")
+        self._refuse_former(found)
+        envelope = self._verified(request.command, operator.id, operator.public_key)
+        asked = method.request.FromString(found.request_bytes())
+        plan = await self._planners[method.verb](asked, found.requested_by)
+        command = SignApproval(
+            approval=found.id,
+            signer=operator.id,
+            envelope=envelope,
+            inner=plan.command,
+            subject_version=plan.version,
+            pack=lambda result: plan.respond(result).SerializeToString(),
+        )
+        return await self.once(request, caller, command, respond)
+
+    def _refuse_former(self, found: Approval) -> None:
+        """What somebody asked for falls with his right to ask for it."""
+        requester = self._directory.operator_named(found.requested_by)
+        verb = METHODS[found.method].verb
+        if requester is None or not requester.enabled or not self._policies.roles.may_call(requester.role_set, verb):
+            raise Forbidden(f"operator {found.requested_by}, who asked for this, may no longer ask for it")
+
+    def _verified(self, envelope: Envelope, operator: str, public_key: bytes) -> Envelope:
+        key = VerificationKey.of(
+            KeyPurpose.OPERATOR, public_key, not_before_ms=0, not_after_ms=FOREVER, owner=f"operator/{operator}"
+        )
+        verify(envelope, Kind.OPERATOR_COMMAND, Keyring([key]), self._wall())
+        if len(envelope.signatures) != 1:
+            raise Invalid("exactly the caller's own signature", field="command.signatures")
+        return envelope
+
+
+def fingerprint(request: Any) -> bytes:
+    """What a request asks for, whatever its id."""
+    bare = type(request)()
+    bare.CopyFrom(request)
+    bare.ClearField("request_id")
+    return sha256(bare.DESCRIPTOR.full_name.encode() + bare.SerializeToString(deterministic=True)).digest()
+
+
+_RESPONSES: Final = {method.request.DESCRIPTOR.full_name: method.response for method in METHODS.values()}
+
+
+def respond_type(request: Any) -> Any:
+    """An empty response of the method that a request belongs to."""
+    return _RESPONSES[request.DESCRIPTOR.full_name]()
+
+
+def _path(verb: str) -> str:
+    service, _, name = verb.partition(".")
+    return f"/licd.v1.{service}/{name}"
+
+
+_STATUS: Final = {
+    "pending": pb.APPROVAL_STATUS_PENDING,
+    "executed": pb.APPROVAL_STATUS_EXECUTED,
+    "rejected": pb.APPROVAL_STATUS_REJECTED,
+}
+
+
+def approval_message(approval: Approval, now: Instant = 0) -> pb.Approval:
+    """An approval as operators read it; expired is derived from time."""
+    status = _STATUS[approval.status.value]
+    if approval.status.value == "pending" and now >= approval.expires_at:
+        status = pb.APPROVAL_STATUS_EXPIRED
+    return pb.Approval(
+        approval=approval.id,
+        status=status,
+        command=Envelope.FromString(approval.command),
+        signed_by=list(filter(None, approval.signed_by.split(","))),
+        needed=approval.needed,
+        method=approval.method,
+        summary=approval.summary,
+        requested_by=approval.requested_by,
+        requested_at_ms=approval.requested_at,
+        expires_at_ms=approval.expires_at,
+        subject=approval.subject,
+        result=approval.result,
+        rejected_by=approval.rejected_by,
+        rejection=approval.rejection,
+    )
+
+
+def checked_text(value: str, field: str, *, limit: int = TEXT_LIMIT, required: bool = True) -> str:
+    """A text an operator gives. Raises Invalid naming the field."""
+    if required and not value.strip():
+        raise Invalid("must be given", field=field)
+    if len(value) > limit:
+        raise Invalid(f"at most {limit} characters", field=field)
+    return value

@@ -1,0 +1,100 @@
+"""The daemon's settings: one TOML file and the environment over it. An unknown key refuses to start."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from licd.core.errors import Invalid
+
+FILE_NAME: Final = "licd.toml"
+
+
+class Listen(BaseModel):
+    """Addresses to listen on, host:port. Port 0 takes a free one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enrolment: str = "127.0.0.1:7441"
+    customer: str = "127.0.0.1:7442"
+    operator: str = "127.0.0.1:7443"
+    metrics: str = "127.0.0.1:7444"
+
+
+class Advertise(BaseModel):
+    """What others are told to connect to; empty: the listening address with the name of the server certificate."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enrolment: str = ""
+    customer: str = ""
+
+
+class Limits(BaseModel):
+    """What one caller may use."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    requests_per_second: int = Field(default=2000, ge=1)
+    requests_at_once: int = Field(default=4000, ge=1)
+    enrolments_per_second: int = Field(default=20, ge=1)
+    enrolments_at_once: int = Field(default=200, ge=1)
+    stream_age_seconds: int = Field(default=1800, ge=1)
+    certificate_days: int = Field(default=7, ge=1, le=90)
+    force_release_cool_down_seconds: int = Field(default=600, ge=0)
+    drain_seconds: int = Field(default=5, ge=0)
+    reserve_mebibytes: int = Field(default=16, ge=1)
+
+
+class ServerConfig(BaseSettings):
+    """Everything licd.toml may say. Environment variables LICD_LISTEN__CUSTOMER and the like go over the file."""
+
+    model_config = SettingsConfigDict(env_prefix="LICD_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    trust_domain: str
+    replica: str = "replica-1"
+    policies: Path = Path("policies")
+    ratchet: Path = Path("ratchet")
+    listen: Listen = Listen()
+    advertise: Advertise = Advertise()
+    limits: Limits = Limits()
+
+    file: ClassVar[Path | None] = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes over the file."""
+        return (env_settings, TomlConfigSettingsSource(settings_cls, cls.file), init_settings)
+
+
+def read_config(state: Path) -> ServerConfig:
+    """The settings of a state directory. Raises Invalid naming file and key."""
+    path = state / FILE_NAME
+    if not path.is_file():
+        raise Invalid(f"{state} holds no {FILE_NAME}; `licd init --state {state}` makes a state directory")
+
+    class FromFile(ServerConfig):
+        file: ClassVar[Path | None] = path
+
+    try:
+        return FromFile()  # type: ignore[call-arg]
+    except tomllib.TOMLDecodeError as error:
+        raise Invalid(f"{path}: {error}") from error
+    except ValidationError as error:
+        raise Invalid("; ".join(_problem(path, each) for each in error.errors())) from error
+
+
+def _problem(path: Path, error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    return f"{path}: {where}: {error['msg']}"

@@ -1,0 +1,206 @@
+"""The three listeners over gRPC: TLS, who calls, and the way into dispatch. Nothing is decided here."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator, Callable
+from functools import lru_cache
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from google.protobuf.message import DecodeError, Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
+
+from licd.core.errors import Invalid, LicdError, ShuttingDown, Unauthenticated
+from licd.keys.identity import Identity
+from licd.keys.errors import KeysError
+from licd.keys.pki import identity_of, key_thumbprint
+from licd.server.caller import Caller, Listener
+from licd.server.dispatch import Dispatch
+from licd.server.methods import METHODS, SERVED, Method
+from licd.wire.errors import to_status
+
+logger = structlog.get_logger("licd.grpc")
+
+MESSAGE_LIMIT: Final = 256 * 1024
+REPLY_LIMIT: Final = 16 * 1024 * 1024
+PENDING: Final = 20_000
+CERTIFICATES_KEPT: Final = 50_000
+
+OPTIONS: Final[tuple[tuple[str, int], ...]] = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+    ("grpc.max_send_message_length", REPLY_LIMIT),
+    ("grpc.max_concurrent_streams", 256),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 3),
+    ("grpc.server.max_pending_requests", PENDING),
+    ("grpc.server.max_pending_requests_hard_limit", PENDING + PENDING // 2),
+)
+
+Credentials = grpc.ServerCredentials
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class CallerReader:
+    """Says who is behind a gRPC context. Certificates are parsed once."""
+
+    def __init__(self, listener: Listener, trust_domain: str) -> None:
+        self._listener: Final = listener
+        self._known: Final = lru_cache(maxsize=CERTIFICATES_KEPT)(_reader_of(trust_domain))
+
+    def read(self, context: Context) -> Caller:
+        """Raises Unauthenticated for a certificate that names nobody."""
+        address = address_of(context.peer())
+        if self._listener is Listener.ENROLMENT:
+            return Caller(self._listener, None, b"", address)
+        pem = next(iter(context.auth_context().get("x509_pem_cert", ())), None)
+        if pem is None:
+            raise Unauthenticated("a client certificate is needed here")
+        identity, key = self._known(pem)
+        return Caller(self._listener, identity, key, address)
+
+
+def _reader_of(trust_domain: str) -> Callable[[bytes], tuple[Identity, bytes]]:
+    def read(pem: bytes) -> tuple[Identity, bytes]:
+        certificate = x509.load_pem_x509_certificate(pem)
+        key = certificate.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise Unauthenticated("certificates here have ECDSA P-256 keys")
+        try:
+            return identity_of(certificate, trust_domain), key_thumbprint(key)
+        except KeysError as error:
+            raise Unauthenticated(str(error)) from error
+
+    return read
+
+
+def address_of(peer: str) -> str:
+    """The IP address in gRPC's name for a peer: ipv4:127.0.0.1:5000, ipv6:%5B::1%5D:5000."""
+    _, _, rest = peer.partition(":")
+    host = rest.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return ""
+
+
+class GrpcStream:
+    """A gRPC stream as frames."""
+
+    def __init__(self, context: Context, kind: type[Message]) -> None:
+        self._context: Final = context
+        self._kind: Final = kind
+
+    async def read(self) -> Message | None:
+        """Raises Invalid for bytes that are no frame."""
+        raw = await self._context.read()
+        if raw is grpc.aio.EOF:
+            return None
+        return _parsed(self._kind, raw)
+
+    async def write(self, frame: Message, /) -> None:
+        await self._context.write(frame.SerializeToString())
+
+
+def _parsed(kind: type[Message], raw: Any) -> Message:
+    try:
+        return kind.FromString(raw)
+    except DecodeError as error:
+        raise Invalid(f"these bytes are no {kind.DESCRIPTOR.name}") from error
+
+
+async def _abort(context: Context, error: LicdError) -> None:
+    await context.abort_with_status(rpc_status.to_status(to_status(error)))
+
+
+def _handler(method: Method, dispatch: Dispatch, callers: CallerReader) -> grpc.RpcMethodHandler[Any, Any]:
+    """The gRPC side of one method. Requests come as raw bytes, so that what cannot be read is answered by us."""
+
+    async def unary(raw: bytes, context: Context) -> bytes:
+        try:
+            caller = callers.read(context)
+            answer = await dispatch.call(method.path, _parsed(method.request, raw), caller)
+        except LicdError as error:
+            await _abort(context, error)
+            raise
+        return answer.SerializeToString()
+
+    async def stream(_: Any, context: Context) -> None:
+        try:
+            caller = callers.read(context)
+            await dispatch.stream(method.path, GrpcStream(context, method.request), caller)
+        except LicdError as error:
+            await _abort(context, error)
+
+    async def feed(raw: bytes, context: Context) -> AsyncIterator[bytes]:
+        try:
+            caller = callers.read(context)
+            async for answer in dispatch.feed(method.path, _parsed(method.request, raw), caller):
+                yield answer.SerializeToString()
+        except LicdError as error:
+            await _abort(context, error)
+
+    if method.takes_stream:
+        return grpc.stream_stream_rpc_method_handler(stream)
+    if method.gives_stream:
+        return grpc.unary_stream_rpc_method_handler(feed)
+    return grpc.unary_unary_rpc_method_handler(unary)
+
+
+class GrpcListener:
+    """One listener: its server, its health, its address."""
+
+    def __init__(
+        self, listener: Listener, address: str, credentials: Credentials, dispatch: Dispatch, trust_domain: str
+    ) -> None:
+        self.listener: Final = listener
+        self._address: Final = address
+        self._credentials: Final = credentials
+        self._server: Final = grpc.aio.server(options=OPTIONS)
+        self._health: Final = health_aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        callers = CallerReader(listener, trust_domain)
+        for service in SERVED[listener]:
+            handlers = {
+                method.path.rpartition("/")[2]: _handler(method, dispatch, callers)
+                for method in METHODS.values()
+                if method.service == service.name
+            }
+            self._server.add_generic_rpc_handlers(
+                (grpc.method_handlers_generic_handler(service.full_name, handlers),)
+            )
+        if listener is Listener.OPERATOR:
+            names = [service.full_name for service in SERVED[listener]]
+            reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], self._server)
+        self.port = 0
+
+    async def start(self) -> None:
+        """Opens the port. Raises ShuttingDown when it is taken."""
+        try:
+            self.port = self._server.add_secure_port(self._address, self._credentials)
+        except RuntimeError as error:
+            raise ShuttingDown(f"cannot listen on {self._address}: {error}") from error
+        await self._server.start()
+        await self.set_serving(serving=True)
+
+    async def set_serving(self, *, serving: bool) -> None:
+        """Says to health checks whether this listener serves."""
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in ("", *(service.full_name for service in SERVED[self.listener])):
+            await self._health.set(name, status)
+
+    async def stop(self, grace: float) -> None:
+        """Tells health checks, lets running calls finish within grace seconds, then closes."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace)

@@ -1,0 +1,93 @@
+"""What licd does by the clock: ends what has run out, accounts for counted denials, forgets, takes its own measure.
+
+The truth is in the rows: a missed run is made up by the next, and each can run any number of times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from apscheduler.executors.asyncio import AsyncIOExecutor
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from licd.core.errors import LicdError
+from licd.core.time import MINUTE, Instant
+from licd.ledger.queries import licences_to_reap, tallies
+from licd.ledger.verbs.clock import ForgetAnswers
+from licd.ledger.verbs.leases import ReapLeases
+from licd.server.observation import Observation
+from licd.server.reader import Reader
+from licd.server.reserve import FileReserve, NoReserve
+from licd.server.writer import Writer
+
+logger = structlog.get_logger("licd.jobs")
+
+REAP_SECONDS: Final = 5
+OBSERVE_SECONDS: Final = 5
+FORGET_SECONDS: Final = 600
+
+
+class Jobs:
+    """The recurring work, each piece callable by itself."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        reader: Reader,
+        observation: Observation,
+        reserve: FileReserve | NoReserve,
+        wall: Callable[[], Instant],
+    ) -> None:
+        self._writer: Final = writer
+        self._reader: Final = reader
+        self._observation: Final = observation
+        self._reserve: Final = reserve
+        self._wall: Final = wall
+
+    async def reap(self) -> None:
+        """Ends leases whose last permit has run out, and logs what was only counted."""
+        now = self._wall()
+        lapsed = await self._reader.run(lambda connection: licences_to_reap(connection, now))
+        counted = await self._reader.run(lambda connection: tallies(connection, now // MINUTE))
+        if lapsed or counted:
+            await self._writer.execute(ReapLeases(tuple(lapsed), tuple(counted)))
+
+    async def forget(self) -> None:
+        """Deletes stored answers whose time is over; sets the reserve aside again where it was used."""
+        await self._writer.execute(ForgetAnswers())
+        self._reserve.restore()
+
+    async def observe(self) -> None:
+        """Takes the measures that the metrics page shows."""
+        await self._observation.take()
+
+
+class Schedule:
+    """Jobs on real time. Kept in memory: what is due follows from the rows."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._scheduler: Final = AsyncIOScheduler(
+            executors={"default": AsyncIOExecutor()},
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+            timezone="UTC",
+        )
+        for job, seconds in ((jobs.reap, REAP_SECONDS), (jobs.observe, OBSERVE_SECONDS), (jobs.forget, FORGET_SECONDS)):
+            self._scheduler.add_job(_logged(job), "interval", seconds=seconds, id=job.__name__)
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        self._scheduler.shutdown(wait=False)
+
+
+def _logged(job: Callable[[], object]) -> Callable[[], object]:
+    async def run() -> None:
+        try:
+            await job()  # type: ignore[misc]
+        except LicdError as error:
+            logger.warning("job not done; the next run makes it up", job=job.__name__, error=str(error))
+
+    return run

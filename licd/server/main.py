@@ -1,0 +1,309 @@
+"""The only wiring: what is given (rows, keys, clocks) becomes a daemon that answers calls.
+
+build() makes the daemon without a socket; the deterministic simulation calls it with a clock and a disk of its own.
+serve() puts it behind TLS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from licd import __version__
+from licd.core.time import DAY, SECOND, Instant
+from licd.evidence.checkpoint import LogVerifier
+from licd.evidence.note import Signer as NoteSigner
+from licd.evidence.note import VerifierKey
+from licd.keys.hold import HoldableSigner
+from licd.keys.kinds import KeyPurpose
+from licd.keys.pki import Authority
+from licd.keys.signer import Signer
+from licd.ledger.database import Connection
+from licd.ledger.ledger import BatchFigures, Ledger
+from licd.ledger.log import LogKeeper
+from licd.ledger.queries import bundles
+from licd.ledger.timekeeper import Clock
+from licd.ledger.transaction import Committed, Installation
+from licd.policy import Policies
+from licd.server.caller import Listener
+from licd.server.certificates import Certificates
+from licd.server.changes import Changes
+from licd.server.config import ServerConfig
+from licd.server.directory import Directory
+from licd.server.dispatch import Dispatch, Gate
+from licd.server.jobs import Jobs
+from licd.server.join_token import JoinTokens
+from licd.server.metrics import Metrics
+from licd.server.observation import Observation
+from licd.server.push import Push
+from licd.server.quota import Quota, Rate
+from licd.server.ratchet import High, behind
+from licd.server.reader import Reader
+from licd.server.reason_codes import ReasonCodes
+from licd.server.reserve import FileReserve, NoReserve
+from licd.server.services.approvals import ApprovalService
+from licd.server.services.customers import CustomerService
+from licd.server.services.deployments import DeploymentService
+from licd.server.services.enrolment import EnrolmentService
+from licd.server.services.keys import KeyService
+from licd.server.services.leases import LeaseService
+from licd.server.services.licences import Licences
+from licd.server.services.logs import LogService
+from licd.server.services.sessions import SessionLimits, SessionService
+from licd.server.services.status import About, PolicyService, StatusService
+from licd.server.services.suspensions import Suspensions
+from licd.server.signing import OnlineSigning
+from licd.server.trust import Trust
+from licd.server.writer import Writer
+
+NANOS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """Everything that comes in from outside: clocks, randomness, threads, disk."""
+
+    clock: Clock
+    random: Callable[[int], bytes]
+    stopwatch: Callable[[], int]
+    make_writer: Callable[[Ledger], Writer]
+    reader: Reader
+    open_copy: Callable[[], Connection]
+    reserve: FileReserve | NoReserve
+    held: Callable[[], bool]
+    call_soon: Callable[..., object]
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What the daemon signs with, before the hold switch is put in front."""
+
+    licence_issuer: Signer
+    permit_online: Signer
+    evidence: Signer
+    authority: Authority
+
+
+@dataclass(slots=True)
+class Addresses:
+    """What callers are told to connect to; filled in once the ports are open."""
+
+    enrolment: str = ""
+    customer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A daemon without sockets."""
+
+    dispatch: Dispatch
+    ledger: Ledger
+    writer: Writer
+    jobs: Jobs
+    metrics: Metrics
+    directory: Directory
+    push: Push
+    trust: Trust
+    addresses: Addresses
+    impediments: Callable[[], tuple[str, ...]]
+
+
+def log_keeper(trust_domain: str, signer: Signer, known: Sequence[bytes] = ()) -> LogKeeper:
+    """Who keeps the log of a trust domain. known are earlier evidence keys whose checkpoints still count."""
+    origin = f"{trust_domain}/licd/log"
+    own = VerifierKey(origin, signer.public_key)
+    keys = (own, *(VerifierKey(origin, each) for each in known if each != signer.public_key))
+    return LogKeeper(origin, NoteSigner(own, signer.sign), LogVerifier(origin, keys, verify_ed25519))
+
+
+def verify_ed25519(public_key: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether it is that key's signature."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+class MeteredBatches:
+    """Counts what each durable batch cost."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics: Final = metrics
+
+    def committed(self, done: Committed, figures: BatchFigures) -> None:
+        """Called on the writing thread."""
+        self._metrics.batch(figures.commands, figures.entries, figures.commit_ns / NANOS)
+
+
+def build(
+    config: ServerConfig,
+    policies: Policies,
+    secrets: Secrets,
+    connection: Connection,
+    seams: Seams,
+    *,
+    answered: High | None = None,
+) -> Daemon:
+    """Wires a daemon over a database whose schema is in place. Raises LogRefused when its log does not hold.
+
+    answered is what the ratchet remembers: with rows older than that the daemon starts read-only.
+    """
+    metrics = Metrics()
+    trust = Trust(bundles(connection))
+    signing = OnlineSigning(HoldableSigner(secrets.permit_online, seams.held), metrics, seams.stopwatch)
+    installation = Installation(
+        trust_domain=config.trust_domain,
+        timing=policies.defaults.timing,
+        licence_signer=HoldableSigner(secrets.licence_issuer, seams.held),
+        bundle_version=lambda: trust.version,
+        force_release_cool_down=config.limits.force_release_cool_down_seconds * SECOND,
+    )
+    evidence_keys = [key.public_key for key in trust.bundle.keys if key.purpose is KeyPurpose.EVIDENCE]
+    keeper = log_keeper(config.trust_domain, secrets.evidence, evidence_keys)
+    ledger = Ledger(
+        connection,
+        installation,
+        keeper,
+        seams.clock,
+        seams.random,
+        seams.reserve,
+        seams.stopwatch,
+        behind(answered, connection) if answered else "",
+    )
+    push = Push(signing, metrics, seams.call_soon)
+    directory = Directory(connection)
+    for observer in (directory, push, MeteredBatches(metrics)):
+        ledger.observe(observer)
+    return _daemon(config, policies, secrets, seams, metrics, trust, signing, ledger, push, directory)
+
+
+def _daemon(
+    config: ServerConfig,
+    policies: Policies,
+    secrets: Secrets,
+    seams: Seams,
+    metrics: Metrics,
+    trust: Trust,
+    signing: OnlineSigning,
+    ledger: Ledger,
+    push: Push,
+    directory: Directory,
+) -> Daemon:
+    wall = seams.clock.wall
+    writer = seams.make_writer(ledger)
+    certificates = Certificates(secrets.authority, config.limits.certificate_days * DAY, wall, seams.random)
+    addresses = Addresses(config.advertise.enrolment, config.advertise.customer)
+
+    def impediments() -> tuple[str, ...]:
+        held = ("hold: signing is held on this machine",) if seams.held() else ()
+        return (*ledger.impediments(), *held)
+
+    services = _services(
+        config, policies, secrets, seams, metrics, trust, signing, ledger, push, directory, writer, certificates,
+        addresses, impediments,
+    )
+    quota = {
+        Listener.ENROLMENT: Quota(Rate(config.limits.enrolments_per_second, config.limits.enrolments_at_once)),
+        Listener.CUSTOMER: Quota(Rate(config.limits.requests_per_second, config.limits.requests_at_once)),
+        Listener.OPERATOR: Quota(Rate(config.limits.requests_per_second, config.limits.requests_at_once)),
+    }
+    gate = Gate(policies.roles, directory)
+    dispatch = Dispatch(services, gate, quota, metrics, seams.clock.boot, seams.stopwatch)
+    observation = Observation(
+        ledger=ledger,
+        reader=seams.reader,
+        writer=writer,
+        push=push,
+        impediments=impediments,
+        reserve_held=seams.reserve.held,
+        expiries=lambda: _expiries(trust, secrets.authority),
+        wall=wall,
+    )
+    metrics.watch(observation.snapshot)
+    jobs = Jobs(writer, seams.reader, observation, seams.reserve, wall)
+    return Daemon(dispatch, ledger, writer, jobs, metrics, directory, push, trust, addresses, impediments)
+
+
+def _services(
+    config: ServerConfig,
+    policies: Policies,
+    secrets: Secrets,
+    seams: Seams,
+    metrics: Metrics,
+    trust: Trust,
+    signing: OnlineSigning,
+    ledger: Ledger,
+    push: Push,
+    directory: Directory,
+    writer: Writer,
+    certificates: Certificates,
+    addresses: Addresses,
+    impediments: Callable[[], tuple[str, ...]],
+) -> Mapping[str, Sequence[object]]:
+    wall, reader = seams.clock.wall, seams.reader
+    changes = Changes(writer, directory, policies, wall)
+    codes = ReasonCodes(policies.suspension)
+    authority_der = secrets.authority.certificate.public_bytes(Encoding.DER)
+    tokens = JoinTokens(config.trust_domain, lambda: addresses.enrolment, authority_der, trust.first_payload)
+    about = About(__version__, config.trust_domain, wall())
+    sessions = SessionService(
+        writer=writer,
+        directory=directory,
+        signing=signing,
+        push=push,
+        certificates=certificates,
+        keyring=lambda: trust.keyring,
+        metrics=metrics,
+        wall=wall,
+        limits=SessionLimits(float(config.limits.stream_age_seconds)),
+    )
+    licences = Licences(
+        reader=reader, changes=changes, codes=codes, policies=policies, wall=wall, random=seams.random
+    )
+    suspensions = Suspensions(
+        reader=reader, changes=changes, codes=codes, push=push, timing=policies.defaults.timing, wall=wall
+    )
+    deployments = DeploymentService(
+        reader=reader, changes=changes, codes=codes, push=push, tokens=tokens, random=seams.random
+    )
+    status = StatusService(
+        about=about,
+        ledger=ledger,
+        reader=reader,
+        changes=changes,
+        directory=directory,
+        push=push,
+        policies=policies,
+        trust=trust,
+        impediments=impediments,
+        wall=wall,
+    )
+    keys = KeyService(reader=reader, changes=changes, policies=policies, certificates=certificates, trust=trust)
+    log_origin = f"{config.trust_domain}/licd/log"
+    return {
+        "EnrolmentService": (EnrolmentService(writer, certificates, trust, lambda: addresses.customer),),
+        "SessionService": (sessions,),
+        "ApprovalService": (ApprovalService(reader, changes, wall),),
+        "CustomerService": (CustomerService(reader, changes, codes),),
+        "DeploymentService": (deployments,),
+        "KeyService": (keys,),
+        "LeaseService": (LeaseService(reader, changes, codes, wall),),
+        "LicenceService": (licences, suspensions),
+        "LogService": (LogService(reader, log_origin, seams.open_copy),),
+        "PolicyService": (PolicyService(policies),),
+        "StatusService": (status,),
+    }
+
+
+def _expiries(trust: Trust, authority: Authority) -> Mapping[str, Mapping[str, Instant]]:
+    bundle = trust.bundle
+    keys = {key.purpose.word: key.not_after_ms for key in (*bundle.root_keys, *bundle.keys)}
+    ends = int(authority.certificate.not_valid_after_utc.timestamp()) * SECOND
+    return {"certificates": {"authority": ends}, "keys": keys, "bundle": {"bundle": bundle.expires_at_ms}}
+

@@ -1,0 +1,90 @@
+"""licd's own measure for the metrics page: taken every few seconds, so that a scrape costs no query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from licd.core.terms import rights_of
+from licd.core.time import SECOND, Instant
+from licd.ledger import tables
+from licd.ledger.database import Connection
+from licd.ledger.ledger import Ledger
+from licd.ledger.queries import count, last_contacts, seat_counts, unconfirmed_systems
+from licd.ledger.rows import APPROVALS, LICENCES
+from licd.server.metrics import Seats, Snapshot
+from licd.server.push import Push
+from licd.server.reader import Reader
+from licd.server.writer import Writer
+
+
+Queried = tuple[tuple[Seats, ...], tuple[int, int], int, tuple[float, ...]]
+
+
+class Observation:
+    """The last measure taken."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        reader: Reader,
+        writer: Writer,
+        push: Push,
+        impediments: Callable[[], tuple[str, ...]],
+        reserve_held: Callable[[], bool],
+        expiries: Callable[[], Mapping[str, Mapping[str, Instant]]],
+        wall: Callable[[], Instant],
+    ) -> None:
+        self._ledger: Final = ledger
+        self._reader: Final = reader
+        self._writer: Final = writer
+        self._push: Final = push
+        self._impediments: Final = impediments
+        self._reserve_held: Final = reserve_held
+        self._expiries: Final = expiries
+        self._wall: Final = wall
+        self._queried: Queried = ((), (0, 0), 0, ())
+
+    async def take(self) -> None:
+        """Queries what a scrape will show."""
+        now = self._wall()
+        self._queried = await self._reader.run(lambda connection: _query(connection, now))
+
+    def snapshot(self) -> Snapshot:
+        """The last measure, and what costs nothing to look at now."""
+        seats, (unconfirmed, past_bound), pending, ages = self._queried
+        expiries = self._expiries()
+        return Snapshot(
+            seats=seats,
+            sessions_open=self._push.streams,
+            heartbeat_ages=ages,
+            suspensions_unconfirmed=unconfirmed,
+            suspensions_past_bound=past_bound,
+            log_entries=self._ledger.log_size,
+            disk_reserve_ok=self._reserve_held(),
+            impediments=self._impediments(),
+            certificate_expiry=expiries["certificates"],
+            key_expiry=expiries["keys"],
+            trust_bundle_expiry=expiries["bundle"]["bundle"],
+            queue_waiting=self._writer.waiting,
+            approvals_pending=pending,
+        )
+
+
+def _query(connection: Connection, now: Instant) -> Queried:
+    column = tables.approval.c
+    pending = count(connection, APPROVALS, column.status == "pending", column.expires_at > now)
+    ages = tuple((now - at) / SECOND for _, at in last_contacts(connection))
+    return _seats(connection, now), unconfirmed_systems(connection, now), pending, ages
+
+
+def _seats(connection: Connection, now: Instant) -> tuple[Seats, ...]:
+    counts = seat_counts(connection, now)
+    totals: dict[str, tuple[int, int, int]] = {}
+    for licence in LICENCES.where(connection, tables.licence.c.status != "terminated"):
+        live, cooling = counts.get(licence.id, (0, 0))
+        before = totals.get(licence.terms.category, (0, 0, 0))
+        cap = rights_of(licence.terms).cap
+        totals[licence.terms.category] = (before[0] + live, before[1] + cooling, before[2] + cap)
+    return tuple(Seats(category, *figures) for category, figures in sorted(totals.items()))

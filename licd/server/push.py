@@ -1,0 +1,150 @@
+"""Open streams, and the directives pushed on them: bytes signed and serialised once, streams woken one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from licd.core.errors import LicdError
+from licd.core.model import DirectiveKind
+from licd.keys.errors import KeysError
+from licd.keys.kinds import Kind
+from licd.ledger.ledger import BatchFigures
+from licd.ledger.records import IssuedDirective
+from licd.ledger.transaction import Committed
+from licd.server.dispatch import FrameStream
+from licd.server.metrics import Metrics
+from licd.server.signing import OnlineSigning
+from licd.v1.session_service_pb2 import SessionResponse
+
+logger = structlog.get_logger("licd.push")
+
+BACKLOG_LIMIT: Final = 256
+
+
+class SlowConsumer(LicdError):
+    """A system that does not read what it is sent; its stream is closed, it may come back."""
+
+
+class OpenStream:
+    """One system's stream. Frames go out in order; nobody waits for a slow one but itself."""
+
+    def __init__(self, deployment: str, licence: str, stream: FrameStream) -> None:
+        self.deployment: Final = deployment
+        self.licence: Final = licence
+        self._stream: Final = stream
+        self._backlog: deque[SessionResponse] = deque()
+        self._draining = False
+        self.closed: Final = asyncio.Event()
+
+    async def send(self, frame: SessionResponse) -> None:
+        """Sends after what waits already. Raises SlowConsumer when too much does."""
+        if len(self._backlog) >= BACKLOG_LIMIT:
+            self.closed.set()
+            raise SlowConsumer("the stream is not read")
+        self._backlog.append(frame)
+        if self._draining:
+            return
+        self._draining = True
+        try:
+            while self._backlog:
+                await self._stream.write(self._backlog.popleft())
+        finally:
+            self._draining = False
+
+    def close(self) -> None:
+        """Asks the stream's server to end it."""
+        self.closed.set()
+
+
+class Push:
+    """Every open stream by licence and system."""
+
+    def __init__(self, signing: OnlineSigning, metrics: Metrics, call_soon: Callable[..., object]) -> None:
+        """call_soon runs a function on the event loop; batches are told from the writing thread."""
+        self._signing: Final = signing
+        self._metrics: Final = metrics
+        self._call_soon: Final = call_soon
+        self._by_licence: dict[str, set[OpenStream]] = {}
+        self._by_deployment: dict[str, OpenStream] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def open(self, stream: OpenStream) -> None:
+        """Takes a stream in; an earlier one of the same system is closed."""
+        earlier = self._by_deployment.get(stream.deployment)
+        if earlier is not None:
+            earlier.close()
+        self._by_deployment[stream.deployment] = stream
+        self._by_licence.setdefault(stream.licence, set()).add(stream)
+        self._metrics.stream_opened()
+
+    def leave(self, stream: OpenStream) -> None:
+        """Forgets a stream."""
+        streams = self._by_licence.get(stream.licence, set())
+        streams.discard(stream)
+        if not streams:
+            self._by_licence.pop(stream.licence, None)
+        if self._by_deployment.get(stream.deployment) is stream:
+            del self._by_deployment[stream.deployment]
+        self._metrics.stream_closed()
+
+    def connected(self, deployment: str) -> bool:
+        """Whether the system has a stream open here."""
+        return deployment in self._by_deployment
+
+    def close_stream(self, deployment: str) -> None:
+        """Ends the system's stream, if it has one."""
+        stream = self._by_deployment.get(deployment)
+        if stream is not None:
+            stream.close()
+
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return len(self._by_deployment)
+
+    def committed(self, done: Committed, figures: BatchFigures) -> None:
+        """Pushes what a durable batch has ordered."""
+        if done.directives:
+            self._call_soon(self._push_all, tuple(done.directives))
+
+    def _push_all(self, directives: tuple[IssuedDirective, ...]) -> None:
+        for directive in directives:
+            self._push(directive)
+
+    def _push(self, directive: IssuedDirective) -> None:
+        try:
+            frame = self.frame_of(directive)
+        except KeysError as error:
+            logger.warning("directive not pushed; systems learn of it by refusal and expiry", error=str(error))
+            return
+        for stream in tuple(self._by_licence.get(directive.licence, ())):
+            self._metrics.directive_pushed()
+            task = asyncio.get_running_loop().create_task(self._send(stream, frame))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if directive.kind == DirectiveKind.REVOKE:
+            self.close_stream_later(directive.deployment)
+
+    def close_stream_later(self, deployment: str) -> None:
+        """Ends a revoked system's stream once it could read why."""
+        stream = self._by_deployment.get(deployment)
+        if stream is not None:
+            asyncio.get_running_loop().call_later(1.0, stream.close)
+
+    async def _send(self, stream: OpenStream, frame: SessionResponse) -> None:
+        try:
+            await stream.send(frame)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - any failure of one stream ends that stream alone
+            logger.info("stream lost while pushing", error=str(error))
+            stream.close()
+
+    def frame_of(self, directive: IssuedDirective) -> SessionResponse:
+        """The directive as a frame. Raises SigningHeld."""
+        return SessionResponse(directive=self._signing.seal(Kind.DIRECTIVE, directive.payload))

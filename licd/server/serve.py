@@ -1,0 +1,211 @@
+"""From a state directory to a daemon behind TLS, and down again without losing a call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import grpc
+import structlog
+
+from licd.core.errors import Invalid
+from licd.core.time import SECOND
+from licd.keys.file_signer import read_key_file
+from licd.keys.kinds import KeyPurpose
+from licd.keys.pem_files import load_authority
+from licd.ledger.database import SqliteConnection
+from licd.ledger.schema import migrate, sqlite_url
+from licd.policy import load
+from licd.server.caller import Listener
+from licd.server.clock import SystemClock, entropy, stopwatch
+from licd.server.config import ServerConfig, read_config
+from licd.server.exposition import Exposition, serve_metrics
+from licd.server.grpc_server import GrpcListener
+from licd.server.jobs import Schedule
+from licd.server.main import Daemon, Seams, Secrets, build
+from licd.server.notify import Supervisor
+from licd.server.ratchet import Ratchet
+from licd.server.reader import ThreadReader
+from licd.server.reserve import MEBIBYTE, FileReserve
+from licd.server.state_dir import DirectoryLock, StateDirectory
+from licd.server.writer import ThreadWriter
+
+logger = structlog.get_logger("licd.serve")
+
+NO_PASSPHRASE: Final = None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A daemon that serves."""
+
+    daemon: Daemon
+    listeners: tuple[GrpcListener, ...]
+    metrics: Exposition
+
+    def port(self, listener: Listener) -> int:
+        """The port a listener really has."""
+        return next(each.port for each in self.listeners if each.listener is listener)
+
+
+def read_secrets(state: StateDirectory, trust_domain: str, passphrase: bytes | None) -> Secrets:
+    """The online keys. Raises KeysError naming the file."""
+    return Secrets(
+        licence_issuer=read_key_file(state.key(KeyPurpose.LICENCE_ISSUER), passphrase),
+        permit_online=read_key_file(state.key(KeyPurpose.PERMIT_ONLINE), passphrase),
+        evidence=read_key_file(state.key(KeyPurpose.EVIDENCE), passphrase),
+        authority=load_authority(trust_domain, *state.authority),
+    )
+
+
+class ServerCertificate:
+    """The listeners' certificate, read again when its file changes: renewed without a restart."""
+
+    def __init__(self, state: StateDirectory) -> None:
+        self._chain, self._key = state.server
+        self._roots: Final = state.authority[0].read_bytes()
+        self._seen = 0
+
+    def configuration(self) -> grpc.ServerCertificateConfiguration:
+        self._seen = self._chain.stat().st_mtime_ns
+        pair = (self._key.read_bytes(), self._chain.read_bytes())
+        return grpc.ssl_server_certificate_configuration([pair], root_certificates=self._roots)
+
+    def changed(self) -> grpc.ServerCertificateConfiguration | None:
+        """Called at each handshake: the new configuration, or None to go on with the old."""
+        return self.configuration() if self._chain.stat().st_mtime_ns != self._seen else None
+
+    def credentials(self, *, clients: bool) -> grpc.ServerCredentials:
+        """Credentials of a listener; clients says whether it asks callers for a certificate."""
+        return grpc.dynamic_ssl_server_credentials(self.configuration(), cast("Callable[[], grpc.ServerCertificateConfiguration]", self.changed), clients)
+
+
+@asynccontextmanager
+async def running(state: StateDirectory, passphrase: bytes | None = NO_PASSPHRASE) -> AsyncIterator[Running]:
+    """A daemon on a state directory, serving until the block ends; then drained and closed.
+
+    Raises Invalid, KeysError, LogRefused, SchemaRefused when it cannot start on this directory.
+    """
+    config = read_config(state.root)
+    lock = DirectoryLock(state)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(lock.release)
+        daemon = _daemon(state, config, passphrase, stack)
+        stack.push_async_callback(daemon.writer.close)
+        listeners = await _listeners(state, config, daemon, stack)
+        metrics = _metrics(config, daemon)
+        stack.callback(metrics.close)
+        schedule = Schedule(daemon.jobs)
+        await daemon.jobs.observe()
+        schedule.start()
+        stack.callback(schedule.stop)
+        gc.collect()
+        gc.freeze()
+        yield Running(daemon, listeners, metrics)
+        await _drain(listeners, config.limits.drain_seconds)
+
+
+def _daemon(
+    state: StateDirectory, config: ServerConfig, passphrase: bytes | None, stack: contextlib.AsyncExitStack
+) -> Daemon:
+    policies = load(state.root / config.policies)
+    secrets = read_secrets(state, config.trust_domain, passphrase)
+    migrate(sqlite_url(state.database))
+    connection = SqliteConnection(state.database)
+    stack.callback(connection.close)
+    reader = ThreadReader(SqliteConnection(state.database, readonly=True))
+    stack.callback(reader.close)
+    ratchet = Ratchet(state.root / config.ratchet)
+    stack.callback(ratchet.close)
+    reserve = FileReserve(state.reserve, config.limits.reserve_mebibytes * MEBIBYTE)
+    if not reserve.restore():
+        logger.warning("no room for the disk reserve; a suspension could fail on a full disk", path=str(state.reserve))
+    loop = asyncio.get_running_loop()
+    seams = Seams(
+        clock=SystemClock(),
+        random=entropy,
+        stopwatch=stopwatch,
+        make_writer=ThreadWriter,
+        reader=reader,
+        open_copy=lambda: SqliteConnection(state.database, readonly=True),
+        reserve=reserve,
+        held=state.held,
+        call_soon=loop.call_soon_threadsafe,
+    )
+    daemon = build(config, policies, secrets, connection, seams, answered=ratchet.high)
+    daemon.ledger.observe(ratchet)
+    return daemon
+
+
+async def _listeners(
+    state: StateDirectory, config: ServerConfig, daemon: Daemon, stack: contextlib.AsyncExitStack
+) -> tuple[GrpcListener, ...]:
+    certificate = ServerCertificate(state)
+    listen = config.listen
+    listeners = tuple(
+        GrpcListener(listener, address, certificate.credentials(clients=clients), daemon.dispatch, config.trust_domain)
+        for listener, address, clients in (
+            (Listener.ENROLMENT, listen.enrolment, False),
+            (Listener.CUSTOMER, listen.customer, True),
+            (Listener.OPERATOR, listen.operator, True),
+        )
+    )
+    for each in listeners:
+        await each.start()
+        stack.push_async_callback(each.stop, 0)
+    host = config.listen.customer.rpartition(":")[0]
+    daemon.addresses.enrolment = config.advertise.enrolment or f"{host}:{listeners[0].port}"
+    daemon.addresses.customer = config.advertise.customer or f"{host}:{listeners[1].port}"
+    return listeners
+
+
+def _metrics(config: ServerConfig, daemon: Daemon) -> Exposition:
+    host, _, port = config.listen.metrics.rpartition(":")
+    try:
+        return serve_metrics(daemon.metrics.registry, host, int(port))
+    except OSError as error:
+        raise Invalid(f"cannot listen on {config.listen.metrics}: {error}", field="listen.metrics") from error
+
+
+async def _drain(listeners: tuple[GrpcListener, ...], seconds: float) -> None:
+    """Health says no, running calls finish, streams end; then the ports close."""
+    await asyncio.gather(*(each.stop(seconds) for each in listeners))
+
+
+async def serve(root: Path, passphrase: bytes | None = NO_PASSPHRASE) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    supervisor = Supervisor(os.environ)
+    async with running(StateDirectory(root), passphrase) as up:
+        supervisor.ready()
+        logger.info(
+            "licd serves",
+            **{each.listener.value: each.port for each in up.listeners},
+            metrics=up.metrics.port,
+            log_entries=up.daemon.ledger.log_size,
+            impediments=list(up.daemon.impediments()),
+        )
+        watching = loop.create_task(_watch(up.daemon, supervisor))
+        await stop.wait()
+        watching.cancel()
+        supervisor.stopping()
+        logger.info("licd drains and stops")
+
+
+async def _watch(daemon: Daemon, supervisor: Supervisor) -> None:
+    """Tells systemd that licd lives, while the ledger answers."""
+    while supervisor.watchdog_period:
+        await daemon.jobs.observe()
+        supervisor.alive()
+        await asyncio.sleep(supervisor.watchdog_period / SECOND)

@@ -1,0 +1,302 @@
+"""LicenceService, the rights: issue, get, list, amend, renew, reinstate, terminate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from licd.core.errors import Invalid, NotFound
+from licd.core.model import Licence
+from licd.core.terms import Terms, TermsInvalid, check_terms, rights_of, widened
+from licd.core.time import Instant
+from licd.ledger import tables
+from licd.ledger.database import Connection
+from licd.ledger.queries import Page, count, licence_seats, listed
+from licd.ledger.rows import CUSTOMERS, DEPLOYMENTS, LICENCES
+from licd.ledger.transaction import Transaction
+from licd.ledger.verbs.licences import AmendLicence, IssueLicence, ReinstateLicence, TerminateLicence
+from licd.policy import Policies, beyond_policy
+from licd.server.caller import Caller
+from licd.server.changes import Changes, Plan, checked_text
+from licd.server.names import checked_name
+from licd.server.reader import Reader
+from licd.server.reason_codes import ReasonCodes
+from licd.v1 import licence_service_pb2 as pb, operator_pb2
+from licd.wire.resources import LICENCE_STATUS, licence_message
+from licd.wire.terms import constraints_from_messages
+
+ISSUE: Final = "LicenceService.IssueLicence"
+AMEND: Final = "LicenceService.AmendLicence"
+RENEW: Final = "LicenceService.RenewLicence"
+REINSTATE: Final = "LicenceService.ReinstateLicence"
+ID_BYTES: Final = 5
+
+
+class Licences:
+    """Contracts and what becomes of them."""
+
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        changes: Changes,
+        codes: ReasonCodes,
+        policies: Policies,
+        wall: Callable[[], Instant],
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._reader: Final = reader
+        self._changes: Final = changes
+        self._codes: Final = codes
+        self._policies: Final = policies
+        self._wall: Final = wall
+        self._random: Final = random
+        changes.plan_with(ISSUE, self._plan_issue)
+        changes.plan_with(AMEND, self._plan_amend)
+        changes.plan_with(RENEW, self._plan_renew)
+        changes.plan_with(REINSTATE, self._plan_reinstate)
+
+    # reading
+
+    async def get_licence(self, request: pb.GetLicenceRequest, caller: Caller) -> pb.GetLicenceResponse:
+        """Raises NotFound."""
+        found = await self._found(request.licence)
+        now = self._wall()
+        counted = await self._reader.run(lambda connection: _counted(connection, found, now))
+        return pb.GetLicenceResponse(licence=counted)
+
+    async def list_licences(self, request: pb.ListLicencesRequest, caller: Caller) -> pb.ListLicencesResponse:
+        """In the order of their identifiers."""
+        page = Page.of(request.page.page_size, request.page.page_token)
+        now = self._wall()
+        column = tables.licence.c
+        wanted = [column.customer == request.customer] if request.customer else []
+        if request.status:
+            wanted.append(column.status == _stored_status(request.status))
+
+        def query(connection: Connection) -> pb.ListLicencesResponse:
+            found, token = listed(connection, LICENCES, page, wanted)
+            return pb.ListLicencesResponse(
+                licences=[_counted(connection, each, now) for each in found],
+                page=operator_pb2.PageInfo(next_page_token=token),
+            )
+
+        return await self._reader.run(query)
+
+    async def _found(self, identifier: str) -> Licence:
+        found = await self._reader.run(lambda connection: LICENCES.get(connection, identifier))
+        if found is None:
+            raise NotFound(f"there is no licence {identifier}", field="licence")
+        return found
+
+    # what widens
+
+    async def issue_licence(self, request: pb.IssueLicenceRequest, caller: Caller) -> pb.IssueLicenceResponse:
+        """Creates a right: needs a second person, by policy."""
+        if not request.licence:
+            request.licence = f"lic-{self._random(ID_BYTES).hex()}"
+        response: pb.IssueLicenceResponse = await self._changes.widen(ISSUE, request, caller)
+        return response
+
+    async def _plan_issue(self, request: pb.IssueLicenceRequest, actor: str) -> Plan:
+        terms = self._checked(self._issued_terms(request))
+        return Plan(
+            command=IssueLicence(terms, actor),
+            respond=lambda licence: pb.IssueLicenceResponse(licence=licence_message(licence, licence.issued_at)),
+            subject=f"customer/{terms.customer}",
+            version=lambda tx: tx.customer(terms.customer).version,
+            seen_version=await self._customer_version(terms.customer),
+            summary=f"issue licence {terms.licence} to {terms.customer}: {_described(terms)}",
+        )
+
+    async def _customer_version(self, customer: str) -> int:
+        found = await self._reader.run(lambda connection: CUSTOMERS.get(connection, customer))
+        if found is None:
+            raise NotFound(f"there is no customer {customer}", field="customer")
+        return found.version
+
+    def _issued_terms(self, request: pb.IssueLicenceRequest) -> Terms:
+        identifier = checked_name(request.licence, "licence")
+        match request.WhichOneof("source"):
+            case "template":
+                return self._from_template(request, identifier)
+            case "terms":
+                return self._from_draft(request.terms, identifier, request.customer)
+            case _:
+                raise Invalid("name a template, or give terms", field="source")
+
+    def _from_template(self, request: pb.IssueLicenceRequest, identifier: str) -> Terms:
+        template = self._policies.templates.get(request.template)
+        if template is None:
+            known = ", ".join(sorted(self._policies.templates))
+            raise Invalid(f"{request.template!r} is none of the policy's templates: {known}", field="template")
+        not_before = request.not_before_ms or self._wall()
+        return Terms(
+            licence=identifier,
+            customer=request.customer,
+            issuer="",
+            revision=0,
+            issued_at=0,
+            not_before=not_before,
+            not_after=not_before + template.term,
+            product=template.product,
+            category=template.category,
+            policy_version=self._policies.version,
+            lineage=identifier,
+            constraints=template.constraints(),
+            conditions=template.conditions,
+        )
+
+    def _from_draft(self, draft: pb.TermsDraft, identifier: str, customer: str) -> Terms:
+        try:
+            constraints = constraints_from_messages(draft.constraints)
+        except TermsInvalid as error:
+            raise Invalid(error.problem, field=f"terms.{error.field}") from error
+        return Terms(
+            licence=identifier,
+            customer=customer,
+            issuer="",
+            revision=0,
+            issued_at=0,
+            not_before=draft.not_before_ms or self._wall(),
+            not_after=draft.not_after_ms,
+            product=checked_text(draft.product, "terms.product", limit=128),
+            category=draft.category,
+            policy_version=self._policies.version,
+            lineage=identifier,
+            constraints=constraints,
+        )
+
+    def _checked(self, terms: Terms) -> Terms:
+        try:
+            check_terms(terms)
+            beyond = beyond_policy(self._policies, terms)
+        except TermsInvalid as error:
+            raise Invalid(error.problem, field=f"terms.{error.field}") from error
+        if beyond:
+            raise Invalid("; ".join(beyond), field="terms")
+        return terms
+
+    async def amend_licence(self, request: pb.AmendLicenceRequest, caller: Caller) -> pb.AmendLicenceResponse:
+        """What only narrows takes effect at once; what widens anything needs a second person."""
+        response: pb.AmendLicenceResponse = await self._changes.widen(AMEND, request, caller)
+        return response
+
+    async def _plan_amend(self, request: pb.AmendLicenceRequest, actor: str) -> Plan:
+        found = await self._found(request.licence)
+        terms = self._checked(self._from_draft(request.terms, found.id, found.customer))
+        terms = replace(terms, conditions=found.terms.conditions)
+        wider = widened(rights_of(found.terms), rights_of(terms))
+        command = AmendLicence(
+            licence=found.id,
+            version=request.version,
+            terms=terms,
+            code=checked_text(request.reason_code, "reason_code", limit=64, required=False),
+            detail=checked_text(request.detail, "detail", required=False),
+            actor=actor,
+            verb="amended",
+        )
+        return Plan(
+            command=command,
+            respond=lambda licence: pb.AmendLicenceResponse(licence=licence_message(licence, self._wall())),
+            subject=f"licence/{found.id}",
+            version=_version_of(found.id),
+            seen_version=request.version,
+            summary=f"amend licence {found.id}, widening {', '.join(wider) or 'nothing'}: {_described(terms)}",
+            widens=bool(wider),
+        )
+
+    async def renew_licence(self, request: pb.RenewLicenceRequest, caller: Caller) -> pb.RenewLicenceResponse:
+        """A longer term, under today's policy."""
+        response: pb.RenewLicenceResponse = await self._changes.widen(RENEW, request, caller)
+        return response
+
+    async def _plan_renew(self, request: pb.RenewLicenceRequest, actor: str) -> Plan:
+        found = await self._found(request.licence)
+        if request.not_after_ms <= found.terms.not_after:
+            raise Invalid(f"must be later than the present end, {found.terms.not_after}", field="not_after_ms")
+        not_before = max(self._wall(), found.terms.not_before)
+        longer = replace(
+            found.terms,
+            not_before=not_before,
+            not_after=request.not_after_ms,
+            policy_version=self._policies.version,
+        )
+        terms = self._checked(longer)
+        command = AmendLicence(found.id, request.version, terms, "", "", actor, "renewed")
+        return Plan(
+            command=command,
+            respond=lambda licence: pb.RenewLicenceResponse(licence=licence_message(licence, self._wall())),
+            subject=f"licence/{found.id}",
+            version=_version_of(found.id),
+            seen_version=request.version,
+            summary=f"renew licence {found.id}: {_described(terms)}",
+        )
+
+    async def reinstate_licence(
+        self, request: pb.ReinstateLicenceRequest, caller: Caller
+    ) -> pb.ReinstateLicenceResponse:
+        """Lifts the suspension of the epoch named."""
+        response: pb.ReinstateLicenceResponse = await self._changes.widen(REINSTATE, request, caller)
+        return response
+
+    async def _plan_reinstate(self, request: pb.ReinstateLicenceRequest, actor: str) -> Plan:
+        found = await self._found(request.licence)
+        code = self._codes.lift(request.reason_code)
+        command = ReinstateLicence(
+            found.id, request.epoch, code, checked_text(request.detail, "detail"), actor
+        )
+        return Plan(
+            command=command,
+            respond=lambda licence: pb.ReinstateLicenceResponse(licence=licence_message(licence, self._wall())),
+            subject=f"licence/{found.id}",
+            version=_version_of(found.id),
+            seen_version=found.version,
+            summary=f"reinstate licence {found.id}, suspended at epoch {request.epoch} for "
+            f"{found.suspension_code or 'nothing'} ({code}): {request.detail}",
+        )
+
+    # what narrows
+
+    async def terminate_licence(
+        self, request: pb.TerminateLicenceRequest, caller: Caller
+    ) -> pb.TerminateLicenceResponse:
+        """Final. One person is enough: it stops."""
+        command = TerminateLicence(
+            request.licence,
+            self._codes.terminate(request.reason_code),
+            checked_text(request.detail, "detail"),
+            caller.operator().operator,
+        )
+        return await self._changes.once(
+            request,
+            caller,
+            command,
+            lambda licence: pb.TerminateLicenceResponse(licence=licence_message(licence, self._wall())),
+        )
+
+
+def _version_of(licence: str) -> Callable[[Transaction], int]:
+    return lambda tx: tx.state(licence).licence.version
+
+
+def _counted(connection: Connection, licence: Licence, now: Instant) -> operator_pb2.Licence:
+    live, cooling = licence_seats(connection, licence.lineage, now)
+    deployments = count(connection, DEPLOYMENTS, tables.deployment.c.licence == licence.id)
+    return licence_message(licence, now, live=live, cooling=cooling, deployments=deployments)
+
+
+def _stored_status(number: int) -> str:
+    for status, known in LICENCE_STATUS.items():
+        if known == number:
+            return status.value
+    raise Invalid("expired is derived from time and cannot be listed by", field="status")
+
+
+def _described(terms: Terms) -> str:
+    rights = rights_of(terms)
+    return (
+        f"{rights.cap} concurrent targets, {rights.deployments} systems, category {terms.category}, "
+        f"permit {rights.length} ms, grace {rights.grace} ms, from {terms.not_before} to {terms.not_after}"
+    )

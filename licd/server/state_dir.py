@@ -1,0 +1,87 @@
+"""What is where in a state directory, and that one daemon at a time works on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from licd.core.errors import Invalid
+from licd.keys.kinds import KeyPurpose
+
+
+@dataclass(frozen=True, slots=True)
+class StateDirectory:
+    """Paths. Everything licd keeps on this machine is below root."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        return self.root / "licd.db"
+
+    @property
+    def reserve(self) -> Path:
+        return self.root / "reserve"
+
+    @property
+    def hold(self) -> Path:
+        return self.root / "hold"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    def key(self, purpose: KeyPurpose) -> Path:
+        """An online key."""
+        return self.root / "keys" / f"{purpose.word}.key"
+
+    def root_key(self, number: int) -> Path:
+        """A root key; to be moved off this machine."""
+        return self.root / "root" / f"root-{number}.key"
+
+    @property
+    def authority(self) -> tuple[Path, Path]:
+        """Certificate and key of the TLS authority."""
+        return self.root / "tls" / "authority.pem", self.root / "tls" / "authority.key"
+
+    @property
+    def server(self) -> tuple[Path, Path]:
+        """Certificate chain and key of the listeners."""
+        return self.root / "tls" / "server.pem", self.root / "tls" / "server.key"
+
+    def operator(self, name: str) -> Path:
+        """What licctl of one operator needs."""
+        return self.root / "operators" / name
+
+    def held(self) -> bool:
+        """Whether the local hold switch is set. A switch that cannot be looked at counts as set."""
+        try:
+            os.stat(self.hold)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
+
+
+class DirectoryInUse(Invalid):
+    """Another daemon works on this state directory."""
+
+
+class DirectoryLock:
+    """Held for as long as the daemon lives; the kernel lets go of it when the process dies."""
+
+    def __init__(self, state: StateDirectory) -> None:
+        """Raises DirectoryInUse."""
+        self._file = os.open(state.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._file)
+            raise DirectoryInUse(f"another licd works on {state.root}") from error
+
+    def release(self) -> None:
+        """Lets another daemon in."""
+        os.close(self._file)

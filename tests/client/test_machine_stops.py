@@ -1,0 +1,431 @@
+"""The authoritative no: it stops at once, is acknowledged, and is lifted only by what is newer."""
+
+import hashlib
+
+import pytest
+
+from licd.client.answers import Denied, Granted, Reason, StopCause
+from licd.client.events import FrameReceived, StreamBroken
+from licd.client.hold import HoldState
+from licd.client.notices import LeaseLost, LeaseRegained, Reinstated, Suspended
+from licd.v1 import denial_pb2, session_pb2
+from tests.client.fake_licd import NOW, SECOND, directive_frame, reply_frame
+from tests.client.rig import BOOT, Rig, link_in, target
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+def test_a_pushed_suspension_stops_every_lease_at_once_and_is_acknowledged():
+    rig = Rig().start()
+    holds = [rig.acquire(name) for name in ("one", "two", "three")]
+    rig.advance(60 * SECOND)
+    order = rig.licd.suspend()
+    rig.feed(FrameReceived(directive_frame(order)))
+    assert not any(rig.usable(hold) for hold in holds)
+    assert {hold.state for hold in holds} == {HoldState.PARKED}
+    rig.settle()
+    [acknowledgement] = rig.licd.acknowledgements
+    assert acknowledgement.directive == sha256(order.payload)
+    assert (acknowledgement.epoch, acknowledgement.stopped_leases, acknowledgement.active_leases) == (2, 3, 0)
+    assert acknowledgement.stopped_boot_ms == rig.now
+    assert acknowledgement.stopped_at_ms == NOW + rig.now - BOOT
+    [notice] = rig.told(Suspended)
+    assert notice.denied == Denied(Reason.LICENCE_SUSPENDED, "suspected misuse", suspension_code="misuse")
+    assert (notice.epoch, notice.stopped_leases, notice.final) == (2, 3, False)
+
+
+def test_a_refusal_stops_just_the_same_when_the_push_was_lost():
+    rig = Rig().start()
+    hold = rig.acquire()
+    rig.licd.suspend()
+    rig.advance(5 * SECOND)
+    assert not rig.usable(hold)
+    [acknowledgement] = rig.licd.acknowledgements
+    assert acknowledgement.directive == sha256(rig.licd.last_reply[1])
+    assert acknowledgement.epoch == 2
+    assert len(rig.told(Suspended)) == 1
+
+
+def test_there_is_no_grace_after_an_authoritative_no():
+    rig = Rig().start()
+    hold = rig.acquire()
+    rig.advance(400 * SECOND)
+    assert hold.until - rig.now > 300 * SECOND
+    rig.push(directive_frame(rig.licd.suspend()))
+    assert hold.until == 0
+
+
+def test_a_suspended_system_goes_on_asking_holding_nothing():
+    rig = Rig().start()
+    rig.acquire()
+    rig.push(directive_frame(rig.licd.suspend()))
+    links = len(rig.licd.links)
+    rig.advance(30 * SECOND)
+    asked = rig.licd.links[links:]
+    assert len(asked) == 6
+    assert all(not link.held and not link.operations for link in asked)
+    assert len(rig.told(Suspended)) == 1
+    assert len(rig.licd.acknowledgements) == 1
+
+
+def test_a_refusal_after_the_directive_is_no_news():
+    rig = Rig().start()
+    rig.acquire()
+    rig.push(directive_frame(rig.licd.suspend()))
+    rig.advance(10 * SECOND)
+    assert len(rig.told(Suspended)) == 1
+
+
+def test_a_directive_that_comes_after_the_refusal_is_acknowledged_by_its_own_name():
+    rig = Rig().start()
+    rig.acquire()
+    order = rig.licd.suspend()
+    rig.advance(5 * SECOND)
+    stopped_at = rig.licd.acknowledgements[0].stopped_boot_ms
+    rig.advance(SECOND)
+    rig.push(directive_frame(order))
+    assert rig.licd.acknowledgements[1].directive == sha256(order.payload)
+    assert rig.licd.acknowledgements[1].stopped_boot_ms == stopped_at
+    assert len(rig.told(Suspended)) == 1
+
+
+def test_a_directive_that_comes_twice_is_acknowledged_twice_and_done_once():
+    rig = Rig().start()
+    rig.acquire()
+    order = directive_frame(rig.licd.suspend())
+    rig.push(order)
+    rig.advance(SECOND)
+    rig.push(order)
+    first, second = rig.licd.acknowledgements
+    assert first == second
+    assert len(rig.told(Suspended)) == 1
+
+
+def test_the_acknowledgement_is_said_again_on_every_new_stream():
+    rig = Rig().start()
+    rig.acquire()
+    rig.reachable = False  # the acknowledgement is lost with the stream
+    rig.push(directive_frame(rig.licd.suspend()))
+    assert rig.licd.acknowledgements == []
+    rig.feed(StreamBroken(rig.stream, "cut"))
+    rig.mend()
+    rig.advance(SECOND)
+    assert len(rig.licd.acknowledgements) == 1
+
+
+def test_wishes_of_a_suspended_system_are_denied_with_the_reason_of_the_suspension():
+    rig = Rig().start()
+    under_way, queued = rig.ask("under way"), rig.ask("queued")
+    rig.push(directive_frame(rig.licd.suspend("because")))
+    later = rig.ask("later")
+    for op in (under_way, queued, later):
+        outcome = rig.outcomes[op]
+        assert isinstance(outcome, Denied)
+        assert (outcome.reason, outcome.detail) == (Reason.LICENCE_SUSPENDED, "because")
+
+
+def test_a_permit_decided_before_the_suspension_and_delivered_after_it_gives_nothing():
+    rig = Rig().start()
+    hold = rig.acquire("one")
+    op = rig.ask("two")
+    [effect] = rig.sent
+    rig.sent.clear()
+    permit = reply_frame(rig.licd.answer(link_in(effect)))
+    rig.feed(FrameReceived(directive_frame(rig.licd.suspend())))
+    rig.feed(FrameReceived(permit))
+    assert not rig.usable(hold)
+    assert isinstance(rig.outcomes[op], Denied)
+    assert op not in rig.holds
+    rig.advance(5 * SECOND)
+    assert rig.licd.links[-1].sequence == 4  # chain-wise it was the reply
+
+
+def test_a_reinstatement_has_every_open_lease_acquired_again():
+    rig = Rig().start()
+    holds = [rig.acquire(name) for name in ("one", "two")]
+    rig.push(directive_frame(rig.licd.suspend()))
+    rig.advance(20 * SECOND)
+    rig.push(directive_frame(rig.licd.reinstate()))
+    assert all(rig.usable(hold) for hold in holds)
+    assert [notice.epoch for notice in rig.told(Reinstated)] == [3]
+    assert {notice.op for notice in rig.told(LeaseRegained)} == {hold.op for hold in holds}
+    assert [operation.acquire.target for operation in rig.licd.links[-1].operations] == [target("one"), target("two")]
+
+
+def test_a_permit_of_a_newer_epoch_reinstates_when_the_push_was_lost():
+    rig = Rig().start()
+    hold = rig.acquire()
+    rig.push(directive_frame(rig.licd.suspend()))
+    rig.advance(10 * SECOND)
+    rig.licd.reinstate()
+    rig.advance(5 * SECOND)
+    assert rig.usable(hold)
+    assert len(rig.told(Reinstated)) == 1
+
+
+def test_a_lease_closed_while_suspended_is_not_asked_for_again():
+    rig = Rig().start()
+    kept, closed = rig.acquire("kept"), rig.acquire("closed")
+    rig.push(directive_frame(rig.licd.suspend()))
+    rig.release(closed)
+    rig.push(directive_frame(rig.licd.reinstate()))
+    assert rig.usable(kept)
+    assert not rig.usable(closed)
+    assert [seat.target for seat in rig.licd.seats.values()] == [target("kept")]
+
+
+def test_a_lease_that_cannot_be_had_again_is_lost_with_the_denial():
+    rig = Rig().start()
+    holds = [rig.acquire(name) for name in ("one", "two")]
+    rig.push(directive_frame(rig.licd.suspend()))
+    rig.licd.cap = 1
+    rig.advance(6 * SECOND)
+    rig.licd.seats.clear()
+    rig.push(directive_frame(rig.licd.reinstate()))
+    assert [rig.usable(hold) for hold in holds] == [True, False]
+    [lost] = rig.told(LeaseLost)
+    assert lost.stopped.denied is not None
+    assert lost.stopped.denied.reason is Reason.CONCURRENT_CAP
+
+
+def test_an_old_reinstatement_lifts_nothing():
+    rig = Rig().start()
+    hold = rig.acquire()
+    rig.licd.suspend()
+    old = directive_frame(rig.licd.reinstate())
+    rig.push(directive_frame(rig.licd.suspend()))
+    rig.push(old)
+    assert not rig.usable(hold)
+    assert rig.told(Reinstated) == []
+
+
+def test_an_old_suspension_stops_nothing_after_a_reinstatement():
+    rig = Rig().start()
+    hold = rig.acquire()
+    old = directive_frame(rig.licd.suspend())
+    rig.push(directive_frame(rig.licd.reinstate()))
+    rig.push(old)
+    assert rig.usable(hold)
+    assert rig.told(Suspended) == []
+
+
+def test_a_recorded_suspension_of_an_earlier_epoch_stops_nothing():
+    rig = Rig().start()
+    old = directive_frame(rig.licd.suspend())
+    rig.licd.reinstate()
+    hold = rig.acquire()
+    rig.push(old)
+    assert rig.usable(hold)
+
+
+def test_the_floor_outlives_the_process():
+    rig = Rig().start()
+    rig.acquire()
+    op = rig.ask("under way")
+    [effect] = rig.sent
+    rig.sent.clear()
+    rig.licd.answer(link_in(effect))
+    rig.feed(FrameReceived(directive_frame(rig.licd.suspend())))
+    rig.licd.epoch, rig.licd.refused = 1, None  # restored from a backup of before the suspension
+    again = rig.restart().start()
+    wish = again.ask()
+    again.settle()
+    assert op not in rig.holds
+    assert isinstance(again.outcomes[wish], Denied)
+    assert not again.holds
+
+
+def test_epoch_seen_moves_on_with_what_was_acted_on():
+    rig = Rig().start()
+    rig.push(directive_frame(rig.licd.suspend()))
+    rig.push(directive_frame(rig.licd.reinstate()))
+    rig.advance(5 * SECOND)
+    assert rig.licd.links[-1].epoch_seen == 3
+    again = rig.restart().start()
+    assert again.licd.links[-1].epoch_seen == 3
+
+
+def test_a_gap_in_the_epochs_is_acted_on_and_asked_about_at_once():
+    rig = Rig().start()
+    hold = rig.acquire()
+    rig.licd.directive(session_pb2.DIRECTIVE_KIND_AMEND)
+    rig.licd.epoch += 3
+    links = len(rig.licd.links)
+    rig.push(directive_frame(rig.licd.suspend()))
+    assert not rig.usable(hold)
+    assert len(rig.licd.links) == links + 1
+    assert rig.licd.links[-1].epoch_seen == 1
+
+
+def test_no_gap_no_extra_link():
+    rig = Rig().start()
+    links = len(rig.licd.links)
+    rig.push(directive_frame(rig.licd.suspend()))
+    assert len(rig.licd.links) == links
+
+
+def test_an_amendment_sends_a_link_at_once():
+    rig = Rig().start()
+    hold = rig.acquire()
+    rig.licd.epoch += 1
+    rig.licd.grace = 0
+    links = len(rig.licd.links)
+    rig.advance(4 * SECOND)
+    rig.push(directive_frame(rig.licd.directive(session_pb2.DIRECTIVE_KIND_AMEND)))
+    assert len(rig.licd.links) == links + 1
+    assert hold.until == rig.now + 20 * SECOND
+
+
+def test_a_force_released_lease_stops_and_the_others_go_on():
+    rig = Rig().start()
+    taken, kept = rig.acquire("taken"), rig.acquire("kept")
+    order = rig.licd.force_release(taken.lease)
+    rig.push(directive_frame(order))
+    assert not rig.usable(taken)
+    assert rig.usable(kept)
+    assert taken.stopped.cause is StopCause.FORCE_RELEASED
+    [acknowledgement] = rig.licd.acknowledgements
+    assert (acknowledgement.directive, acknowledgement.stopped_leases) == (sha256(order.payload), 1)
+    rig.advance(5 * SECOND)
+    assert list(rig.licd.links[-1].held) == [kept.lease]
+    assert rig.told(Suspended) == []
+
+
+def test_a_permit_under_way_does_not_bring_a_force_released_lease_back():
+    rig = Rig().start()
+    taken = rig.acquire("taken")
+    rig.ask("other")
+    [effect] = rig.sent
+    rig.sent.clear()
+    permit = reply_frame(rig.licd.answer(link_in(effect)))
+    rig.feed(FrameReceived(directive_frame(rig.licd.force_release(taken.lease))))
+    rig.feed(FrameReceived(permit))
+    assert not rig.usable(taken)
+    rig.settle()
+    assert taken.lease not in rig.licd.links[-1].held
+
+
+def test_revoking_another_system_changes_nothing_here():
+    rig = Rig().start()
+    hold = rig.acquire()
+    rig.licd.epoch += 1
+    other = rig.licd.directive(session_pb2.DIRECTIVE_KIND_REVOKE, system="customer/acme/system/south")
+    rig.push(directive_frame(other))
+    assert rig.usable(hold)
+    assert rig.licd.acknowledgements == []
+    rig.advance(5 * SECOND)
+    assert rig.licd.links[-1].epoch_seen == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (session_pb2.DIRECTIVE_KIND_TERMINATE, Reason.LICENCE_TERMINATED),
+        (session_pb2.DIRECTIVE_KIND_REVOKE, Reason.DEPLOYMENT_REVOKED),
+    ],
+)
+def test_the_end_for_good_loses_every_lease_and_asks_seldom_from_then_on(kind, reason):
+    rig = Rig().start()
+    hold = rig.acquire()
+    rig.licd.suspend(reason=reason)
+    rig.push(directive_frame(rig.licd.directive(kind, system="customer/acme/system/north")))
+    assert hold.state is HoldState.ENDED
+    [notice] = rig.told(Suspended)
+    assert (notice.denied.reason, notice.final) == (reason, True)
+    assert len(rig.told(LeaseLost)) == 1
+    rig.advance(5 * SECOND)
+    links = len(rig.licd.links)
+    rig.advance(600 * SECOND)
+    assert len(rig.licd.links) - links == 10
+
+
+def test_an_order_that_is_not_understood_stops_until_licd_has_answered():
+    rig = Rig().start()
+    hold = rig.acquire()
+    rig.licd.epoch += 1
+    unknown = rig.licd.directive(session_pb2.DirectiveKind.ValueType(77))
+    rig.feed(FrameReceived(directive_frame(unknown)))
+    assert not rig.usable(hold)
+    rig.settle()
+    assert rig.usable(hold)
+
+
+def test_a_superseded_session_stops_everything_and_a_new_one_brings_it_back():
+    rig = Rig().start()
+    hold = rig.acquire()
+    rig.licd.session = "another"
+    rig.advance(5 * SECOND)
+    assert rig.licd.sessions == 2
+    assert rig.usable(hold)
+    assert [notice.denied.reason for notice in rig.told(Suspended)] == [Reason.NO_SESSION]
+    assert len(rig.told(Reinstated)) == 1
+
+
+def test_a_wish_under_way_when_the_session_was_superseded_is_asked_again():
+    rig = Rig().start()
+    rig.licd.session = "another"
+    op = rig.ask()
+    rig.settle()
+    rig.advance(SECOND)
+    assert isinstance(rig.outcomes[op], Granted)
+    assert rig.usable(rig.holds[op])
+
+
+def test_sessions_that_are_refused_over_and_over_are_not_asked_for_without_end():
+    rig = Rig().start()
+    rig.licd.refused = denial_pb2.Denial(reason=denial_pb2.DENIAL_REASON_NO_SESSION)
+    rig.licd.header = {"session": ""}
+    links = len(rig.licd.links)
+    rig.advance(60 * SECOND)
+    assert len(rig.licd.links) - links < 20
+
+
+def test_a_system_that_starts_under_suspension_says_so_and_waits():
+    rig = Rig()
+    order = rig.licd.suspend()
+    rig.start()
+    assert len(rig.told(Suspended)) == 1
+    rig.push(directive_frame(order))
+    op = rig.ask()
+    assert isinstance(rig.outcomes[op], Denied)
+    rig.licd.reinstate()
+    rig.advance(5 * SECOND)
+    op = rig.ask()
+    rig.settle()
+    assert rig.usable(rig.holds[op])
+
+
+@pytest.mark.parametrize("reason", [Reason.LICENCE_EXPIRED, Reason.OVERDUE, Reason.ADDRESS_NOT_PERMITTED])
+def test_a_refusal_that_time_or_place_lifts_is_over_with_the_next_permit_of_the_same_epoch(reason):
+    rig = Rig().start()
+    hold = rig.acquire()
+    rig.licd.refused = denial_pb2.Denial(reason=denial_pb2.DenialReason.ValueType(reason))
+    rig.advance(5 * SECOND)
+    assert not rig.usable(hold)
+    rig.licd.refused = None
+    rig.advance(5 * SECOND)
+    assert rig.usable(hold)
+
+
+def test_a_refusal_for_another_reason_is_news():
+    rig = Rig().start()
+    rig.licd.refused = denial_pb2.Denial(reason=denial_pb2.DENIAL_REASON_OVERDUE)
+    rig.advance(5 * SECOND)
+    rig.licd.suspend()
+    rig.advance(5 * SECOND)
+    assert [notice.denied.reason for notice in rig.told(Suspended)] == [Reason.OVERDUE, Reason.LICENCE_SUSPENDED]
+    assert len(rig.licd.acknowledgements) == 2
+
+
+def test_a_lease_had_again_while_a_second_suspension_is_on_its_way_stops_again():
+    rig = Rig().start()
+    hold = rig.acquire()
+    rig.push(directive_frame(rig.licd.suspend()))
+    rig.push(directive_frame(rig.licd.reinstate()))
+    rig.push(directive_frame(rig.licd.suspend()))
+    assert not rig.usable(hold)
+    rig.push(directive_frame(rig.licd.reinstate()))
+    assert rig.usable(hold)
+    assert len(rig.told(Suspended)) == len(rig.told(Reinstated)) == 2
