@@ -63,13 +63,19 @@ def explain(error: Exception) -> tuple[Exit, str] | None:
         case LicdError():
             return _BY_CODE.get(error.code, Exit.REFUSED), _line_of(error)
         case KeysError() | EvidenceInvalid():
-            return Exit.UNVERIFIED, str(error)
+            return _exit_of_seal(error), str(error)
         case BrokenPipeError():
             return None
         case OSError(filename=str() as name):
             return Exit.USAGE, f"{name}: {error.strerror}"
         case _:
             return None
+
+
+def _exit_of_seal(error: KeysError | EvidenceInvalid) -> Exit:
+    from licd.keys.private_file import KeyFileError  # noqa: PLC0415 -- not needed to start, and slow to load
+
+    return Exit.USAGE if isinstance(error, KeyFileError) else Exit.UNVERIFIED
 
 
 def _line_of(error: LicdError) -> str:

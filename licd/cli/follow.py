@@ -83,7 +83,8 @@ def count_words(state: pb.GetSuspensionResponse) -> str:
     count = Counter(_ORDER[_rank(one)] for one in state.systems)
     unconfirmed = count[pb.STOP_STATE_UNCONFIRMED] + count[pb.STOP_STATE_UNSPECIFIED]
     acknowledged, run_out = count[pb.STOP_STATE_ACKNOWLEDGED], count[pb.STOP_STATE_RUN_OUT]
-    return f"{acknowledged} acknowledged, {unconfirmed} unconfirmed, {run_out} run out; {state.live_leases} leases live"
+    live = "1 lease live" if state.live_leases == 1 else f"{state.live_leases} leases live"
+    return f"{acknowledged} acknowledged, {unconfirmed} unconfirmed, {run_out} run out; {live}"
 
 
 def _look_away(state: pb.GetSuspensionResponse) -> None:
@@ -129,12 +130,13 @@ def _follow_live(desk: Desk, suspension: str, timeout: Millis | None) -> pb.GetS
     with Live(console=Console(highlight=False, markup=False, emoji=False), auto_refresh=False) as live:
 
         def redraw(state: pb.GetSuspensionResponse) -> None:
-            live.update(_picture(state), refresh=True)
+            live.update(picture(state), refresh=True)
 
         return _watch(desk, suspension, timeout, redraw)
 
 
-def _picture(state: pb.GetSuspensionResponse) -> Any:
+def picture(state: pb.GetSuspensionResponse) -> Any:
+    """What a terminal shows of one state: who is unconfirmed first, then the counts."""
     from rich.console import Group  # noqa: PLC0415 -- as above
 
     first = _in_order(state)[:MOST_ROWS]

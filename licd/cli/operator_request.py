@@ -16,7 +16,7 @@ from licd.cli.failure import Exit, Stopped
 from licd.cli.settings import FILE_NAME
 from licd.keys.certificate_request import check_request, make_private_key, make_request
 from licd.keys.file_signer import create_key_file
-from licd.keys.identity import OperatorIdentity, parse_path, path_of
+from licd.keys.identity import IdentityError, OperatorIdentity, parse_path, path_of
 from licd.keys.kinds import KeyPurpose
 from licd.keys.pem_files import write_private_key
 from licd.keys.private_file import EVERYBODY, write_new
@@ -58,9 +58,12 @@ def make_request_files(
 ) -> MadeRequest:
     """Makes both keys, the request, and the settings where address and authority are known.
 
-    Raises Stopped(USAGE), KeyFileError when one of the files is there already, IdentityError for an impossible name.
+    Raises Stopped(USAGE), KeyFileError when one of the files is there already.
     """
-    parse_path(path_of(OperatorIdentity(operator)))
+    try:
+        parse_path(path_of(OperatorIdentity(operator)))
+    except IdentityError as error:
+        raise Stopped(Exit.USAGE, f"OPERATOR: {error}") from error
     if bool(address) is not (authority is not None):
         raise Stopped(Exit.USAGE, "--address, --ca: give both, and licctl.toml is written, or neither")
     authority_pem = authority.read_bytes() if authority else b""

@@ -220,7 +220,7 @@ def licences_to_reap(connection: Connection, now: Instant) -> list[str]:
     latest = session.renewed_at + session.length + session.grace
     gone = (lease.attached == 0) | (latest <= now) | (session.licence_end <= now)
     over = (lease.seat_until <= now) & (gone | ((lease.authorisation_end > 0) & (lease.authorisation_end <= now)))
-    clause = select(distinct(lease.licence)).select_from(joined).where(lease.ended_at == 0, over)
+    clause = select(lease.licence).distinct().select_from(joined).where(lease.ended_at == 0, over)
     statement = Statement(clause, connection.dialect)
     return [str(row[0]) for row in connection.execute(statement.text, statement.arguments({}))]
 

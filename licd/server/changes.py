@@ -86,7 +86,7 @@ class Changes:
     async def once(self, request: Any, caller: Caller, command: Command[Any], respond: Callable[[Any], M]) -> M:
         """Makes a change that one person may make."""
         kind = type(respond_type(request))
-        once = Once[Any](
+        once: Once[Any] = Once(
             inner=Answering(command, respond),
             caller=caller.name,
             request_id=request.request_id,

@@ -147,7 +147,7 @@ def test_an_approval_without_the_requesters_signature_is_said_to_wait_for_it(lic
     wait_for_second(licctl, "ReinstateLicence", licences.ReinstateLicenceResponse)
     (licctl.folder / "operators/anna/signing.key").chmod(0o644)
     result = licctl(*REINSTATE)
-    assert result.exit_code == 7
+    assert result.exit_code == 2
     assert "approval A-1 waits without your signature" in result.stderr
     assert result.stderr.endswith("licctl approval sign A-1\n")
 

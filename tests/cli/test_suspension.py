@@ -1,8 +1,12 @@
 """Suspension: what it hits is shown first, it goes through whatever else fails, and silence is never shown as stopped."""
 
+import io
+
 import grpc
 import pytest
+from rich.console import Console
 
+from licd.cli.follow import picture
 from licd.core.errors import Behind, Forbidden, Invalid, LicdError
 from licd.core.time import SECOND
 from licd.v1 import customer_service_pb2, operator_pb2
@@ -126,7 +130,7 @@ def test_with_yes_it_suspends_and_follows_until_all_have_stopped(scripted: Licct
         "12:00:00 UTC  acme-1  site-2  unconfirmed, bounded by W at 12:05:11 UTC\n"
         "12:00:02 UTC  acme-1  site-1  acknowledged at 12:00:01 UTC, stopped at 12:00:00 UTC\n"
         "12:05:11 UTC  acme-1  site-2  run out at 12:05:11 UTC, never heard from\n"
-        "settled: 1 acknowledged, 0 unconfirmed, 1 run out; 1 leases live\n"
+        "settled: 1 acknowledged, 0 unconfirmed, 1 run out; 1 lease live\n"
     )
     sent = scripted.licd.asked(pb.SuspendLicenceRequest)
     assert (sent.scope.licence, sent.reason_code, sent.detail) == ("acme-1", "misuse-suspected", "a report")
@@ -143,7 +147,7 @@ def test_ends_with_eight_when_the_wait_is_over_and_somebody_is_unconfirmed(scrip
     result = scripted(*SUSPEND, "--yes", "--timeout", "2s")
     assert result.exit_code == 8
     assert result.stderr == (
-        "licctl: suspended, NOT confirmed everywhere (1 acknowledged, 1 unconfirmed, 0 run out; 1 leases live), "
+        "licctl: suspended, NOT confirmed everywhere (1 acknowledged, 1 unconfirmed, 0 run out; 1 lease live), "
         "bounded by W at 12:05:11 UTC; go on: licctl licence follow S-1\n"
     )
     assert "stopped" not in "".join(line for line in result.stdout.splitlines() if "site-2" in line)
@@ -195,6 +199,17 @@ def test_follow_goes_on_where_suspend_ended(scripted: Licctl) -> None:
     scripted.licd.on("GetSuspension", state(311_000, ACKNOWLEDGED, RUN_OUT, settled=True))
     assert scripted.json("licence", "follow", "S-1")["settled"] is True
     assert scripted.licd.asked(pb.GetSuspensionRequest).suspension == "S-1"
+
+
+def test_the_live_picture_shows_who_is_unconfirmed_first() -> None:
+    paper = io.StringIO()
+    Console(file=paper, width=100).print(picture(state(2_000, ACKNOWLEDGED, UNCONFIRMED)))
+    lines = [line.rstrip() for line in paper.getvalue().splitlines() if "site-" in line]
+    assert lines == [
+        " acme-1    site-2       1      unconfirmed, bounded by W at 12:05:11 UTC",
+        " acme-1    site-1       0      acknowledged at 12:00:01 UTC, stopped at 12:00:00 UTC",
+    ]
+    assert paper.getvalue().endswith("1 acknowledged, 1 unconfirmed, 0 run out; 1 lease live\n")
 
 
 def test_a_person_who_stops_watching_learns_that_it_is_not_confirmed(scripted: Licctl) -> None:

@@ -303,7 +303,7 @@ def test_a_permit_under_way_does_not_bring_a_force_released_lease_back():
     rig.feed(FrameReceived(directive_frame(rig.licd.force_release(taken.lease))))
     rig.feed(FrameReceived(permit))
     assert not rig.usable(taken)
-    rig.settle()
+    rig.advance(5 * SECOND)
     assert taken.lease not in rig.licd.links[-1].held
 
 
@@ -357,6 +357,8 @@ def test_a_superseded_session_stops_everything_and_a_new_one_brings_it_back():
     hold = rig.acquire()
     rig.licd.session = "another"
     rig.advance(5 * SECOND)
+    assert not rig.usable(hold)
+    rig.advance(SECOND)
     assert rig.licd.sessions == 2
     assert rig.usable(hold)
     assert [notice.denied.reason for notice in rig.told(Suspended)] == [Reason.NO_SESSION]

@@ -264,7 +264,7 @@ class SessionService:
             caller.address,
             request.request_id,
         )
-        once = Once[Reply](
+        once: Once[Reply] = Once(
             inner=ask,
             caller=caller.name,
             request_id=request.request_id,
@@ -285,7 +285,7 @@ class SessionService:
     async def release_lease(self, request: pb.ReleaseLeaseRequest, caller: Caller) -> pb.ReleaseLeaseResponse:
         """Gives one lease back by a unary call."""
         known = self._directory.system(caller)
-        once = Once[pb.ReleaseLeaseResponse](
+        once: Once[pb.ReleaseLeaseResponse] = Once(
             inner=_Packed(ReleaseLease(known.deployment.id, request.lease)),
             caller=caller.name,
             request_id=request.request_id,
