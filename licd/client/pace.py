@@ -16,6 +16,7 @@ class Pace:
     """
 
     heartbeat: Millis = 5 * SECOND
+    shortest_heartbeat: Millis = 100
     rpc_timeout: Millis = 3 * SECOND
     backoff: Millis = 200
     lapsing: Millis = 10 * SECOND

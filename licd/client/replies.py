@@ -37,7 +37,8 @@ def take_reply(state: MachineState, envelope: Envelope, now: Millis) -> bool:
     state.chain.answered(envelope)
     _take_header(state, reply.header, link, now)
     if isinstance(reply, session_pb2.Permit):
-        state.heartbeat = reply.heartbeat_ms if reply.heartbeat_ms > 0 else state.heartbeat
+        if reply.heartbeat_ms > 0:
+            state.heartbeat = max(state.pace.shortest_heartbeat, min(reply.heartbeat_ms, state.pace.refused_heartbeat))
         _take_permit(state, reply, ends, link, now)
     else:
         _take_refusal(state, reply, envelope, now)

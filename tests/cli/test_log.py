@@ -1,0 +1,185 @@
+"""The log: what licd hands out is proved before it is shown, and a whole export is checked without licd."""
+
+from pathlib import Path
+
+import pytest
+
+from licd.evidence import merkle
+from licd.v1 import key_service_pb2
+from licd.v1 import log_service_pb2 as pb
+from tests.cli.conftest import NOW, Licctl
+from tests.cli.test_token import saved
+from tests.cli.trust_samples import (
+    EVIDENCE,
+    ORIGIN,
+    bundle,
+    chain,
+    log_lines,
+    sealed_entries,
+    signed_checkpoint,
+)
+
+LEAVES = [one.leaf_hash for one in sealed_entries(5)]
+
+
+@pytest.fixture
+def trust(tmp_path: Path) -> str:
+    return saved(tmp_path, bundle(), "bundle")
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    file = tmp_path / "log.jsonl"
+    file.write_text("".join(f"{line}\n" for line in log_lines(5)))
+    return file
+
+
+def entry_answer(index: int) -> pb.GetEntryResponse:
+    one = sealed_entries(5)[index]
+    fields = [pb.LogField(name="kind", value="grant"), pb.LogField(name="number", value=str(index))]
+    return pb.GetEntryResponse(
+        entry=pb.LogEntry(index=index, entry=one.encoded, leaf_hash=one.leaf_hash, fields=fields),
+        inclusion_proof=merkle.inclusion_proof(LEAVES, index, 5),
+        checkpoint=signed_checkpoint(LEAVES),
+    )
+
+
+def test_exports_the_log_as_it_comes(licctl: Licctl, tmp_path: Path, exported: Path) -> None:
+    lines = log_lines(5)
+    licctl.licd.on_stream("ExportLog", pb.ExportLogResponse(lines=lines[:3]), pb.ExportLogResponse(lines=lines[3:]))
+    file = tmp_path / "copy"
+    assert licctl.json("log", "export", "--save", str(file))["lines"] == 7
+    assert file.read_text() == exported.read_text()
+
+
+def test_a_whole_log_verifies_without_licd(licctl: Licctl, trust: str, exported: Path) -> None:
+    result = licctl.bare("log", "verify", "--bundle", trust, str(exported))
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0] == f"{exported}: whole, and signed"
+    shown = licctl.json("log", "verify", "--bundle", trust, str(exported))
+    assert (shown["valid"], shown["origin"], shown["size"]) == (True, ORIGIN, 5)
+
+
+def test_a_log_verifies_by_a_verifier_key_too(licctl: Licctl, exported: Path) -> None:
+    from licd.evidence.note import VerifierKey
+
+    key = VerifierKey(ORIGIN, EVIDENCE.public_key).encode()
+    assert licctl("log", "verify", "--key", key, str(exported)).exit_code == 0
+
+
+def test_one_must_say_by_which_keys(licctl: Licctl, exported: Path) -> None:
+    result = licctl("log", "verify", str(exported))
+    assert result.exit_code == 2
+    assert result.stderr.startswith("licctl: --bundle, --key: say by which keys")
+
+
+@pytest.mark.parametrize(
+    ("line", "replacement", "why"),
+    [
+        (3, None, "line 4, entry 2: entry 2 is missing"),
+        (6, None, "the log does not end in a signed checkpoint"),
+        (0, "{}", "line 1: the file does not begin as an exported log does"),
+        (2, "not json", "line 3, entry 1: the line is not ASCII JSON"),
+    ],
+)
+def test_an_altered_log_is_refused_at_its_line(
+    licctl: Licctl, trust: str, exported: Path, line: int, replacement: str | None, why: str
+) -> None:
+    lines = exported.read_text().splitlines()
+    lines[line : line + 1] = [] if replacement is None else [replacement]
+    exported.write_text("".join(f"{one}\n" for one in lines))
+    result = licctl("log", "verify", "--bundle", trust, str(exported))
+    assert result.exit_code == 7
+    assert why in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_log_cut_shorter_than_a_kept_checkpoint_is_refused(
+    licctl: Licctl, tmp_path: Path, trust: str, exported: Path
+) -> None:
+    held = tmp_path / "kept"
+    held.write_text(signed_checkpoint([one.leaf_hash for one in sealed_entries(6)]))
+    verify = ("log", "verify", "--bundle", trust, str(exported), "--held")
+    result = licctl(*verify, str(held))
+    assert result.exit_code == 7
+    assert "the log ends here, but a checkpoint of size 6 is held" in result.stderr
+    held.write_text(signed_checkpoint(LEAVES[:3]))
+    assert licctl(*verify, str(held)).exit_code == 0
+
+
+def test_the_keys_of_another_installation_do_not_verify_a_log(licctl: Licctl, trust: str, exported: Path) -> None:
+    exported.write_text(exported.read_text().replace("licd.example/log", "licd.elsewhere/log"))
+    result = licctl("log", "verify", "--bundle", trust, str(exported))
+    assert result.exit_code == 7
+    assert "the log is of licd.elsewhere/log, the bundle of licd.example" in result.stderr
+
+
+def test_a_withdrawn_evidence_key_does_not_verify_a_log(licctl: Licctl, tmp_path: Path, exported: Path) -> None:
+    file = tmp_path / "bundles"
+    file.write_bytes(chain(bundle(1), bundle(2, withdrawn=(EVIDENCE.key_id,))).SerializeToString())
+    assert licctl("log", "verify", "--bundle", str(file), str(exported)).exit_code == 7
+
+
+def test_a_log_is_checked_by_a_bundle_that_has_expired_since_and_that_is_said(
+    licctl: Licctl, tmp_path: Path, exported: Path
+) -> None:
+    stale = saved(tmp_path, bundle(expires=NOW), "stale")
+    result = licctl("log", "verify", "--bundle", stale, str(exported))
+    assert result.exit_code == 0
+    assert "a key withdrawn since is not known here" in result.stderr
+
+
+def test_an_entry_is_shown_with_what_proves_it(licctl: Licctl, trust: str) -> None:
+    licctl.licd.on("GetEntry", entry_answer(2))
+    shown = licctl("log", "get", "2").stdout
+    assert "number  2\n" in shown
+    assert f"in the tree of 5 entries of {ORIGIN}; its signature was not checked" in shown
+    assert "its signature holds" in licctl("log", "get", "2", "--bundle", trust).stdout
+
+
+@pytest.mark.parametrize("fault", ["entry", "leaf", "proof", "index"])
+def test_an_entry_that_is_not_proved_is_not_shown(licctl: Licctl, fault: str) -> None:
+    answer = entry_answer(2)
+    match fault:
+        case "entry":
+            answer.entry.entry = sealed_entries(5)[3].encoded
+        case "leaf":
+            answer.entry.CopyFrom(entry_answer(3).entry)
+            answer.entry.index = 2
+        case "proof":
+            answer.inclusion_proof[0] = b"\0" * 32
+        case _:
+            answer.entry.index = 3
+    licctl.licd.on("GetEntry", answer)
+    result = licctl("log", "get", "2")
+    assert (result.exit_code, result.stdout) == (7, "")
+
+
+def test_a_checkpoint_is_kept_and_the_next_one_proved_to_extend_it(licctl: Licctl, tmp_path: Path, trust: str) -> None:
+    kept = tmp_path / "kept"
+    licctl.licd.on("GetCheckpoint", pb.GetCheckpointResponse(checkpoint=signed_checkpoint(LEAVES[:3])))
+    printed = licctl("log", "checkpoint", "--save", str(kept)).stdout
+    assert printed == kept.read_text()
+    proof = merkle.consistency_proof(LEAVES, 3, 5)
+    answer = pb.GetCheckpointResponse(checkpoint=signed_checkpoint(LEAVES), consistency_proof=proof)
+    licctl.licd.on("GetCheckpoint", answer)
+    result = licctl("log", "checkpoint", "--old", str(kept), "--bundle", trust)
+    assert result.stderr == f"2 entries were added to the 3 of {kept}\n"
+    answer.consistency_proof[0] = b"\0" * 32
+    licctl.licd.on("GetCheckpoint", answer)
+    assert licctl("log", "checkpoint", "--old", str(kept), "--bundle", trust).exit_code == 7
+
+
+def test_exports_the_trust_bundle_with_its_pin(licctl: Licctl, tmp_path: Path, exported: Path) -> None:
+    licctl.licd.on("ExportTrustBundle", key_service_pb2.ExportTrustBundleResponse(trust=chain(bundle(1), bundle(2))))
+    file = tmp_path / "out"
+    shown = licctl.json("key", "bundle", "--save", str(file))
+    assert (shown["version"], shown["trust_domain"]) == (2, "licd.example")
+    verify = ("log", "verify", "--bundle", str(file), "--pin", shown["pin"], str(exported))
+    assert licctl.bare(*verify).exit_code == 0
+
+
+def test_a_chain_that_does_not_hold_is_not_exported(licctl: Licctl, tmp_path: Path) -> None:
+    licctl.licd.on("ExportTrustBundle", key_service_pb2.ExportTrustBundleResponse(trust=chain(bundle(1), bundle(3))))
+    assert licctl("key", "bundle", "--save", str(tmp_path / "out")).exit_code == 7
+    assert not (tmp_path / "out").exists()
