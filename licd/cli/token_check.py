@@ -93,7 +93,7 @@ def _issuer_of(message: Message) -> str | None:
 def _check_licence(message: LicenceTerms) -> None:
     terms = terms_from_message(message)
     check_terms(terms)
-    rights_of(terms, lambda regions: regions)
+    rights_of(terms)
 
 
 def _check_permit(verified: Verified, permit: Permit, now: Instant) -> None:

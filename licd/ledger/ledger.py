@@ -50,6 +50,10 @@ class Observer(Protocol):
 
     def committed(self, done: Committed, figures: BatchFigures) -> None: ...
 
+    def failed(self, why: str) -> None:
+        """A batch was not taken by the database."""
+        ...
+
 
 Outcome = Any
 
@@ -129,6 +133,8 @@ class Ledger:
         if "full" in str(error):
             self._disk_full = True
             self._reserve.release()
+        for observer in self._observers:
+            observer.failed("disk_full" if self._disk_full else "database")
         logger.error("batch failed", error=str(error), disk_full=self._disk_full)
 
     def _batch(self, commands: Sequence[Command[Any]]) -> list[Outcome]:

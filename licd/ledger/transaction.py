@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, TypeVar
 from licd.core.bounds import Timing
 from licd.core.errors import NotFound
 from licd.core.model import Customer, Directive, Entry, FieldValue
+from licd.core.reasons import Denied
 from licd.core.state import Changes, LicenceState
 from licd.core.time import Instant, Millis
 from licd.keys.signer import Signer
@@ -27,13 +28,17 @@ STATES_KEPT: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What is the same for every decision of this installation."""
+    """What is the same for every decision of this installation.
+
+    advise completes a denial with what policy says about asking again.
+    """
 
     trust_domain: str
     timing: Timing
     licence_signer: Signer
     bundle_version: Callable[[], int]
     force_release_cool_down: Millis
+    advise: Callable[[Denied, Instant], Denied]
 
 
 class Command(Protocol[R_co]):

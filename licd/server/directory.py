@@ -47,6 +47,9 @@ class Directory:
             elif isinstance(row, Operator):
                 self._operators[row.id] = row
 
+    def failed(self, why: str) -> None:
+        """Nothing was changed."""
+
     def _take_deployment(self, deployment: Deployment) -> None:
         if deployment.status not in (DeploymentStatus.ENROLLED, DeploymentStatus.FENCED, DeploymentStatus.REVOKED):
             self._systems.pop(deployment.id, None)

@@ -225,6 +225,7 @@ def _database(
         licence_signer=signers[KeyPurpose.LICENCE_ISSUER],
         bundle_version=lambda: 1,
         force_release_cool_down=0,
+        advise=lambda denied, _: denied,
     )
     keeper = log_keeper(wishes.trust_domain, signers[KeyPurpose.EVIDENCE])
     ledger = Ledger(connection, installation, keeper, SystemClock(), entropy, NoReserve(), stopwatch)

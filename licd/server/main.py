@@ -7,7 +7,8 @@ serve() puts it behind TLS.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from licd import __version__
+from licd.core.reasons import Denied
 from licd.core.time import DAY, SECOND, Instant
 from licd.evidence.checkpoint import LogVerifier
 from licd.evidence.note import Signer as NoteSigner
@@ -140,6 +142,10 @@ class MeteredBatches:
         """Called on the writing thread."""
         self._metrics.batch(figures.commands, figures.entries, figures.commit_ns / NANOS)
 
+    def failed(self, why: str) -> None:
+        """Called on the writing thread."""
+        self._metrics.batch_failed(why)
+
 
 def build(
     config: ServerConfig,
@@ -163,6 +169,7 @@ def build(
         licence_signer=HoldableSigner(secrets.licence_issuer, seams.held),
         bundle_version=lambda: trust.version,
         force_release_cool_down=config.limits.force_release_cool_down_seconds * SECOND,
+        advise=partial(_advised, policies),
     )
     evidence_keys = [key.public_key for key in trust.bundle.keys if key.purpose is KeyPurpose.EVIDENCE]
     keeper = log_keeper(config.trust_domain, secrets.evidence, evidence_keys)
@@ -181,6 +188,12 @@ def build(
     for observer in (directory, push, MeteredBatches(metrics)):
         ledger.observe(observer)
     return _daemon(config, policies, secrets, seams, metrics, trust, signing, ledger, push, directory)
+
+
+def _advised(policies: Policies, denied: Denied, now: Instant) -> Denied:
+    """The denial with the retry hint of policy; what the decision itself found out goes in."""
+    hint = policies.denials[denied.reason]
+    return replace(denied, retry_at=hint.retry_at(now, denied.retry_at))
 
 
 def _daemon(

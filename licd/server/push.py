@@ -112,6 +112,9 @@ class Push:
         if done.directives:
             self._call_soon(self._push_all, tuple(done.directives))
 
+    def failed(self, why: str) -> None:
+        """Nothing was changed."""
+
     def _push_all(self, directives: tuple[IssuedDirective, ...]) -> None:
         for directive in directives:
             self._push(directive)

@@ -42,6 +42,9 @@ class Ratchet:
         os.write(self._file, "".join(lines).encode())
         os.fsync(self._file)
 
+    def failed(self, why: str) -> None:
+        """Nothing was changed."""
+
     def close(self) -> None:
         os.close(self._file)
 

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from licd.core.errors import Forbidden
 from licd.core.model import LicenceStatus
-from licd.core.time import Instant
+from licd.core.time import Instant, Millis
 from licd.ledger.records import Acknowledged
+from licd.ledger.rows import DIRECTIVES
 from licd.ledger.transaction import Transaction
 
 
@@ -28,14 +29,14 @@ class Acknowledge:
     active_leases: int
     envelope: bytes
 
-    def run(self, tx: Transaction) -> bool:
-        """True when it is news; a repeated or older one changes nothing."""
+    def run(self, tx: Transaction) -> Millis | None:
+        """How long after the directive was decided it came; None when it is no news and changes nothing."""
         state = tx.state_of(self.deployment)
         found = state.deployments[self.deployment]
         if found.enrolment != self.enrolment or self.licence != state.licence.id:
             raise Forbidden("this acknowledgement is not for the caller's licence")
         if not found.epoch_acknowledged < self.epoch <= state.licence.epoch:
-            return False
+            return None
         state.put(replace(found, epoch_acknowledged=self.epoch))
         tx.put(
             Acknowledged(
@@ -52,7 +53,8 @@ class Acknowledge:
             ("active", self.active_leases),
             ("ended", stopped),
         )
-        return True
+        directive = tx.get(DIRECTIVES, self.licence, self.epoch)
+        return tx.now - directive.decided_at if directive else None
 
     def _end_stopped(self, tx: Transaction) -> int:
         """A system that says it has stopped for a suspension holds no live lease any more; its seats cool."""

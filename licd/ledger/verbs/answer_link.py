@@ -18,7 +18,7 @@ from licd.core.reasons import Denied
 from licd.core.scope import Acquisition
 from licd.core.standing import standing
 from licd.core.state import LicenceState
-from licd.core.time import Instant
+from licd.core.time import HOUR, Instant
 from licd.keys.kinds import Kind
 from licd.ledger import tables
 from licd.ledger.records import Fork, IssuedDirective
@@ -114,11 +114,19 @@ class AnswerLink:
             address=self.address,
         )
         decided, answer = answer_link(state, self.deployment, link, tx.now, tx.random_id)
+        answer = _advised(tx, answer)
         kind, payload = self._payload(tx, state, decided.session, answer)
         state.put(self._advanced(decided, kind, payload, state.licence.epoch, tx.now))
+        if session.accepted_at // HOUR != tx.now // HOUR:
+            self._log_head(state)
         self._log_denials(tx, state, answer)
         outcomes = answer.outcomes if isinstance(answer, Permit) else (answer,)
         return self._reply(tx, state, kind, payload, decided.session, outcomes)
+
+    def _log_head(self, state: LicenceState) -> None:
+        """Renewals are not logged one by one; the head of the chain they make is, every hour."""
+        head = ("head", self.claim.payload_hash)
+        state.record("chain.head", ("system", self.deployment), ("sequence", self.claim.sequence), head)
 
     def _opening(self, tx: Transaction) -> Opening:
         return Opening(tx.random(SESSION_ID_BYTES).hex(), self.region, self.software)
@@ -170,6 +178,7 @@ class AnswerLink:
         kind = REPLY_KINDS[session.reply_kind]
         denied = standing(state, self.deployment, tx.now)
         if kind is Kind.PERMIT and denied is not None:
+            denied = tx.installation.advise(denied, tx.now)
             kind, payload = self._payload(tx, state, session.session, denied)
             replaced = replace(
                 session,
@@ -199,6 +208,17 @@ class AnswerLink:
         epoch = state.licence.epoch
         missed = _directives_after(tx, state.licence.id, self.epoch_seen) if self.epoch_seen < epoch else ()
         return Reply(kind, payload, session, epoch, state.licence.id, missed, outcomes)
+
+
+def _advised(tx: Transaction, answer: Permit | Denied) -> Permit | Denied:
+    """The answer with what policy says about asking again."""
+    if isinstance(answer, Denied):
+        return tx.installation.advise(answer, tx.now)
+    if not any(isinstance(each, Denied) for each in answer.outcomes):
+        return answer
+    advise, now = tx.installation.advise, tx.now
+    outcomes = tuple(advise(each, now) if isinstance(each, Denied) else each for each in answer.outcomes)
+    return replace(answer, outcomes=outcomes)
 
 
 def _directives_after(tx: Transaction, licence: str, epoch: int) -> tuple[IssuedDirective, ...]:

@@ -50,7 +50,7 @@ class AcquireLease:
     def refuse(self, tx: Transaction, state: LicenceState, denied: Denied) -> Reply:
         """The refusal, accounted for in the log."""
         log_denial(tx, state.licence.id, self.deployment, denied, self.acquisition.target)
-        return self._reply(tx, state, denied)
+        return self._reply(tx, state, tx.installation.advise(denied, tx.now))
 
     def _reply(self, tx: Transaction, state: LicenceState, outcome: Granted | Denied) -> Reply:
         kind, payload = self._payload(tx, state, outcome)

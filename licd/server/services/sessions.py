@@ -15,7 +15,7 @@ from licd.core.chain import BackedReply, LinkClaim
 from licd.core.errors import Forbidden, Invalid, SealRefused, StaleFrame
 from licd.core.reasons import Denied
 from licd.core.release_lease import Released
-from licd.core.time import HOUR, Instant, Millis
+from licd.core.time import HOUR, SECOND, Instant, Millis
 from licd.keys.certificate_request import check_request
 from licd.keys.envelope import Verified, verify
 from licd.keys.keyring import Keyring
@@ -242,7 +242,7 @@ class SessionService:
         message = read_payload(verified, session_pb2.Acknowledgement)
         if len(message.directive) != HASH_BYTES:
             raise Invalid(f"a SHA-256 hash has {HASH_BYTES} bytes", field="acknowledgement.directive")
-        await self._writer.execute(
+        elapsed = await self._writer.execute(
             Acknowledge(
                 deployment=known.deployment.id,
                 enrolment=known.deployment.enrolment,
@@ -254,6 +254,8 @@ class SessionService:
                 envelope=envelope.SerializeToString(),
             )
         )
+        if elapsed is not None:
+            self._metrics.suspension_acknowledged(elapsed / SECOND)
 
     async def acquire_lease(self, request: pb.AcquireLeaseRequest, caller: Caller) -> pb.AcquireLeaseResponse:
         """One lease by a unary call."""
