@@ -48,7 +48,7 @@ class Disk(Protocol):
 
 
 class FileDisk:
-    """A directory: 0700, its files 0600. Written in a thread, so that a slow disk does not keep a lease from stopping."""
+    """A directory, 0700, its files 0600. Written in a thread: a slow disk must not keep a lease from stopping."""
 
     def __init__(self, directory: Path) -> None:
         """Make nothing yet; `lock` makes the directory."""

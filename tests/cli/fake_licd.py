@@ -84,14 +84,14 @@ class FakeLicd:
     def _handler(self, method: Any) -> Callable[[Any, Any], Any]:
         def unary(request: Message, context: Any) -> Message:
             self.requests.append(request)
-            answers = self._answers.get(method.name)
+            answers: list[Any] = self._answers.get(method.name, [])
             if not answers:
                 context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method.name} is not scripted")
-            answer = answers.pop(0) if len(answers) > 1 else answers[0]
-            found = answer(request) if callable(answer) and not isinstance(answer, Message) else answer
+            answer: Any = answers.pop(0) if len(answers) > 1 else answers[0]
+            found: Any = answer(request) if callable(answer) and not isinstance(answer, Message) else answer
             if isinstance(found, LicdError):
                 context.abort_with_status(rpc_status.to_status(to_status(found)))
-            return found
+            return found  # type: ignore[no-any-return]  # as scripted
 
         def streaming(request: Message, context: Any) -> Iterator[Message]:
             self.requests.append(request)

@@ -15,7 +15,7 @@ from licd.keys.signer import verification_key_of
 from licd.v1 import approval_service_pb2 as approvals
 from licd.v1 import deployment_service_pb2, key_service_pb2, operator_pb2
 from licd.v1 import licence_service_pb2 as licences
-from licd.v1.customer_service_pb2 import UnbanCustomerRequest, UnbanCustomerResponse
+from licd.v1.customer_service_pb2 import UnbanCustomerResponse
 from licd.v1.session_pb2 import OperatorCommand
 from tests.cli.conftest import NOW, Licctl
 from tests.cli.samples import approval_of, constraints, licence
@@ -107,9 +107,7 @@ def test_gives_a_program_the_approval_that_waits(licctl: Licctl) -> None:
 def test_refuses_to_sign_a_command_that_is_not_what_was_asked(
     licctl: Licctl, falsified: dict[str, Any], why: str
 ) -> None:
-    wait_for_second(
-        licctl, "ReinstateLicence", licences.ReinstateLicenceResponse, OperatorCommand(**falsified)
-    )
+    wait_for_second(licctl, "ReinstateLicence", licences.ReinstateLicenceResponse, OperatorCommand(**falsified))
     result = licctl(*REINSTATE)
     assert result.exit_code == 7
     assert why in result.stderr
@@ -300,7 +298,17 @@ def test_rejects_an_approval_with_a_reason(licctl: Licctl) -> None:
 def test_lists_what_is_pending_unless_told_otherwise(licctl: Licctl) -> None:
     licctl.licd.on("ListApprovals", approvals.ListApprovalsResponse(approvals=[approval_of(reinstatement())]))
     shown = licctl("approval", "list").stdout.splitlines()
-    assert shown[0].split() == ["APPROVAL", "STATUS", "METHOD", "SUBJECT", "ASKED", "BY", "SIGNED", "EXPIRES", "SUMMARY"]
+    assert shown[0].split() == [
+        "APPROVAL",
+        "STATUS",
+        "METHOD",
+        "SUBJECT",
+        "ASKED",
+        "BY",
+        "SIGNED",
+        "EXPIRES",
+        "SUMMARY",
+    ]
     assert shown[1].startswith("A-1       pending  ReinstateLicence  licence/acme-1  operator/anna  0 of 2")
     licctl("approval", "list", "--status", "any")
     statuses = [one.status for one in licctl.licd.requests if isinstance(one, approvals.ListApprovalsRequest)]

@@ -64,16 +64,16 @@ def test_every_command_and_option_says_what_it_is_for(name: str, command: Any) -
     assert [one.name for one in command.params if not getattr(one, "help", None)] == []
 
 
-@pytest.mark.parametrize("name", [name for name, _ in every_command()])
-def test_every_command_shows_its_help(name: str) -> None:
-    result = CliRunner().invoke(app, [*name.split(), "--help"])
+@pytest.mark.parametrize("noun", [noun for noun, *_ in NOUNS])
+def test_every_noun_shows_its_help(noun: str) -> None:
+    result = CliRunner().invoke(app, [noun, "--help"])
     assert result.exit_code == 0
     assert "Usage:" in result.stdout
 
 
-@pytest.mark.parametrize("name", [name for name, _ in every_command() if name != "completion"])
-def test_every_command_can_answer_programs(name: str) -> None:
-    assert "--output" in CliRunner().invoke(app, [*name.split(), "--help"]).stdout
+def test_every_command_can_answer_programs() -> None:
+    deaf = [name for name, command in every_command() if "output" not in {one.name for one in command.params}]
+    assert deaf == ["completion"]
 
 
 def test_the_help_lists_every_noun_and_exit_code() -> None:
@@ -89,7 +89,7 @@ def test_help_loads_neither_grpc_nor_cryptography() -> None:
         "try: app(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'grpc', 'google.protobuf', 'cryptography', 'licd.v1', 'licd.policy.load', 'sqlalchemy'}\n"
-        "sys.exit(', '.join(sorted(heavy & sys.modules.keys())))"
+        "sys.exit(', '.join(sorted(heavy & sys.modules.keys())) or None)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, encoding="utf-8")
     assert (done.returncode, done.stderr) == (0, "")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from licd.evidence import merkle
+from licd.evidence.note import VerifierKey
 from licd.v1 import key_service_pb2
 from licd.v1 import log_service_pb2 as pb
 from tests.cli.conftest import NOW, Licctl
@@ -61,8 +62,6 @@ def test_a_whole_log_verifies_without_licd(licctl: Licctl, trust: str, exported:
 
 
 def test_a_log_verifies_by_a_verifier_key_too(licctl: Licctl, exported: Path) -> None:
-    from licd.evidence.note import VerifierKey
-
     key = VerifierKey(ORIGIN, EVIDENCE.public_key).encode()
     assert licctl("log", "verify", "--key", key, str(exported)).exit_code == 0
 
@@ -83,7 +82,7 @@ def test_one_must_say_by_which_keys(licctl: Licctl, exported: Path) -> None:
     ],
 )
 def test_an_altered_log_is_refused_at_its_line(
-    licctl: Licctl, trust: str, exported: Path, line: int, replacement: str | None, why: str
+    licctl: Licctl, trust: str, exported: Path, *, line: int, replacement: str | None, why: str
 ) -> None:
     lines = exported.read_text().splitlines()
     lines[line : line + 1] = [] if replacement is None else [replacement]

@@ -31,7 +31,11 @@ ACME = operator_pb2.Customer(
     version=1,
 )
 SITE = operator_pb2.Deployment(
-    deployment="site-1", licence="acme-1", customer="acme", status=operator_pb2.DEPLOYMENT_STATUS_ENROLLED, connected=True
+    deployment="site-1",
+    licence="acme-1",
+    customer="acme",
+    status=operator_pb2.DEPLOYMENT_STATUS_ENROLLED,
+    connected=True,
 )
 LEASE = operator_pb2.Lease(
     lease=2**63 + 1,
@@ -192,11 +196,20 @@ def test_lists_and_disables_operators(licctl: Licctl) -> None:
 
 
 def test_lists_keys_and_what_was_withdrawn(licctl: Licctl) -> None:
-    key = trust_pb2.Key(key_id="aa", purpose=trust_pb2.KEY_PURPOSE_PERMIT_ONLINE, not_before_ms=NOW, not_after_ms=NOW + DAY)
+    key = trust_pb2.Key(
+        key_id="aa", purpose=trust_pb2.KEY_PURPOSE_PERMIT_ONLINE, not_before_ms=NOW, not_after_ms=NOW + DAY
+    )
     found = key_service_pb2.ListKeysResponse(keys=[key], withdrawn_key_ids=["aa", "bb"])
     licctl.licd.on("ListKeys", found)
     lines = licctl("key", "list").stdout.splitlines()
-    assert lines[1].split() == ["aa", "permit-online", "licd", "2026-03-01T12:00:00Z", "2026-03-02T12:00:00Z", "WITHDRAWN"]
+    assert lines[1].split() == [
+        "aa",
+        "permit-online",
+        "licd",
+        "2026-03-01T12:00:00Z",
+        "2026-03-02T12:00:00Z",
+        "WITHDRAWN",
+    ]
     assert lines[2] == "bb  WITHDRAWN"
     assert licctl.json("key", "list")["withdrawn_key_ids"] == ["aa", "bb"]
 
@@ -223,7 +236,9 @@ def test_shows_the_policy_in_force(licctl: Licctl) -> None:
 
 def test_lists_log_entries(licctl: Licctl) -> None:
     fields = [log_service_pb2.LogField(name="kind", value="suspend"), log_service_pb2.LogField(name="who", erased=True)]
-    licctl.licd.on("ListEntries", log_service_pb2.ListEntriesResponse(entries=[log_service_pb2.LogEntry(index=4, fields=fields)]))
+    licctl.licd.on(
+        "ListEntries", log_service_pb2.ListEntriesResponse(entries=[log_service_pb2.LogEntry(index=4, fields=fields)])
+    )
     assert licctl("log", "list", "--newest-first").stdout == "INDEX  FIELDS\n4      kind=suspend  who=(erased)\n"
     assert licctl.licd.asked(log_service_pb2.ListEntriesRequest).descending
 

@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from licd.keys.file_signer import read_key_file
+from licd.cli.desk import Desk
+from licd.cli.settings import Choice, read
+from licd.cli.surroundings import Output, Surroundings
+from licd.keys.file_signer import Argon2Cost, read_key_file, write_key_file
+from licd.keys.kinds import KeyPurpose
 from licd.v1 import key_service_pb2 as pb
 from licd.v1.operator_pb2 import Operator
 from tests.cli.conftest import Licctl
@@ -40,7 +44,6 @@ def test_settings_are_written_where_address_and_authority_are_known(licctl: Licc
     (tmp_path / "ca.pem").write_text("authority")
     arguments = ("--dir", str(tmp_path / "carl"), "--no-passphrase", "--address", "licd.example:7002", "--ca")
     licctl.bare("operator", "request", "carl", *arguments, str(tmp_path / "ca.pem"))
-    from licd.cli.settings import read
 
     found = read(tmp_path / "carl" / "licctl.toml")
     assert (found.address, found.operator) == ("licd.example:7002", "carl")
@@ -123,11 +126,6 @@ def test_a_request_that_is_not_right_is_not_sent(
 
 
 def test_a_protected_signing_key_takes_its_passphrase_from_a_private_file(licctl: Licctl, tmp_path: Path) -> None:
-    from licd.cli.desk import Desk
-    from licd.cli.settings import Choice
-    from licd.cli.surroundings import Output, Surroundings
-    from licd.keys.file_signer import Argon2Cost, write_key_file
-    from licd.keys.kinds import KeyPurpose
 
     own = licctl.folder / "operators/anna/signing.key"
     own.unlink()

@@ -1,10 +1,10 @@
 """Where licd is and as whom: found in one way, and every wrong setting named."""
 
-import os
 from pathlib import Path
 
 import pytest
 
+from licd.cli import connection, settings
 from licd.v1.status_service_pb2 import GetStatusResponse
 from tests.cli.conftest import Licctl
 
@@ -102,8 +102,6 @@ def test_the_default_channel_refuses_a_private_key_that_others_may_read(up: Licc
     own = up.folder / "operators/anna"
     for name in ("ca.pem", "c.pem", "k.pem"):
         (own / name).write_text("x")
-    os.chmod(own / "k.pem", 0o644)
-    from licd.cli import connection, settings
-
+    (own / "k.pem").chmod(0o644)
     with pytest.raises(Exception, match="run: chmod 600"):
         connection.open_channel(settings.read(own / "licctl.toml"))

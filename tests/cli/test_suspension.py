@@ -1,4 +1,4 @@
-"""Suspension: what it hits is shown first, it goes through whatever else fails, and silence is never shown as stopped."""
+"""Suspension: what it hits is shown first, nothing stands in its way, and silence is never shown as stopped."""
 
 import io
 
@@ -39,7 +39,7 @@ def done() -> pb.SuspendLicenceResponse:
 
 
 def stop(deployment: str, state: pb.StopState.ValueType, **times: int) -> pb.SystemStop:
-    return pb.SystemStop(deployment=deployment, licence="acme-1", state=state, **times)  # type: ignore[arg-type]
+    return pb.SystemStop(deployment=deployment, licence="acme-1", state=state, **times)
 
 
 UNCONFIRMED = stop("site-2", pb.STOP_STATE_UNCONFIRMED, bounded_until_ms=NOW + 310_500, live_leases=1)

@@ -51,7 +51,10 @@ def test_terms_written_to_a_file_come_back_the_same(tmp_path: Path) -> None:
         (HEAD, "constraints: must be there, and a table"),
         (HEAD.replace("2026-01-01", '"soon"') + "[constraints]", "not_before: 'soon' is no instant"),
         (HEAD.replace("2026-01-01", "2026-01-01T00:00:00") + "[constraints]", "not_before: must name its offset"),
-        (HEAD + "[constraints]\ncap = 3", "constraints.cap: no such key; there are authorisation_required, concurrent_"),
+        (
+            HEAD + "[constraints]\ncap = 3",
+            "constraints.cap: no such key; there are authorisation_required, concurrent_",
+        ),
         (HEAD + "[constraints]\nconcurrent_targets = -1", "concurrent_targets: must be a whole number, 0 or more"),
         (HEAD + "[constraints]\nconcurrent_targets = true", "concurrent_targets: must be a whole number, 0 or more"),
         (HEAD + "[constraints]\npermit_length = 20", 'permit_length: must be there, and a text as "20s"'),
@@ -158,7 +161,11 @@ def test_issues_from_a_template(licctl: Licctl) -> None:
     issue = ("licence", "issue", "--customer", "acme", "--template", "moderate", "--licence", "acme-1")
     assert licctl(*issue, "--not-before", "2026-04-01").exit_code == 0
     sent = licctl.licd.asked(licences.IssueLicenceRequest)
-    assert (sent.template, sent.licence, sent.not_before_ms) == ("moderate", "acme-1", NOW + 30 * DAY + 12 * 3600 * 1000)
+    assert (sent.template, sent.licence, sent.not_before_ms) == (
+        "moderate",
+        "acme-1",
+        NOW + 30 * DAY + 12 * 3600 * 1000,
+    )
 
 
 def test_issues_with_terms_from_a_file_and_saves_the_token(licctl: Licctl, tmp_path: Path) -> None:

@@ -120,6 +120,11 @@ def test_every_size_and_root_survive_the_text(size: int, root: bytes):
     assert parse_checkpoint(checkpoint.text()) == checkpoint
 
 
+def test_the_largest_size_is_the_largest_signed_64_bit_number():
+    checkpoint = Checkpoint("licd.example/log", 9223372036854775807, ROOT)
+    assert parse_checkpoint(checkpoint.text()) == checkpoint
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_refused_or_read_exactly(text: str):
     try:

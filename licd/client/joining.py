@@ -1,0 +1,203 @@
+"""From a join token to an enrolled system."""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_der_x509_certificate
+from google.protobuf.message import DecodeError
+
+from licd.client.clock import Clock, Randomness
+from licd.client.disk import Disk
+from licd.client.errors import EnrolmentRefused, JoinTokenInvalid
+from licd.client.state_file import Channel, StateDirectory, SystemIdentity
+from licd.client.transport import Method, Network
+from licd.client.trust import read_terms
+from licd.core.time import SECOND, Millis
+from licd.keys.bundle import Bundle, BundleError
+from licd.keys.bundle_update import PayloadPin, follow, pin_first
+from licd.keys.certificate_request import make_private_key, make_request
+from licd.keys.identity import IdentityError, check_trust_domain, parse_path
+from licd.keys.identity import SystemIdentity as SystemName
+from licd.keys.kinds import KeyPurpose
+from licd.keys.pem_files import certificates_from_pem, private_key_to_pem
+from licd.keys.pki import CertificateError, identity_of
+from licd.keys.seal_reasons import SealInvalid
+from licd.keys.signer import SEED_BYTES, MemorySigner
+from licd.v1 import enrolment_service_pb2, session_pb2
+
+PREFIX: Final = "LICD-JOIN-1."
+PROOF_DOMAIN: Final = b"licd-enrol-v1"
+COMMITMENT_DOMAIN: Final = b"licd-pseudonym-key-v1\x00"
+PSEUDONYM_KEY_BYTES: Final = 32
+ENROL_TIMEOUT: Final[Millis] = 15 * SECOND
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]{1,65536}={0,2}")
+_ADDRESS: Final = re.compile(r"\S+:[0-9]{1,5}")
+
+
+@dataclass(frozen=True, slots=True)
+class JoinToken:
+    """What an operator handed over: where to enrol, whom to believe there, and the one-time secret."""
+
+    trust_domain: str
+    address: str
+    authority_pem: str
+    bundle_sha256: bytes
+    deployment: str
+    secret: str = field(repr=False)
+
+
+def parse_join_token(text: str) -> JoinToken:
+    """Read a join token. Raises JoinTokenInvalid, which does not repeat it."""
+    body = text.strip()
+    encoded = body.removeprefix(PREFIX)
+    if not body.startswith(PREFIX) or _BASE64URL.fullmatch(encoded) is None:
+        raise JoinTokenInvalid(f"a join token begins with {PREFIX} and goes on in base64url")
+    try:
+        fields: dict[str, Any] = json.loads(
+            base64.urlsafe_b64decode(encoded.rstrip("=") + "=" * (-len(encoded.rstrip("=")) % 4))
+        )
+        if fields["v"] != 1:
+            raise JoinTokenInvalid("the join token is of a version that this SDK does not know")
+        certificate = load_der_x509_certificate(base64.b64decode(fields["ca"], validate=True))
+        token = JoinToken(
+            trust_domain=check_trust_domain(str(fields["trust_domain"])),
+            address=str(fields["enrolment"]),
+            authority_pem=certificate.public_bytes(Encoding.PEM).decode("ascii"),
+            bundle_sha256=bytes.fromhex(str(fields["bundle_sha256"])),
+            deployment=str(fields["deployment"]),
+            secret=str(fields["secret"]),
+        )
+    except (ValueError, KeyError, TypeError, UnsupportedAlgorithm, IdentityError, binascii.Error):
+        # from None: the chained error would carry the secret into a log.
+        raise JoinTokenInvalid("the join token is damaged; was it copied whole?") from None
+    if len(token.bundle_sha256) != hashlib.sha256().digest_size or not _ADDRESS.fullmatch(token.address):
+        raise JoinTokenInvalid("the join token is damaged; was it copied whole?")
+    return token
+
+
+def proof_message(secret: str, request: bytes) -> bytes:
+    """What the system's key signs to show that it is the one that is enrolling."""
+    return PROOF_DOMAIN + hashlib.sha256(secret.encode()).digest() + hashlib.sha256(request).digest()
+
+
+def commitment_of(pseudonym_key: bytes) -> bytes:
+    """What licd learns of the pseudonym key."""
+    return hashlib.sha256(COMMITMENT_DOMAIN + pseudonym_key).digest()
+
+
+async def enrol(text: str, disk: Disk, network: Network, clock: Clock, randomness: Randomness) -> SystemIdentity:
+    """Trade a join token for an enrolment, and write it down. The pseudonym key of the directory is kept.
+
+    Raises JoinTokenInvalid, EnrolmentRefused, NoAnswer, LicdError (the token is used or late), DirectoryInUse, OSError.
+    """
+    token = parse_join_token(text)
+    disk.lock()
+    try:
+        directory = StateDirectory(disk)
+        pseudonym_key = await directory.pseudonym_key(randomness(PSEUDONYM_KEY_BYTES))
+        seed = randomness(SEED_BYTES)
+        channel_key = make_private_key()
+        request = _request(token, seed, make_request(channel_key), pseudonym_key)
+        response = await _ask(token, network, request)
+        bundle = _trusted_bundle(token, response, clock.wall_ms())
+        licence = _checked(token, response, bundle, request.public_key)
+        _refuse_other_certificate(response, token.trust_domain, channel_key.public_key())
+        identity = SystemIdentity(
+            system=response.system,
+            licence=licence,
+            trust_domain=token.trust_domain,
+            customer_address=response.customer_address,
+            enrolment_address=token.address,
+            enrolment_authority_pem=token.authority_pem,
+            receipt=response.receipt,
+            system_seed=seed,
+            channel_key_pem=private_key_to_pem(channel_key).decode("ascii"),
+        )
+        channel = Channel(response.certificate_chain_pem, response.authorities_pem)
+        await directory.enrol(identity, channel, bundle, response.licence.SerializeToString())
+    finally:
+        disk.unlock()
+    return identity
+
+
+def _request(token: JoinToken, seed: bytes, csr: bytes, pseudonym_key: bytes) -> enrolment_service_pb2.EnrolRequest:
+    signer = MemorySigner(KeyPurpose.SYSTEM, seed)
+    return enrolment_service_pb2.EnrolRequest(
+        join_secret=token.secret,
+        csr=csr,
+        public_key=signer.public_key,
+        proof=signer.sign(proof_message(token.secret, csr)),
+        pseudonym_key_commitment=commitment_of(pseudonym_key),
+    )
+
+
+async def _ask(
+    token: JoinToken, network: Network, request: enrolment_service_pb2.EnrolRequest
+) -> enrolment_service_pb2.EnrolResponse:
+    transport = network.enrolment(token.address, token.authority_pem)
+    try:
+        raw = await transport.call(Method.ENROL, request.SerializeToString(), ENROL_TIMEOUT)
+    finally:
+        await transport.close()
+    try:
+        return enrolment_service_pb2.EnrolResponse.FromString(raw)
+    except DecodeError as error:
+        raise EnrolmentRefused("the answer cannot be read") from error
+
+
+def _trusted_bundle(token: JoinToken, response: enrolment_service_pb2.EnrolResponse, now_ms: int) -> Bundle:
+    """The newest bundle, led up to from the pinned one."""
+    bundles = list(response.trust.bundles)
+    try:
+        if not bundles:
+            raise EnrolmentRefused("the answer brings no trust bundle")
+        first = pin_first(bundles[0], PayloadPin(token.bundle_sha256), 0)  # its age is looked at where the chain ends
+        followed = follow(first, bundles[1:], now_ms)
+    except BundleError as error:
+        raise EnrolmentRefused(f"the trust bundle is not the pinned one: {error}") from error
+    if followed.refusal is not None:
+        raise EnrolmentRefused(f"the trust bundles do not hold: {followed.refusal}")
+    if followed.bundle.trust_domain != token.trust_domain:
+        raise EnrolmentRefused(f"the trust bundle is of {followed.bundle.trust_domain}")
+    return followed.bundle
+
+
+def _checked(token: JoinToken, response: enrolment_service_pb2.EnrolResponse, bundle: Bundle, public_key: bytes) -> str:
+    """Return the licence's id, once receipt, licence and names are found to belong together."""
+    try:
+        receipt = session_pb2.EnrolmentReceipt.FromString(response.receipt)
+        name = parse_path(response.system)
+        terms = read_terms(response.licence, bundle)
+    except (DecodeError, IdentityError, SealInvalid) as error:
+        raise EnrolmentRefused(f"the answer cannot be believed: {error}") from error
+    if not isinstance(name, SystemName):
+        raise EnrolmentRefused(f"{response.system} is no system")
+    if (receipt.system, receipt.public_key) != (response.system, public_key):
+        raise EnrolmentRefused("the receipt is for another system or key")
+    if (terms.licence, terms.customer) != (receipt.licence, name.customer):
+        raise EnrolmentRefused("the licence is not the one that the receipt names")
+    if token.deployment and name.system != token.deployment:
+        raise EnrolmentRefused(f"the token was for {token.deployment}, the answer is for {name.system}")
+    if not _ADDRESS.fullmatch(response.customer_address):
+        raise EnrolmentRefused("the answer names no address of the customer listener")
+    return terms.licence
+
+
+def _refuse_other_certificate(
+    response: enrolment_service_pb2.EnrolResponse, trust_domain: str, public_key: object
+) -> None:
+    try:
+        leaf = certificates_from_pem(response.certificate_chain_pem.encode())[0]
+        certificates_from_pem(response.authorities_pem.encode())
+        named = identity_of(leaf, trust_domain)
+    except (CertificateError, IdentityError) as error:
+        raise EnrolmentRefused(f"the certificate cannot be used: {error}") from error
+    if leaf.public_key() != public_key or named != parse_path(response.system):
+        raise EnrolmentRefused("the certificate is for another system or key")
