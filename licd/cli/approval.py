@@ -17,6 +17,7 @@ from licd.cli.options import All, Detail, PageSize, PageToken, Save
 from licd.cli.paging import Page, show_pages
 from licd.cli.printing import Columns, Pairs
 from licd.cli.request_words import message_pairs
+from licd.cli.result_words import result_pairs
 from licd.cli.states import ApprovalState, number_of
 from licd.cli.times import iso, when
 from licd.cli.verb import verb
@@ -120,8 +121,7 @@ def _ask(desk: Desk, approval: str) -> Approval:
 
 def _print_command(desk: Desk, approval: Approval, read: ReadCommand) -> None:
     desk.printer.pairs(_command_pairs(approval, read, desk.now))
-    for name, value in message_pairs(read.request, desk.now):
-        desk.printer.line(f"  {name}: {value}")
+    desk.printer.pairs([(f"  {name}", value) for name, value in message_pairs(read.request, desk.now)])
     if isinstance(read.request, AmendLicenceRequest) and approval.status == APPROVAL_STATUS_PENDING:
         _print_difference(desk, read.request)
 
@@ -166,8 +166,7 @@ def _print_result(desk: Desk, approval: Approval) -> None:
     if result is None:
         return
     desk.printer.line("carried out:")
-    for name, value in message_pairs(result, desk.now):
-        desk.printer.line(f"  {name}: {value}")
+    desk.printer.pairs([(f"  {name}", value) for name, value in result_pairs(result, desk.now)])
 
 
 def _decoded(read: ReadCommand, approval: Approval) -> dict[str, Any]:

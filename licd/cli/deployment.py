@@ -60,12 +60,12 @@ def invite(
     desk: Desk,
     deployment: Named,
     licence: Annotated[str, typer.Option(metavar="LICENCE", help="The licence it counts under.")],
-    valid_for: ValidFor = 0,
+    valid_for: ValidFor = None,
     save: Save = None,
 ) -> None:
     """Make a one-time join token for a system. Whoever has it can enrol: hand it over by a road you trust."""
     request = pb.InviteDeploymentRequest(
-        request_id=desk.request_id(), licence=licence, deployment=deployment, valid_for_ms=valid_for
+        request_id=desk.request_id(), licence=licence, deployment=deployment, valid_for_ms=valid_for or 0
     )
     made = desk.ask(DeploymentServiceStub(desk.channel).InviteDeployment, request).invitation
     _show_invitation(desk, made, save)

@@ -89,13 +89,15 @@ def force_release(
     reason: Reason,
     detail: Detail,
     cool_down: Annotated[
-        Millis,
-        typer.Option(parser=parse_duration, metavar="SPAN", help="How long its target stays away; 0s: policy's."),
-    ] = 0,
+        Millis | None,
+        typer.Option(
+            parser=parse_duration, metavar="SPAN", help="How long its target stays away; else as policy says."
+        ),
+    ] = None,
 ) -> None:
     """End one lease now, and keep its target from coming straight back."""
     request = pb.ForceReleaseLeaseRequest(
-        request_id=desk.request_id(), lease=lease, reason_code=reason, detail=detail, cool_down_ms=cool_down
+        request_id=desk.request_id(), lease=lease, reason_code=reason, detail=detail, cool_down_ms=cool_down or 0
     )
     found = desk.ask(LeaseServiceStub(desk.channel).ForceReleaseLease, request).lease
     desk.printer.record(found, _pairs(found, desk.now))

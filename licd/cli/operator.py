@@ -11,6 +11,7 @@ from licd.cli.operator_request import make_request_files, read_request
 from licd.cli.options import All, Detail, PageSize, PageToken, Save
 from licd.cli.paging import Page, show_pages
 from licd.cli.printing import Columns, Pairs
+from licd.cli.result_words import result_pairs
 from licd.cli.times import iso, when
 from licd.cli.verb import verb
 from licd.cli.yields import hand_out
@@ -95,8 +96,7 @@ def add(
         csr=asked.csr,
     )
     made = widen(desk, KeyServiceStub(desk.channel).AddOperator, message).admission
-    pairs = [*_pairs(made.operator, desk.now), ("certificate", made.certificate_chain_pem.strip())]
-    desk.printer.record(made, pairs[:-1] if save else pairs)
+    desk.printer.record(made, _pairs(made.operator, desk.now) if save else result_pairs(made, desk.now))
     hand_out(desk, made, save)
 
 

@@ -16,8 +16,10 @@ Save = Annotated[
     typer.Option("--save", metavar="FILE", help="Write what it yields (token, certificate, invitation) to a new file."),
 ]
 ValidFor = Annotated[
-    Millis,
-    typer.Option(parser=parse_duration, metavar="SPAN", help="How long the join token holds, as 2h; at most 30d."),
+    Millis | None,
+    typer.Option(
+        parser=parse_duration, metavar="SPAN", help="How long the join token holds, as 2h; at most 30d; else 1d."
+    ),
 ]
 NotBefore = Annotated[
     Instant | None,

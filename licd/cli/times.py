@@ -69,7 +69,8 @@ def relative(at: Instant, now: Instant) -> str:
     """`in 3 d 4 h`, `5 min ago`, `now`."""
     if abs(at - now) < SECOND:
         return "now"
-    return f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
+    whole = abs(at - now) // SECOND * SECOND
+    return f"in {span(whole)}" if at > now else f"{span(whole)} ago"
 
 
 def clock_time(at: Instant, now: Instant) -> str:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import grpc
@@ -74,25 +76,19 @@ class GrpcTransport:
         self._channel: Final = grpc.aio.secure_channel(address, credentials, options=OPTIONS)
         self._methods: Final[dict[Method, Any]] = {}
 
-    async def call(self, method: Method, request: bytes, timeout: Millis) -> bytes:  # noqa: ASYNC109 -- gRPC's own
+    async def call(self, method: Method, request: bytes, within: Millis) -> bytes:
         """Make a unary call. Raises NoAnswer, LicdError."""
         made = self._methods.get(method)
         if made is None:
             made = self._methods[method] = self._channel.unary_unary(method.value)
-        try:
-            response: bytes = await made(request, timeout=timeout / 1_000)
-        except grpc.aio.AioRpcError as error:
-            raise translated(error) from error
-        except grpc.aio.UsageError as error:
-            raise NoAnswer(f"the connection is closed: {error}") from error
+        with _errors_translated():
+            response: bytes = await made(request, timeout=within / 1_000)
         return response
 
     async def stream(self) -> Stream:
         """Open a Session stream; whether licd is there shows with the first thing said on it. Raises NoAnswer."""
-        try:
+        with _errors_translated():
             return GrpcStream(self._channel.stream_stream(Method.SESSION.value)())
-        except grpc.aio.UsageError as error:
-            raise NoAnswer(f"the connection is closed: {error}") from error
 
     async def close(self) -> None:
         """Close the channel; calls on it end."""
@@ -108,33 +104,48 @@ class GrpcStream:
 
     async def send(self, frame: bytes) -> None:
         """Write one message; gRPC takes one at a time. Raises NoAnswer, LicdError."""
-        async with self._one_at_a_time:
-            try:
+        with _errors_translated():
+            async with self._one_at_a_time:
                 await self._call.write(frame)
-            except grpc.aio.AioRpcError as error:
-                raise translated(error) from error
-            except asyncio.InvalidStateError as error:
-                raise NoAnswer("the stream has ended") from error
 
     async def receive(self) -> bytes | None:
         """Read one message; None at the end. Raises NoAnswer, LicdError."""
-        try:
+        with _errors_translated():
             frame = await self._call.read()
-        except grpc.aio.AioRpcError as error:
-            raise translated(error) from error
-        if frame is grpc.aio.EOF:
-            return None
+            if frame is grpc.aio.EOF:
+                await self._refuse_bad_end()
+                return None
         received: bytes = frame
         return received
+
+    async def _refuse_bad_end(self) -> None:
+        """Reading just ends, also where licd ended the stream with an error: say which."""
+        if await self._call.code() is not grpc.StatusCode.OK:
+            raise grpc.aio.AioRpcError(
+                await self._call.code(),
+                await self._call.initial_metadata(),
+                await self._call.trailing_metadata(),
+                details=await self._call.details(),
+            )
 
     async def close(self) -> None:
         """Cancel the call."""
         self._call.cancel()
 
 
-def translated(error: grpc.aio.AioRpcError) -> Exception:
-    """The error that licd meant, or silence."""
-    known = from_rpc_error(error)
-    if known is not None:
-        return known
-    return NoAnswer(f"{error.code().name}: {error.details()}")
+@contextmanager
+def _errors_translated() -> Iterator[None]:
+    """Turn what gRPC raises into what licd meant, or into silence."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        known = from_rpc_error(error)
+        raise known or NoAnswer(f"{error.code().name}: {error.details()}") from error
+    except (grpc.aio.BaseError, asyncio.InvalidStateError) as error:
+        raise NoAnswer(f"the connection is closed: {error}") from error
+    except asyncio.CancelledError:
+        # gRPC cancels whoever waits for a call that it ended itself; that is not our own task's cancellation.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise NoAnswer("the connection was closed") from None

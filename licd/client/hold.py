@@ -71,6 +71,10 @@ class Hold:
         self.warn_at = until if warned and until - self.until < SECOND else warn_at
         self.until = until
 
+    def why_not(self, now: Millis) -> Stopped:
+        """Why it may not be acted on. A hold whose time has run out is noted as lapsed only at the next tick."""
+        return Stopped(StopCause.LAPSED, now) if self.state is HoldState.HELD else self.stopped
+
     def stop(self, state: HoldState, stopped: Stopped) -> None:
         """Stop at once. The end goes first: a check in another thread must not see a hold that runs on."""
         self.until = 0

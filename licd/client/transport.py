@@ -51,8 +51,8 @@ class Stream(Protocol):
 class Transport(Protocol):
     """A way to one listener of licd. Connects by itself when something is asked of it."""
 
-    async def call(self, method: Method, request: bytes, timeout: Millis) -> bytes:
-        """Make a unary call. Raises NoAnswer when nothing came back in time, LicdError for licd's own errors."""
+    async def call(self, method: Method, request: bytes, within: Millis) -> bytes:
+        """Make a unary call. Raises NoAnswer when nothing came back within this time, LicdError for licd's own errors."""
         ...
 
     async def stream(self) -> Stream:

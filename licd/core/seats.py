@@ -7,17 +7,52 @@ leases put in; there is no counter that could leak.
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_right
-from collections import deque
+from bisect import bisect_right, insort
 
 from licd.core.model import Lease
 from licd.core.time import Instant, Millis
 
 
+class Window:
+    """The targets that held a seat in the last period and hold none now; live ones are counted elsewhere."""
+
+    __slots__ = ("_ends", "_period", "gone")
+
+    def __init__(self, period: Millis, gone: dict[bytes, Instant]) -> None:
+        self._period = period
+        self.gone = dict(gone)
+        self._ends = [(until, target) for target, until in gone.items()]
+        heapq.heapify(self._ends)
+
+    def left(self, target: bytes, until: Instant) -> None:
+        """The target gave its seat up; it was last in use at until."""
+        self.gone[target] = until
+        heapq.heappush(self._ends, (until, target))
+
+    def came(self, target: bytes) -> None:
+        """The target holds a seat again."""
+        self.gone.pop(target, None)
+
+    def settle(self, now: Instant) -> None:
+        """Forgets what has dropped out of the period."""
+        horizon = now - self._period
+        while self._ends and self._ends[0][0] <= horizon:
+            until, target = heapq.heappop(self._ends)
+            if self.gone.get(target) == until:
+                del self.gone[target]
+
+    def next_leaves(self, now: Instant) -> Instant:
+        """When the next target drops out; 0 when none will."""
+        self.settle(now)
+        while self._ends and self.gone.get(self._ends[0][1]) != self._ends[0][0]:
+            heapq.heappop(self._ends)
+        return self._ends[0][0] + self._period if self._ends else 0
+
+
 class Seats:
     """Index over the leases of one licence. put() takes each new version of a lease."""
 
-    __slots__ = ("_by_deployment", "_cooling_heap", "_grants", "_seen", "_seen_heap", "barred", "by_id", "cooling", "live")
+    __slots__ = ("_by_deployment", "_cooling_heap", "_grants", "_seen", "_windows", "barred", "by_id", "cooling", "live")
 
     def __init__(self) -> None:
         self.live: dict[bytes, Lease] = {}
@@ -27,8 +62,8 @@ class Seats:
         self._by_deployment: dict[str, dict[int, Lease]] = {}
         self._cooling_heap: list[tuple[Instant, int]] = []
         self._seen: dict[bytes, Instant] = {}
-        self._seen_heap: list[tuple[Instant, bytes]] = []
-        self._grants: deque[Instant] = deque()
+        self._windows: dict[Millis, Window] = {}
+        self._grants: list[Instant] = []
 
     def put(self, lease: Lease) -> None:
         """Takes a lease as it now is: a new one, or one that was put before and has changed."""
@@ -44,6 +79,9 @@ class Seats:
         displaced = self.cooling.pop(lease.target, None)
         if displaced is not None:
             self.by_id.pop(displaced.id, None)
+        if lease.target not in self.live:
+            for window in self._windows.values():
+                window.came(lease.target)
         self.live[lease.target] = lease
         self.by_id[lease.id] = lease
         self._by_deployment.setdefault(lease.deployment, {})[lease.id] = lease
@@ -61,17 +99,15 @@ class Seats:
         heapq.heappush(self._cooling_heap, (lease.free_at, lease.id))
 
     def _mark_seen(self, target: bytes, until: Instant) -> None:
-        if until > self._seen.get(target, 0):
-            self._seen[target] = until
-            heapq.heappush(self._seen_heap, (until, target))
+        latest = max(until, self._seen.get(target, 0))
+        self._seen[target] = latest
+        if target not in self.live:
+            for window in self._windows.values():
+                window.left(target, latest)
 
     def count_grant(self, granted_at: Instant) -> None:
-        """Counts a newly taken seat towards churn. Instants come in order, or are sorted in."""
-        if self._grants and granted_at < self._grants[-1]:
-            ordered = sorted([*self._grants, granted_at])
-            self._grants = deque(ordered)
-        else:
-            self._grants.append(granted_at)
+        """Counts a newly taken seat towards churn."""
+        insort(self._grants, granted_at)
 
     def settle(self, now: Instant) -> None:
         """Frees every seat whose cooling is over."""
@@ -101,9 +137,16 @@ class Seats:
 
     def distinct(self, now: Instant, period: Millis) -> int:
         """How many different targets held a seat at any time in the last period."""
-        since = now - period
-        gone = sum(1 for target, until in self._seen.items() if until > since and target not in self.live)
-        return len(self.live) + gone
+        window = self._window(period)
+        window.settle(now)
+        return len(self.live) + len(window.gone)
+
+    def _window(self, period: Millis) -> Window:
+        found = self._windows.get(period)
+        if found is None:
+            gone = {target: until for target, until in self._seen.items() if target not in self.live}
+            found = self._windows[period] = Window(period, gone)
+        return found
 
     def counts_already(self, target: bytes, now: Instant, period: Millis) -> bool:
         """Whether the target is one of those that distinct() counts."""
@@ -111,10 +154,7 @@ class Seats:
 
     def oldest_seen_leaves(self, now: Instant, period: Millis) -> Instant:
         """When the next target drops out of the distinct count; 0 when only live ones are in it."""
-        since = now - period
-        ends = (until for target, until in self._seen.items() if until > since and target not in self.live)
-        oldest = min(ends, default=0)
-        return oldest + period if oldest else 0
+        return self._window(period).next_leaves(now)
 
     def churn(self, now: Instant, period: Millis) -> int:
         """How many seats were newly taken in the last period."""
@@ -128,9 +168,5 @@ class Seats:
 
     def forget_before(self, horizon: Instant) -> None:
         """Drops what no volume limit looks back on any more."""
-        while self._grants and self._grants[0] <= horizon:
-            self._grants.popleft()
-        while self._seen_heap and self._seen_heap[0][0] <= horizon:
-            until, target = heapq.heappop(self._seen_heap)
-            if self._seen.get(target) == until:
-                del self._seen[target]
+        del self._grants[: bisect_right(self._grants, horizon)]
+        self._seen = {target: until for target, until in self._seen.items() if until > horizon}

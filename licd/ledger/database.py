@@ -19,6 +19,8 @@ SQLITE_DIALECT: Final = sqlite.dialect(paramstyle="qmark")
 
 Row = tuple[Any, ...]
 
+CACHE_KIBIBYTES: Final = 64 * 1024
+
 
 class Statement:
     """A statement compiled for one dialect: its text and the order of its parameters."""
@@ -70,6 +72,7 @@ class SqliteConnection:
             return
         self._raw.execute("PRAGMA journal_mode=WAL")
         self._raw.execute("PRAGMA synchronous=FULL")
+        self._raw.execute(f"PRAGMA cache_size=-{CACHE_KIBIBYTES}")
 
     @property
     def dialect(self) -> Dialect:

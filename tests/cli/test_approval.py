@@ -195,8 +195,8 @@ def test_the_approver_sees_what_it_does_before_signing(licctl: Licctl) -> None:
     assert "method     /licd.v1.LicenceService/ReinstateLicence" in result.stdout
     assert "asked by   operator/anna, 2026-03-01T12:00:00Z, now" in result.stdout
     assert "expires    2026-03-02T12:00:00Z, in 1 d" in result.stdout
-    assert "  epoch: 3\n" in result.stdout
-    assert "  detail: the report was wrong\n" in result.stdout
+    assert "  epoch        3\n" in result.stdout
+    assert "  detail       the report was wrong\n" in result.stdout
     assert "sign A-1 as bert? [y/N]" in result.stderr
     assert result.stderr.endswith("licctl: approval A-1: not signed\n")
     assert "SignApprovalRequest" not in licctl.licd.names()
@@ -208,7 +208,7 @@ def test_the_approver_signs_the_very_bytes_that_were_shown(licctl: Licctl) -> No
     assert result.exit_code == 0
     assert signed_payload(licctl, "bert") == waiting.command.payload
     assert "carried out:" in result.stdout
-    assert "  epoch: 4\n" in result.stdout
+    assert "  status       active, epoch 4, version 7\n" in result.stdout
 
 
 def test_yes_signs_without_a_question(licctl: Licctl) -> None:

@@ -58,7 +58,7 @@ def test_every_noun_has_its_verbs() -> None:
     assert {noun for noun, *_ in NOUNS} == VERBS.keys() | {"status", "completion"}
 
 
-@pytest.mark.parametrize(("name", "command"), every_command(), ids=[name for name, _ in every_command()])
+@pytest.mark.parametrize(("name", "command"), list(every_command()), ids=[name for name, _ in every_command()])
 def test_every_command_and_option_says_what_it_is_for(name: str, command: Any) -> None:
     assert command.help
     assert [one.name for one in command.params if not getattr(one, "help", None)] == []

@@ -177,6 +177,15 @@ def test_invites_a_deployment_and_keeps_the_token_out_of_the_answer_when_it_is_s
     assert {one.valid_for_ms for one in licctl.licd.requests} == {2 * HOUR}  # type: ignore[attr-defined]
 
 
+def test_what_is_not_said_is_left_to_licd(licctl: Licctl) -> None:
+    licctl.licd.on("InviteDeployment", deployment_service_pb2.InviteDeploymentResponse())
+    licctl.licd.on("ForceReleaseLease", lease_service_pb2.ForceReleaseLeaseResponse(lease=LEASE))
+    assert licctl("deployment", "invite", "site-1", "--licence", "acme-1").exit_code == 0
+    assert licctl.licd.asked(deployment_service_pb2.InviteDeploymentRequest).valid_for_ms == 0
+    assert licctl("lease", "force-release", "1", "--reason", "r", "--detail", "d").exit_code == 0
+    assert licctl.licd.asked(lease_service_pb2.ForceReleaseLeaseRequest).cool_down_ms == 0
+
+
 def test_shows_lists_and_revokes_deployments(licctl: Licctl) -> None:
     licctl.licd.on("GetDeployment", deployment_service_pb2.GetDeploymentResponse(deployment=SITE))
     licctl.licd.on("ListDeployments", deployment_service_pb2.ListDeploymentsResponse(deployments=[SITE]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -15,18 +16,17 @@ from licd.ledger.transaction import Command, Transaction
 R = TypeVar("R")
 
 AHEAD: Final[Millis] = 5 * MINUTE
-UUID_HEX: Final = 32
-VERSION_AT: Final = 12
-TIME_HEX: Final = 12
+UUID7: Final = re.compile(
+    r"([0-9a-f]{8})-?([0-9a-f]{4})-?7[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE
+)
 
 
 def request_instant(request_id: str) -> Instant:
     """The time inside a UUIDv7 (RFC 9562). Raises Invalid for anything else."""
-    digits = request_id.replace("-", "")
-    lower = "0123456789abcdef"
-    if len(digits) != UUID_HEX or digits[VERSION_AT] != "7" or any(each not in lower for each in digits.lower()):
+    found = UUID7.fullmatch(request_id)
+    if found is None:
         raise Invalid("must be a UUIDv7", field="request_id")
-    return int(digits[:TIME_HEX], 16)
+    return int(found[1] + found[2], 16)
 
 
 @dataclass(frozen=True, slots=True)
