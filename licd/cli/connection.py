@@ -1,13 +1,17 @@
 """One channel to the operators' listener: mTLS, one attempt, one line when it fails."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import grpc
 
 from licd.cli.failure import Exit, Stopped
 from licd.cli.settings import Settings
-from licd.core.time import SECOND, Millis
+from licd.cli.times import instant_of, when
+from licd.core.time import SECOND, Instant, Millis
+from licd.keys.pem_files import certificates_from_pem
+from licd.keys.pki import CertificateError
 from licd.keys.private_file import read_private
 from licd.wire.errors import from_rpc_error
 
@@ -24,18 +28,25 @@ R = TypeVar("R")
 def open_channel(settings: Settings) -> grpc.Channel:
     """A channel that shows the operator's certificate and takes none but its authority's from the other side.
 
-    Raises KeyFileError when others may read the private key, OSError when a file cannot be read.
+    Raises Stopped(USAGE) for a file without certificates, KeyFileError when others may read the private key, OSError.
     """
     credentials = grpc.ssl_channel_credentials(
-        root_certificates=settings.ca.read_bytes(),
+        root_certificates=_pem(settings.ca, "ca"),
         private_key=read_private(settings.key, _MAX_PEM_BYTES),
-        certificate_chain=settings.certificate.read_bytes(),
+        certificate_chain=_pem(settings.certificate, "certificate"),
     )
     options: list[tuple[str, Any]] = [
         ("grpc.enable_retries", 0),
         ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ]
     return grpc.secure_channel(settings.address, credentials, options)
+
+
+def certificate_warning(settings: Settings, now: Instant) -> str:
+    """What is wrong with the operator's certificate by this machine's clock, which may itself be wrong; or nothing."""
+    leaf = certificates_from_pem(_pem(settings.certificate, "certificate"))[0]
+    ends = instant_of(leaf.not_valid_after_utc)
+    return f"{settings.certificate}: your certificate ran out, {when(ends, now)}" if ends <= now else ""
 
 
 def ask(method: "grpc.UnaryUnaryMultiCallable[Q, R]", request: Q, address: str, deadline: Millis = DEADLINE) -> R:
@@ -52,6 +63,15 @@ def stream(method: "grpc.UnaryStreamMultiCallable[Q, R]", request: Q, address: s
         yield from method(request)
     except grpc.RpcError as error:
         raise _foreseen(error, address, 0) from error
+
+
+def _pem(path: Path, setting: str) -> bytes:
+    data = path.read_bytes()
+    try:
+        certificates_from_pem(data)
+    except CertificateError as error:
+        raise Stopped(Exit.USAGE, f"{setting}: {path}: {error}") from error
+    return data
 
 
 def _foreseen(error: Any, address: str, deadline: Millis) -> Exception:

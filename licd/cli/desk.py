@@ -44,7 +44,12 @@ class Desk:
     @cached_property
     def channel(self) -> "grpc.Channel":
         """The channel to licd. Raises Stopped(USAGE), KeyFileError, OSError."""
-        return (self.surroundings.open_channel or connection.open_channel)(self.settings)
+        if self.surroundings.open_channel is not None:
+            return self.surroundings.open_channel(self.settings)
+        warning = connection.certificate_warning(self.settings, self.now)
+        if warning:
+            self.printer.remark(warning)
+        return connection.open_channel(self.settings)
 
     @cached_property
     def signer(self) -> Signer:

@@ -62,11 +62,11 @@ def export(
 ) -> None:
     """Write the signed licence as an armoured file: anybody with the trust bundle can check it, without licd."""
     found = licence_grant.ask_licence(desk, licence)
-    text = yielded(found)
-    if text is None:
+    exported = yielded(found)
+    if exported is None:
         raise Stopped(Exit.CONFLICT, f"licence: {licence} has no signed terms yet")
     if save is None:
-        desk.printer.text(text[0])
+        desk.printer.text(exported.text)
     hand_out(desk, found, save)
 
 

@@ -4,6 +4,7 @@ A noun's module is imported when somebody uses the noun: `licctl --help` loads n
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +112,8 @@ def before(
 ) -> None:
     """Keeps what was said before the noun."""
     surroundings = ctx.obj if isinstance(ctx.obj, Surroundings) else Surroundings()
+    # gRPC writes its own log to standard error; what it says of a failed call comes in one line of ours.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     ctx.obj = Invocation(surroundings, Choice(state, as_, config), output)
 
 

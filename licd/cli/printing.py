@@ -78,18 +78,13 @@ class Printer:
             sys.stdout.write(f"{clean(name):<{width}}  {clean(value)}".rstrip() + "\n")
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table: fitted to a terminal, else as wide as it is."""
-        if not sys.stdout.isatty():
-            sys.stdout.write("".join(f"{line}\n" for line in plain_table(headers, rows)))
-            return
-        from rich.console import Console  # noqa: PLC0415 -- only a terminal waits for it
-
-        Console(highlight=False, markup=False, emoji=False).print(rich_table(headers, rows))
+        """A table, as wide as it is: an id that is broken over two lines cannot be copied."""
+        sys.stdout.write("".join(f"{line}\n" for line in plain_table(headers, rows)))
 
 
 def rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> Any:
-    """A table for a terminal; `styles` has one style for each row, or is empty."""
-    from rich import box  # noqa: PLC0415 -- as above
+    """A table that a terminal redraws; `styles` has one style for each row, or is empty."""
+    from rich import box  # noqa: PLC0415 -- only what is redrawn waits for it
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 

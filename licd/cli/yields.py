@@ -1,5 +1,6 @@
 """What a command yields besides an answer: a signed licence, a certificate, an invitation, for a file."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf.message import Message
@@ -13,15 +14,24 @@ from licd.v1.key_service_pb2 import OperatorAdmission
 from licd.v1.operator_pb2 import Licence
 
 
-def yielded(message: Message | None) -> tuple[str, int] | None:
-    """The text of what a message carries out, and the mode of its file; None when it carries nothing out."""
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """What it is, in words; its text; the mode of a file with it."""
+
+    what: str
+    text: str
+    mode: int
+
+
+def yielded(message: Message | None) -> Yield | None:
+    """What a message carries out; None when it carries nothing out."""
     match message:
         case Licence() if message.HasField("token"):
-            return armour(message.token.SerializeToString()), EVERYBODY
+            return Yield("the signed licence", armour(message.token.SerializeToString()), EVERYBODY)
         case OperatorAdmission():
-            return message.certificate_chain_pem, EVERYBODY
+            return Yield("the operator's certificate", message.certificate_chain_pem, EVERYBODY)
         case Invitation():
-            return message.join_token + "\n", OWNER_ONLY
+            return Yield("the join token", message.join_token + "\n", OWNER_ONLY)
         case _:
             return None
 
@@ -33,6 +43,5 @@ def hand_out(desk: Desk, message: Message | None, save: Path | None) -> None:
     found = yielded(message)
     if found is None:
         raise Stopped(Exit.USAGE, f"--save: nothing came that could be written to {save}")
-    text, mode = found
-    write_new(save, text.encode(), mode)
-    desk.printer.remark(f"written: {save}")
+    write_new(save, found.text.encode(), found.mode)
+    desk.printer.remark(f"written: {save}, {found.what}")

@@ -46,7 +46,7 @@ class Caller:
                 task = asyncio.ensure_future(_awaited(told))
                 self.tasks.add(task)
                 task.add_done_callback(self._done)
-        except Exception:
+        except Exception:  # noqa: BLE001 -- a program's mistake in a callback is logged, and stops nothing
             _LOG.exception("a callback raised; the system goes on")
 
     def _done(self, task: asyncio.Task[None]) -> None:

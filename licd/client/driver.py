@@ -200,8 +200,8 @@ class Driver:
     def _hang_up(self, number: int) -> None:
         self._streams.pop(number, None)
         listening = self._listening.pop(number, None)
-        if listening is not None and listening is not asyncio.current_task():
-            listening.cancel()
+        if listening is not None:
+            listening.cancel()  # also when it is the one that brought the frame: it ends where it reads on
 
     # ---------------------------------------------------------------------------------------- wishes
     async def acquire(self, acquisition: session_pb2.Acquisition) -> tuple[Outcome, Hold | None]:

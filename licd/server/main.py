@@ -276,9 +276,7 @@ def _services(
         wall=wall,
         limits=SessionLimits(float(config.limits.stream_age_seconds)),
     )
-    licences = Licences(
-        reader=reader, changes=changes, codes=codes, policies=policies, wall=wall, random=seams.random
-    )
+    licences = Licences(reader=reader, changes=changes, codes=codes, policies=policies, wall=wall)
     suspensions = Suspensions(
         reader=reader, changes=changes, codes=codes, push=push, timing=policies.defaults.timing, wall=wall
     )

@@ -55,7 +55,11 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """A permit that licd signed. first_sent (boot) is when the request that it answers first left the system."""
+    """A permit that licd signed.
+
+    first_sent (boot) is when the request that it answers first left the system, sent_at the same on the wall clock.
+    unary: it answers a unary call. place is the region that the system last declared for itself.
+    """
 
     digest: bytes
     system: str
@@ -64,6 +68,9 @@ class Permit:
     epoch: int
     revision: int
     first_sent: int
+    sent_at: int
+    unary: bool
+    place: str
     leases: Mapping[int, Listed]
     grants: tuple[Grant, ...]
 
@@ -96,15 +103,43 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspension:
+    """What the operator was told. cut are the systems that could not be reached just then."""
+
+    licence: str
+    epoch: int
+    decided: int
+    push: int
+    pull: int
+    unreachable: int
+    cut: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The installation's figures, as its policy states them, and where its systems call from.
+
+    act is how long a system may take to stop (milliseconds), rate_error how wrong its clock may run (parts in a
+    million), clock_offset what the wall clock shows beyond the boot clock.
+    """
+
+    act: int
+    skew: int
+    rate_error: int
+    address: str
+    clock_offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request and what licd made of it. ask is None for a mere renewal; reason "" means granted."""
+    """One request and what licd made of it. ask is None for a mere renewal; reason "" means granted, by that permit."""
 
     system: str
     licence: str
     decided: int
     ask: Ask | None
     reason: str
-    existing: bool = False
+    permit: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

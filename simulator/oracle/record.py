@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
 from licd.v1 import denial_pb2, session_pb2, session_service_pb2
@@ -20,6 +21,7 @@ from simulator.oracle.facts import (
     Permit,
     Rule,
     Stop,
+    Suspension,
     Violation,
     ask_of,
 )
@@ -28,6 +30,15 @@ from simulator.oracle.terms import Terms, read_terms
 from simulator.oracle.trust import TrustedKeys
 
 TARGET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """When a request first left its system, and when its answer came. sent_at is on the wall clock, the rest boot."""
+
+    first_sent: int
+    sent_at: int
+    heard: int
 
 
 class Record:
@@ -39,12 +50,12 @@ class Record:
         self.terms: dict[str, dict[int, Terms]] = defaultdict(dict)
         self.permits: dict[bytes, Permit] = {}
         self.orders: dict[str, dict[int, Order]] = defaultdict(dict)
+        self.suspensions: list[Suspension] = []
         self.stops: list[Stop] = []
         self.attempts: list[Attempt] = []
         self.acts: list[Act] = []
         self.faults: list[Violation] = []
-        self.places: dict[str, str] = {}
-        self.sent_before: dict[bytes, tuple[int, int]] = {}
+        self._places: dict[str, str] = {}
         self._answered: set[bytes] = set()
 
     def join(self, member: Member) -> None:
@@ -55,7 +66,7 @@ class Record:
         """A system worked on a target."""
         self.acts.append(act)
 
-    # ------------------------------------------------------------------------------------ what is signed
+    # ------------------------------------------------------------------------------------ licences and orders
     def licence(self, envelope: Envelope) -> None:
         """A licence came by."""
         payload = self._opened(envelope, "licence", "")
@@ -63,115 +74,110 @@ class Record:
             terms = read_terms(payload)
             self.terms[terms.licence][terms.revision] = terms
 
+    def suspended(self, suspension: Suspension) -> None:
+        """The operator was told that a licence is suspended: a fact, whether or not its directive is ever seen."""
+        self.suspensions.append(suspension)
+        kind = int(session_pb2.DIRECTIVE_KIND_SUSPEND)
+        self._take_order(Order(suspension.licence, suspension.epoch, kind, suspension.decided, "", frozenset()), "")
+
     def order(self, system: str, envelope: Envelope, heard: int) -> None:
         """A directive reached a system at this boot instant."""
         payload = self._opened(envelope, "directive", system)
         if payload is None:
             return
         message = session_pb2.Directive.FromString(payload)
-        order = Order(
-            message.licence,
-            message.epoch,
-            int(message.kind),
-            message.decided_ms,
-            message.system,
-            frozenset(message.leases),
-        )
-        known = self.orders[order.licence].setdefault(order.epoch, order)
-        if known != order:
-            self._fault(Rule.CONTRADICTORY, system, f"epoch {order.epoch} says {known} and {order}", order.licence)
+        leases = frozenset(message.leases)
+        order = Order(message.licence, message.epoch, int(message.kind), message.decided_ms, message.system, leases)
+        self._take_order(order, system)
         if _stops(order, system):
             self.stops.append(Stop(system, order.epoch, heard, order.leases))
 
+    def _take_order(self, order: Order, system: str) -> None:
+        known = self.orders[order.licence].setdefault(order.epoch, order)
+        if known != order:
+            self._fault(Rule.CONTRADICTORY, system, f"epoch {order.epoch} says {known} and {order}", order.licence)
+
     # ------------------------------------------------------------------------------------------- answers
-    def exchange(self, system: str, link: Envelope, first_sent: int, sent_at: int, reply: Envelope, heard: int) -> None:
-        """A link, first sent at first_sent (boot; sent_at on the wall clock), was answered at heard (boot)."""
+    def exchange(self, system: str, link: Envelope, reply: Envelope, sending: Sending) -> None:
+        """A link was answered."""
         asked = session_pb2.Link.FromString(link.payload)
-        header, payload = self._reply(system, reply)
-        if header is None:
+        answer = self._reply(system, reply)
+        if answer is None:
             return
-        digest = sha256(link.payload).digest()
-        if (header.link, header.sequence, header.system) != (digest, asked.sequence, system):
+        header = answer.header
+        if (header.link, header.sequence, header.system) != (sha256(link.payload).digest(), asked.sequence, system):
             self._fault(Rule.MISMATCHED, system, f"link {asked.sequence} was answered by a reply to {header.sequence}")
             return
         if asked.HasField("opening"):
-            self.places[system] = asked.opening.deployment_region
+            self._places[system] = asked.opening.deployment_region
         asks = [ask_of(each.acquire) if each.HasField("acquire") else None for each in asked.operations]
-        self._answer(system, asks, payload, reply, first_sent, sent_at, heard)
+        self._answer(system, asks, answer, reply.payload, sending)
 
     def call(
         self,
         system: str,
         request: session_service_pb2.AcquireLeaseRequest,
-        first_sent: int,
-        sent_at: int,
         response: session_service_pb2.AcquireLeaseResponse,
-        heard: int,
+        sending: Sending,
     ) -> None:
         """A unary acquire was answered."""
         reply = response.permit if response.HasField("permit") else response.denial
-        header, payload = self._reply(system, reply)
-        if header is None:
+        answer = self._reply(system, reply)
+        if answer is None:
             return
+        header = answer.header
         if (header.request_id, header.system) != (request.request_id, system):
             self._fault(Rule.MISMATCHED, system, f"request {request.request_id} was answered by {header.request_id}")
             return
-        self._answer(system, [ask_of(request.acquisition)], payload, reply, first_sent, sent_at, heard)
+        self._answer(system, [ask_of(request.acquisition)], answer, reply.payload, sending)
 
-    def _reply(self, system: str, reply: Envelope) -> tuple[session_pb2.ReplyHeader | None, bytes]:
+    def _reply(self, system: str, reply: Envelope) -> session_pb2.Permit | session_pb2.Refusal | None:
         kind = "denial" if reply.payload_type == payload_type("denial") else "permit"
         payload = self._opened(reply, kind, system)
         if payload is None:
-            return None, b""
-        message = session_pb2.Refusal if kind == "denial" else session_pb2.Permit
-        return message.FromString(payload).header, payload
+            return None
+        return session_pb2.Refusal.FromString(payload) if kind == "denial" else session_pb2.Permit.FromString(payload)
 
     def _answer(
         self,
         system: str,
         asks: Sequence[Ask | None],
+        answer: session_pb2.Permit | session_pb2.Refusal,
         payload: bytes,
-        reply: Envelope,
-        first_sent: int,
-        sent_at: int,
-        heard: int,
+        sending: Sending,
     ) -> None:
         digest = sha256(payload).digest()
         if digest in self._answered:
             return
         self._answered.add(digest)
-        if reply.payload_type == payload_type("denial"):
-            self._refused(system, asks, session_pb2.Refusal.FromString(payload), heard, unary=not reply_to_link(payload))
+        if isinstance(answer, session_pb2.Refusal):
+            self._refused(system, asks, answer, sending.heard)
         else:
-            self._permitted(system, asks, session_pb2.Permit.FromString(payload), digest, first_sent)
-            self.sent_before[digest] = (first_sent, sent_at)
+            self._permitted(system, asks, answer, digest, sending)
 
-    def _refused(
-        self, system: str, asks: Sequence[Ask | None], refusal: session_pb2.Refusal, heard: int, *, unary: bool
-    ) -> None:
-        header = refusal.header
-        reason = _reason(refusal.denial)
-        acquisitions = [ask for ask in asks if ask is not None] or [None]
-        self.attempts += [Attempt(system, header.licence, header.decided_ms, ask, reason) for ask in acquisitions]
-        if not unary:
+    def _refused(self, system: str, asks: Sequence[Ask | None], refusal: session_pb2.Refusal, heard: int) -> None:
+        header, reason = refusal.header, _reason(refusal.denial)
+        acquisitions: list[Ask | None] = [ask for ask in asks if ask is not None]
+        for ask in acquisitions or [None]:
+            self.attempts.append(Attempt(system, header.licence, header.decided_ms, ask, reason))
+        if header.link:
             self.stops.append(Stop(system, header.epoch, heard, frozenset()))
 
     def _permitted(
-        self, system: str, asks: Sequence[Ask | None], permit: session_pb2.Permit, digest: bytes, first_sent: int
+        self, system: str, asks: Sequence[Ask | None], permit: session_pb2.Permit, digest: bytes, sending: Sending
     ) -> None:
         header = permit.header
+        if len(permit.outcomes) != len(asks):
+            self._fault(Rule.MISMATCHED, system, f"{len(asks)} operations, {len(permit.outcomes)} answers")
         grants: list[Grant] = []
         for ask, outcome in zip(asks, permit.outcomes, strict=False):
             if ask is None:
                 continue
             granted = outcome.HasField("grant")
             reason = "" if granted else _reason(outcome.denial)
-            existing = outcome.grant.existing
-            self.attempts.append(Attempt(system, header.licence, header.decided_ms, ask, reason, existing))
+            self.attempts.append(Attempt(system, header.licence, header.decided_ms, ask, reason, digest))
             if granted:
                 grants.append(_grant(outcome.grant, ask))
-        if len(permit.outcomes) != len(asks):
-            self._fault(Rule.MISMATCHED, system, f"{len(asks)} operations, {len(permit.outcomes)} answers")
         self.permits[digest] = Permit(
             digest=digest,
             system=system,
@@ -179,7 +185,10 @@ class Record:
             decided=header.decided_ms,
             epoch=header.epoch,
             revision=permit.revision,
-            first_sent=first_sent,
+            first_sent=sending.first_sent,
+            sent_at=sending.sent_at,
+            unary=not header.link,
+            place=self._places.get(system, ""),
             leases=dict(zip(permit.leases, _listed(permit), strict=True)),
             grants=tuple(grants),
         )
@@ -198,11 +207,6 @@ class Record:
         self.faults.append(Violation(rule, licence or (member.licence if member else ""), system, detail))
 
 
-def reply_to_link(payload: bytes) -> bool:
-    """Whether a refusal answers a link, and not a unary call."""
-    return bool(session_pb2.Refusal.FromString(payload).header.link)
-
-
 def _stops(order: Order, system: str) -> bool:
     if order.kind in STOPPING:
         return True
@@ -216,9 +220,7 @@ def _reason(denial: denial_pb2.Denial) -> str:
 
 
 def _grant(grant: session_pb2.Grant, ask: Ask) -> Grant:
-    return Grant(
-        grant.lease, grant.target, grant.granted_at_ms, grant.existing, grant.region, grant.purpose, ask
-    )
+    return Grant(grant.lease, grant.target, grant.granted_at_ms, grant.existing, grant.region, grant.purpose, ask)
 
 
 def _listed(permit: session_pb2.Permit) -> Iterable[Listed]:

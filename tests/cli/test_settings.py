@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 
 from licd.cli import connection, settings
+from licd.cli.failure import Stopped
+from licd.core.time import DAY
+from licd.keys.pem_files import write_certificates
+from licd.keys.pki import make_authority
 from licd.v1.status_service_pb2 import GetStatusResponse
-from tests.cli.conftest import Licctl
+from tests.cli.conftest import NOW, Chance, Licctl
 
 OK = GetStatusResponse(caller="operator/anna")
 
@@ -98,10 +102,28 @@ def test_a_setting_that_is_wrong_is_named(up: Licctl, before: str, after: str, w
     assert result.stderr.count("\n") == 1
 
 
+def test_a_file_without_a_certificate_is_named(up: Licctl) -> None:
+    own = up.folder / "operators/anna"
+    (own / "ca.pem").write_text("no certificate")
+    with pytest.raises(Stopped, match=r"ca: .*ca\.pem: this is no PEM text with certificates"):
+        connection.open_channel(settings.read(own / "licctl.toml"))
+
+
+def test_a_certificate_that_has_run_out_is_warned_of(up: Licctl) -> None:
+    own = up.folder / "operators/anna"
+    authority = make_authority("licd.example", "test", now_ms=NOW, life_ms=DAY, randomness=Chance())
+    write_certificates(own / "c.pem", [authority.certificate])
+    found = settings.read(own / "licctl.toml")
+    assert connection.certificate_warning(found, NOW) == ""
+    warning = connection.certificate_warning(found, NOW + 3 * DAY)
+    assert warning.endswith("c.pem: your certificate ran out, 2026-03-02T12:00:00Z, 2 d ago")
+
+
 def test_the_default_channel_refuses_a_private_key_that_others_may_read(up: Licctl) -> None:
     own = up.folder / "operators/anna"
-    for name in ("ca.pem", "c.pem", "k.pem"):
-        (own / name).write_text("x")
+    authority = make_authority("licd.example", "test", now_ms=NOW, life_ms=DAY, randomness=Chance())
+    write_certificates(own / "ca.pem", [authority.certificate])
+    (own / "k.pem").write_text("x")
     (own / "k.pem").chmod(0o644)
     with pytest.raises(Exception, match="run: chmod 600"):
         connection.open_channel(settings.read(own / "licctl.toml"))

@@ -223,6 +223,12 @@ def test_the_text_may_have_empty_lines_and_ends_at_the_last_one():
     assert parse_note(data).text == "one\n\ntwo\n"
 
 
+def test_characters_that_do_not_print_are_no_control_characters():
+    text = "soft\u00ad hyphen, no\u00a0break, delete \x7f and next line \x85\n"
+    signed = sign_note(text, [LOG_SIGNER])
+    assert parse_note(signed.encode()).text == text
+
+
 @pytest.mark.parametrize("text", ["", "\n", "no newline", "control\x00\n", "surrogate \ud800\n"])
 def test_refuses_to_sign_text_that_no_note_can_hold(text: str):
     with pytest.raises(NoteInvalid):

@@ -130,7 +130,9 @@ def test_counts_from_many_threads_lose_nothing(metrics: Metrics) -> None:
 def test_counts_as_other_what_comes_after_the_limit_of_a_label(metrics: Metrics) -> None:
     for number in range(VALUES_LIMIT + 10):
         metrics.frame_dropped(f"why-{number}")
-    shown = {dict(labels)["why"]: n for (name, labels), n in samples(metrics).items() if name == "licd_frames_dropped_total"}
+    shown = {
+        dict(labels)["why"]: n for (name, labels), n in samples(metrics).items() if name == "licd_frames_dropped_total"
+    }
     assert len(shown) == VALUES_LIMIT + 1
     assert shown["other"] == 10
     metrics.frame_dropped("why-3")

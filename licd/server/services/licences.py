@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Final
 
 from licd.core.errors import Invalid, NotFound
 from licd.core.model import Licence
 from licd.core.terms import Terms, TermsInvalid, check_terms, rights_of, widened
-from licd.core.time import Instant
+from licd.core.time import DAY, SECOND, Instant
 from licd.ledger import tables
 from licd.ledger.database import Connection
 from licd.ledger.queries import Page, count, licence_seats, listed
@@ -30,7 +32,7 @@ ISSUE: Final = "LicenceService.IssueLicence"
 AMEND: Final = "LicenceService.AmendLicence"
 RENEW: Final = "LicenceService.RenewLicence"
 REINSTATE: Final = "LicenceService.ReinstateLicence"
-ID_BYTES: Final = 5
+ID_DIGITS: Final = 10
 
 
 class Licences:
@@ -44,14 +46,12 @@ class Licences:
         codes: ReasonCodes,
         policies: Policies,
         wall: Callable[[], Instant],
-        random: Callable[[int], bytes],
     ) -> None:
         self._reader: Final = reader
         self._changes: Final = changes
         self._codes: Final = codes
         self._policies: Final = policies
         self._wall: Final = wall
-        self._random: Final = random
         changes.plan_with(ISSUE, self._plan_issue)
         changes.plan_with(AMEND, self._plan_amend)
         changes.plan_with(RENEW, self._plan_renew)
@@ -94,8 +94,6 @@ class Licences:
 
     async def issue_licence(self, request: pb.IssueLicenceRequest, caller: Caller) -> pb.IssueLicenceResponse:
         """Creates a right: needs a second person, by policy."""
-        if not request.licence:
-            request.licence = f"lic-{self._random(ID_BYTES).hex()}"
         response: pb.IssueLicenceResponse = await self._changes.widen(ISSUE, request, caller)
         return response
 
@@ -107,7 +105,8 @@ class Licences:
             subject=f"customer/{terms.customer}",
             version=lambda tx: tx.customer(terms.customer).version,
             seen_version=await self._customer_version(terms.customer),
-            summary=f"issue licence {terms.licence} to {terms.customer}: {_described(terms)}",
+            summary=f"issue licence {terms.licence} to {terms.customer}, "
+            f"{_term(terms, from_issue=not request.not_before_ms)}: {_described(terms)}",
         )
 
     async def _customer_version(self, customer: str) -> int:
@@ -117,7 +116,9 @@ class Licences:
         return found.version
 
     def _issued_terms(self, request: pb.IssueLicenceRequest) -> Terms:
-        identifier = checked_name(request.licence, "licence")
+        """The terms a request comes to now; the same request has the same identifier whenever it is planned."""
+        named = request.licence or f"lic-{sha256(request.request_id.encode()).hexdigest()[:ID_DIGITS]}"
+        identifier = checked_name(named, "licence")
         match request.WhichOneof("source"):
             case "template":
                 return self._from_template(request, identifier)
@@ -203,7 +204,8 @@ class Licences:
             subject=f"licence/{found.id}",
             version=_version_of(found.id),
             seen_version=request.version,
-            summary=f"amend licence {found.id}, widening {', '.join(wider) or 'nothing'}: {_described(terms)}",
+            summary=f"amend licence {found.id}, widening {', '.join(wider) or 'nothing'}, "
+            f"{_term(terms, from_issue=False)}: {_described(terms)}",
             widens=bool(wider),
         )
 
@@ -231,7 +233,7 @@ class Licences:
             subject=f"licence/{found.id}",
             version=_version_of(found.id),
             seen_version=request.version,
-            summary=f"renew licence {found.id}: {_described(terms)}",
+            summary=f"renew licence {found.id}, {_term(terms, from_issue=False)}: {_described(terms)}",
         )
 
     async def reinstate_licence(
@@ -294,9 +296,20 @@ def _stored_status(number: int) -> str:
     raise Invalid("expired is derived from time and cannot be listed by", field="status")
 
 
+def _term(terms: Terms, *, from_issue: bool) -> str:
+    """The term in words: what is not fixed by the request is counted from when it takes effect."""
+    if from_issue:
+        return f"for {(terms.not_after - terms.not_before) / DAY:g} days from its issue"
+    return f"from {_utc(terms.not_before)} to {_utc(terms.not_after)}"
+
+
+def _utc(instant: Instant) -> str:
+    return datetime.fromtimestamp(instant / SECOND, UTC).isoformat(timespec="seconds")
+
+
 def _described(terms: Terms) -> str:
     rights = rights_of(terms)
     return (
-        f"{rights.cap} concurrent targets, {rights.deployments} systems, category {terms.category}, "
-        f"permit {rights.length} ms, grace {rights.grace} ms, from {terms.not_before} to {terms.not_after}"
+        f"category {terms.category}, {rights.cap} concurrent targets, {rights.deployments} systems, "
+        f"permits of {rights.length / SECOND:g} s, grace of {rights.grace / SECOND:g} s"
     )

@@ -87,6 +87,7 @@ class SessionService:
         if link.WhichOneof("action") != "opening":
             raise Invalid("the link must carry an opening", field="link.opening")
         reply = await self._answer(request.link, request.last_reply, link, known, caller, self._wall())
+        self._push.close_stream(known.deployment.id)
         checked = await self._writer.execute(CheckLicence(known.deployment.id, ""))
         return pb.OpenSessionResponse(
             reply=self._signing.seal(reply.kind, reply.payload),

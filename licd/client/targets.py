@@ -1,0 +1,51 @@
+"""From what a program names to what licd is asked: pseudonym, regions, purpose, authorisation."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from licd.client.answers import Authorisation
+from licd.client.numbers import pseudonym, region_of
+from licd.core.reasons import Denied, Reason
+from licd.core.terms import Basis
+from licd.v1 import licence_pb2, session_pb2
+
+TARGET_BYTES: Final = 32
+
+
+def acquisition_of(
+    target: str | bytes,
+    pseudonym_key: bytes,
+    *,
+    purpose: str,
+    offence: str,
+    authorisation: Authorisation | None,
+    region: str | None,
+    claims: Sequence[tuple[str, Basis]],
+    attested: bool,
+    overrides: Mapping[str, str],
+) -> session_pb2.Acquisition | Denied:
+    """Make the question for one target: a number in E.164, or a pseudonym of 32 bytes with a declared region.
+
+    A number's region is that of its number plan; where none can be named the denial is made here, and licd is not
+    asked. Raises NumberInvalid for text that is no number, ValueError for a wrong pseudonym or a region with a number.
+    """
+    if isinstance(target, str):
+        if region is not None:
+            raise ValueError("the region of a number is that of its number plan; give others as claims")
+        found = region_of(target, overrides)
+        if found is None:
+            return Denied(Reason.REGION_UNKNOWN, "no one region can be named for this number")
+        named, hidden = [(found, Basis.NUMBER_PLAN)], pseudonym(pseudonym_key, target)
+    else:
+        if len(target) != TARGET_BYTES:
+            raise ValueError(f"a pseudonym has {TARGET_BYTES} bytes, not {len(target)}")
+        named, hidden = ([(region, Basis.DECLARED)] if region is not None else []), target
+    asked = session_pb2.Acquisition(
+        target=hidden, purpose=purpose, offence=offence, attested_not_protected=attested
+    )
+    for name, basis in (*named, *claims):
+        asked.regions.add(region=name, basis=licence_pb2.RegionBasis.ValueType(basis))
+    if authorisation is not None:
+        asked.authorisation.reference = authorisation.reference
+        asked.authorisation.expires_at_ms = authorisation.ends_at
+    return asked
