@@ -17,6 +17,7 @@ from licd.v1.licence_service_pb2_grpc import LicenceServiceStub
 
 INTERVAL: Final[Millis] = SECOND
 """How often licd is asked."""
+_PATIENCE: Final[Millis] = 5 * SECOND
 _ORDER: Final = (
     pb.STOP_STATE_UNCONFIRMED,
     pb.STOP_STATE_UNSPECIFIED,
@@ -28,19 +29,22 @@ _STYLES: Final = {pb.STOP_STATE_ACKNOWLEDGED: "green", pb.STOP_STATE_RUN_OUT: "g
 Watcher = Callable[[pb.GetSuspensionResponse], None]
 
 
-def follow(desk: Desk, suspension: str, timeout: Millis | None) -> pb.GetSuspensionResponse:
-    """Shows how far it has come until it is settled or the time is up; the last state, either way."""
+def follow(desk: Desk, known: pb.GetSuspensionResponse, timeout: Millis | None) -> pb.GetSuspensionResponse:
+    """Shows how far it has come until it is settled or the time is up; the last state, either way.
+
+    `known` names the suspension; where it also says when it was decided, a silence of licd does not end the following.
+    """
     if desk.printer.is_json:
-        return _watch(desk, suspension, timeout, _look_away)
+        return _watch(desk, known, timeout, _look_away)
     if sys.stdout.isatty():
-        return _follow_live(desk, suspension, timeout)
+        return _follow_live(desk, known, timeout)
     shown: dict[tuple[str, str], str] = {}
 
     def print_changes(state: pb.GetSuspensionResponse) -> None:
         for line in changed_lines(state, shown):
             desk.printer.line(line)
 
-    return _watch(desk, suspension, timeout, print_changes)
+    return _watch(desk, known, timeout, print_changes)
 
 
 def finish(desk: Desk, state: pb.GetSuspensionResponse) -> None:
@@ -91,13 +95,15 @@ def _look_away(state: pb.GetSuspensionResponse) -> None:
     """A program waits for the end."""
 
 
-def _watch(desk: Desk, suspension: str, timeout: Millis | None, watcher: Watcher) -> pb.GetSuspensionResponse:
+def _watch(
+    desk: Desk, known: pb.GetSuspensionResponse, timeout: Millis | None, watcher: Watcher
+) -> pb.GetSuspensionResponse:
     method = LicenceServiceStub(desk.channel).GetSuspension
-    request, began = pb.GetSuspensionRequest(suspension=suspension), desk.clock.elapsed()
-    state = pb.GetSuspensionResponse(suspension=suspension)
+    request, began, state = pb.GetSuspensionRequest(suspension=known.suspension), desk.clock.elapsed(), known
+    told: set[str] = set()
     try:
         while True:
-            state = _asked(desk, lambda: desk.ask(method, request), state)
+            state = _asked(desk, lambda: desk.ask(method, request, _PATIENCE), state, told)
             watcher(state)
             if state.settled or (timeout is not None and desk.clock.elapsed() - began >= timeout):
                 return state
@@ -107,23 +113,25 @@ def _watch(desk: Desk, suspension: str, timeout: Millis | None, watcher: Watcher
 
 
 def _asked(
-    desk: Desk, ask: Callable[[], pb.GetSuspensionResponse], last: pb.GetSuspensionResponse
+    desk: Desk, ask: Callable[[], pb.GetSuspensionResponse], last: pb.GetSuspensionResponse, told: set[str]
 ) -> pb.GetSuspensionResponse:
-    """A silence of licd does not end the following: the suspension stands. What licd refuses does."""
+    """A silence of licd does not end the following: the suspension stands. What licd refuses does.
+
+    Each silence is told once; `told` remembers.
+    """
     try:
         return ask()
-    except Stopped as error:
-        if error.exit is not Exit.UNREACHABLE or not last.decided_ms:
+    except (Stopped, LicdError) as error:
+        passing = error.exit is Exit.UNREACHABLE if isinstance(error, Stopped) else bool(error.retry_after)
+        if not passing or not last.decided_ms:
             raise
-        desk.printer.remark(f"{error}; asking again")
-    except LicdError as error:
-        if not error.retry_after or not last.decided_ms:
-            raise
-        desk.printer.remark(f"{error}; asking again")
+        if str(error) not in told:
+            told.add(str(error))
+            desk.printer.remark(f"{error}; asking again")
     return last
 
 
-def _follow_live(desk: Desk, suspension: str, timeout: Millis | None) -> pb.GetSuspensionResponse:
+def _follow_live(desk: Desk, known: pb.GetSuspensionResponse, timeout: Millis | None) -> pb.GetSuspensionResponse:
     from rich.console import Console  # noqa: PLC0415 -- only a terminal waits for it
     from rich.live import Live  # noqa: PLC0415
 
@@ -132,7 +140,7 @@ def _follow_live(desk: Desk, suspension: str, timeout: Millis | None) -> pb.GetS
         def redraw(state: pb.GetSuspensionResponse) -> None:
             live.update(picture(state), refresh=True)
 
-        return _watch(desk, suspension, timeout, redraw)
+        return _watch(desk, known, timeout, redraw)
 
 
 def picture(state: pb.GetSuspensionResponse) -> Any:

@@ -1,6 +1,6 @@
 """licctl licence suspend, follow, reinstate, terminate."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -16,15 +16,21 @@ from licd.cli.suspension import bounds_pairs, effective_by, preview, print_previ
 from licd.cli.times import bound_time, clock_time, parse_duration
 from licd.cli.verb import verb
 from licd.core.errors import LicdError
-from licd.core.time import Millis
+from licd.core.time import SECOND, Millis
 from licd.v1 import licence_service_pb2 as pb
 from licd.v1.licence_service_pb2_grpc import LicenceServiceStub
 
 app = typer.Typer(add_completion=False)
 
+_MARGIN: Final[Millis] = 30 * SECOND
+
 Timeout = Annotated[
     Millis | None,
-    typer.Option(parser=parse_duration, metavar="SPAN", help="How long to follow at most, as 90s; else until settled."),
+    typer.Option(
+        parser=parse_duration,
+        metavar="SPAN",
+        help="How long to follow at most, as 90s; else until settled, or W is over.",
+    ),
 ]
 
 
@@ -54,7 +60,7 @@ def suspend(
     done = desk.ask(LicenceServiceStub(desk.channel).SuspendLicence, request)
     if not desk.printer.is_json:
         _print_done(desk, done)
-    state = None if no_follow else follow(desk, done.suspension, timeout)
+    state, lost = (None, None) if no_follow else _follow_done(desk, done, timeout)
     if desk.printer.is_json:
         desk.printer.value(
             {
@@ -64,6 +70,10 @@ def suspend(
                 "effective_by_ms": effective_by(done.decided_ms, done.bounds),
                 "state": as_json(state) if state else None,
             }
+        )
+    if lost:
+        raise Stopped(
+            Exit.UNCONFIRMED, f"suspended, NOT confirmed ({lost}); go on: licctl licence follow {done.suspension}"
         )
     if state:
         finish(desk, state)
@@ -77,7 +87,7 @@ def follow_(
     timeout: Timeout = None,
 ) -> None:
     """Follow a suspension: who has acknowledged, who is unconfirmed and until when, who has run out."""
-    state = follow(desk, suspension, timeout)
+    state = follow(desk, pb.GetSuspensionResponse(suspension=suspension), timeout)
     if desk.printer.is_json:
         desk.printer.value(as_json(state))
     finish(desk, state)
@@ -138,6 +148,21 @@ def _preview_if_possible(desk: Desk, scope: pb.SuspensionScope) -> pb.PreviewSus
     if not desk.printer.is_json:
         print_preview(desk, scope, seen)
     return seen
+
+
+def _follow_done(
+    desk: Desk, done: pb.SuspendLicenceResponse, timeout: Millis | None
+) -> tuple[pb.GetSuspensionResponse | None, Exception | None]:
+    """Follows what has just been decided: to the end of W and a little more, unless told otherwise.
+
+    An error is a value here: the suspension stands, and must be reported as what it is.
+    """
+    known = pb.GetSuspensionResponse(suspension=done.suspension, decided_ms=done.decided_ms, now_ms=done.decided_ms)
+    longest = effective_by(done.decided_ms, done.bounds) - done.decided_ms + _MARGIN
+    try:
+        return follow(desk, known, longest if timeout is None else timeout), None
+    except (LicdError, Stopped) as error:
+        return None, error
 
 
 def _print_done(desk: Desk, done: pb.SuspendLicenceResponse) -> None:

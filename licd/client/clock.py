@@ -8,14 +8,10 @@ certainly run out before licd has been heard.
 import asyncio
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from licd.core.time import Instant, Millis
-
-Randomness: TypeAlias = Callable[[int], bytes]
-"""Gives that many unpredictable bytes."""
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _NANOS: Final = 1_000_000

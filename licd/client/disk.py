@@ -1,9 +1,11 @@
 """Where a system's files are: a small seam, so that a simulation can put a disk of its own behind it."""
 
 import asyncio
+import errno
 import fcntl
 import os
-from contextlib import suppress
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -48,13 +50,18 @@ class Disk(Protocol):
 
 
 class FileDisk:
-    """A directory, 0700, its files 0600. Written in a thread: a slow disk must not keep a lease from stopping."""
+    """A directory, 0700, its files 0600. Written in a thread: a slow disk must not keep a lease from stopping.
+
+    A write that is under way when the directory is given up ends first, and only then is the lock let go.
+    """
 
     def __init__(self, directory: Path) -> None:
         """Make nothing yet; `lock` makes the directory."""
         self._directory: Final = directory
         self._lock: int | None = None
-        self._open: dict[str, int] = {}
+        self._open: Final[dict[str, int]] = {}
+        self._writing: Final = threading.Lock()
+        self._given_up = True
 
     def lock(self) -> None:
         """Take the directory for this process. Raises DirectoryInUse, OSError."""
@@ -67,15 +74,12 @@ class FileDisk:
             os.close(descriptor)
             raise DirectoryInUse(f"{self._directory} is open already; two at once would look like a copy") from error
         self._lock = descriptor
+        self._given_up = False
 
     def unlock(self) -> None:
-        """Close every file and give the directory up."""
-        for descriptor in self._open.values():
-            os.close(descriptor)
-        self._open.clear()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        """Close every file and give the directory up, now or when the write under way has ended."""
+        self._given_up = True
+        self._close_if_given_up()
 
     def read(self, name: str) -> bytes | None:
         """Return what is in a file that its owner alone may read; None when there is none. Raises StateDamaged."""
@@ -88,12 +92,37 @@ class FileDisk:
 
     async def replace(self, name: str, data: bytes) -> None:
         """Write to a temporary file, sync it, rename it, sync the directory."""
-        self._close(name)
-        await asyncio.to_thread(replace, self._directory / name, data)
+        await asyncio.to_thread(self._alone, lambda: self._replace(name, data))
 
     async def write_at(self, name: str, offset: int, data: bytes) -> None:
         """One write and one fdatasync."""
-        await asyncio.to_thread(self._write_at, name, offset, data)
+        await asyncio.to_thread(self._alone, lambda: self._write_at(name, offset, data))
+
+    async def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        await asyncio.to_thread(self._alone, lambda: self._remove(name))
+
+    def _alone(self, write: Callable[[], None]) -> None:
+        try:
+            with self._writing:
+                if self._given_up:
+                    raise OSError(errno.EBADF, "the directory was given up")
+                write()
+        finally:
+            self._close_if_given_up()
+
+    def _close_if_given_up(self) -> None:
+        """Whoever finds the directory given up and nobody writing closes it."""
+        if not self._given_up or not self._writing.acquire(blocking=False):
+            return
+        try:
+            for name in list(self._open):
+                self._forget(name)
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
+        finally:
+            self._writing.release()
 
     def _write_at(self, name: str, offset: int, data: bytes) -> None:
         descriptor = self._open.get(name)
@@ -106,13 +135,15 @@ class FileDisk:
             offset += written
         os.fdatasync(descriptor)
 
-    async def remove(self, name: str) -> None:
-        """Remove a file, if it is there. What is left after a crash is removed another time."""
-        self._close(name)
-        with suppress(FileNotFoundError):
-            await asyncio.to_thread((self._directory / name).unlink)
+    def _replace(self, name: str, data: bytes) -> None:
+        self._forget(name)
+        replace(self._directory / name, data)
 
-    def _close(self, name: str) -> None:
+    def _remove(self, name: str) -> None:
+        self._forget(name)
+        (self._directory / name).unlink(missing_ok=True)
+
+    def _forget(self, name: str) -> None:
         descriptor = self._open.pop(name, None)
         if descriptor is not None:
             os.close(descriptor)

@@ -14,7 +14,11 @@ from typing import Any, Final, assert_never
 
 from licd.client.answers import Failed, Outcome, Released
 from licd.client.clock import Clock
-from licd.client.effects import (
+from licd.client.errands import Errands
+from licd.client.errors import NoAnswer, SystemClosed
+from licd.client.notices import Notice
+from licd.client.saving import Saving
+from licd.client.session.effects import (
     CloseStream,
     Effect,
     FetchLicence,
@@ -30,9 +34,7 @@ from licd.client.effects import (
     SendOpen,
     WakeAt,
 )
-from licd.client.errands import Errands
-from licd.client.errors import NoAnswer, SystemClosed
-from licd.client.events import (
+from licd.client.session.events import (
     AcquireAsked,
     Event,
     FrameReceived,
@@ -44,10 +46,8 @@ from licd.client.events import (
     Tick,
     UnaryAnswered,
 )
-from licd.client.hold import Hold
-from licd.client.machine import Machine
-from licd.client.notices import Notice
-from licd.client.saving import Saving
+from licd.client.session.hold import Hold
+from licd.client.session.machine import Machine
 from licd.client.timer import Timer
 from licd.client.transport import Stream
 from licd.core.errors import LicdError
@@ -173,9 +173,15 @@ class Driver:
     async def _run(self, errand: Coroutine[Any, Any, Event]) -> None:
         self.feed(await errand)
 
-    async def _renew_certificate(self) -> None:
-        self.feed(await self._errands.renew_certificate())
+    async def renew_certificate(self) -> bool:
+        """Renew the certificate now. Returns whether a new one is in use."""
+        changed = await self._errands.renew_certificate()
+        self.feed(changed)
         await self._errands.retire()
+        return changed.validity is not None
+
+    async def _renew_certificate(self) -> None:
+        await self.renew_certificate()
 
     async def _listen(self, number: int) -> None:
         detail, retry_after = "licd ended the stream", 0
@@ -271,6 +277,11 @@ class Driver:
                 future.set_result((Failed("the system is closed"), None))
         self._waiting.clear()
         self._finished.set()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the system was closed, or its background work failed."""
+        return self._finished.is_set()
 
     async def wait_closed(self) -> None:
         """Wait until the system is closed. Raises SystemClosed when its background work failed."""

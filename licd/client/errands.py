@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from licd.client.errors import NoAnswer
-from licd.client.events import CallAnswered, CallFailed, CertificateChanged, LicenceFetched, TrustFetched
+from licd.client.session.events import CallAnswered, CallFailed, CertificateChanged, LicenceFetched, TrustFetched
+from licd.client.session.trust import parsed
 from licd.client.state_file import Channel, StateDirectory, SystemIdentity
 from licd.client.transport import Credentials, Method, Network, Stream, Transport
-from licd.client.trust import parsed
 from licd.core.errors import LicdError
 from licd.core.time import SECOND, Instant, Millis
 from licd.keys.certificate_request import make_request

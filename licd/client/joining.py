@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 from google.protobuf.message import DecodeError
 
-from licd.client.clock import Clock, Randomness
+from licd.client.clock import Clock
 from licd.client.disk import Disk
 from licd.client.errors import EnrolmentRefused, JoinTokenInvalid
+from licd.client.session.trust import read_terms
 from licd.client.state_file import Channel, StateDirectory, SystemIdentity
 from licd.client.transport import Method, Network
-from licd.client.trust import read_terms
 from licd.core.time import SECOND, Millis
 from licd.keys.bundle import Bundle, BundleError
 from licd.keys.bundle_update import PayloadPin, follow, pin_first
@@ -29,7 +29,7 @@ from licd.keys.kinds import KeyPurpose
 from licd.keys.pem_files import certificates_from_pem, private_key_to_pem
 from licd.keys.pki import CertificateError, identity_of
 from licd.keys.seal_reasons import SealInvalid
-from licd.keys.signer import SEED_BYTES, MemorySigner
+from licd.keys.signer import SEED_BYTES, MemorySigner, Randomness
 from licd.v1 import enrolment_service_pb2, session_pb2
 
 PREFIX: Final = "LICD-JOIN-1."

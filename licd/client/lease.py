@@ -5,7 +5,7 @@ from typing import Final
 
 from licd.client.answers import Granted, Released
 from licd.client.errors import LeaseStopped
-from licd.client.hold import Hold
+from licd.client.session.hold import Hold
 from licd.core.time import Instant, Millis
 
 
@@ -42,6 +42,11 @@ class Lease:
         return self._hold.until > self._boot_ms()
 
     @property
+    def op(self) -> int:
+        """The number of the wish, as notices name it."""
+        return self._hold.op
+
+    @property
     def number(self) -> int:
         """The lease's number at licd, as it now is."""
         return self._hold.lease
@@ -63,9 +68,9 @@ class Lease:
 
     @property
     def _grant(self) -> Granted:
-        grant = self._hold.grant
-        assert grant is not None, "a lease is made of a granted hold"
-        return grant
+        if self._hold.grant is None:
+            raise LeaseStopped(self._hold.stopped)
+        return self._hold.grant
 
     async def release(self) -> Released:
         """Stop at once and give it back; wait until licd has answered. Releasing twice answers the same."""

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from licd.client.answers import Stopped
 from licd.core.reasons import Denied
+from licd.core.terms import Terms
 from licd.core.time import Instant, Millis
 
 
@@ -93,6 +94,7 @@ class LicenceChanged:
     """The licence came with new terms."""
 
     revision: int
+    terms: Terms
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import logging
 from typing import Final
 
-from licd.client.effects import Persist, Record
+from licd.client.session.effects import Persist, Record
 from licd.client.state_file import StateDirectory
 
 _LOG: Final = logging.getLogger("licd.client")

@@ -18,10 +18,10 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, TypeVar
 
-from licd.client.chain_record import ChainRecord, RecordUnreadable
 from licd.client.disk import Disk
-from licd.client.effects import Record
 from licd.client.errors import NotEnrolled, StateDamaged
+from licd.client.session.chain_record import ChainRecord, RecordUnreadable
+from licd.client.session.effects import Record
 from licd.client.slots import SlotFile
 from licd.keys.bundle import Bundle, BundleError
 from licd.keys.bundle_update import reload

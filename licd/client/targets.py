@@ -1,7 +1,7 @@
 """From what a program names to what licd is asked: pseudonym, regions, purpose, authorisation."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Required, TypedDict
 
 from licd.client.answers import Authorisation
 from licd.client.numbers import pseudonym, region_of
@@ -12,23 +12,31 @@ from licd.v1 import licence_pb2, session_pb2
 TARGET_BYTES: Final = 32
 
 
+class AskedFor(TypedDict, total=False):
+    """What a lease is asked for under; only the purpose is always needed.
+
+    purpose and offence are namespaced codes (licd:serious-crime). region goes with a pseudonym: the region as declared.
+    claims are further regions, each with the basis it rests on. attested_not_protected attests that the target is no
+    protected person. Which of these the licence requires, licd says in its denial.
+    """
+
+    purpose: Required[str]
+    offence: str
+    authorisation: Authorisation | None
+    region: str | None
+    claims: Sequence[tuple[str, Basis]]
+    attested_not_protected: bool
+
+
 def acquisition_of(
-    target: str | bytes,
-    pseudonym_key: bytes,
-    *,
-    purpose: str,
-    offence: str,
-    authorisation: Authorisation | None,
-    region: str | None,
-    claims: Sequence[tuple[str, Basis]],
-    attested: bool,
-    overrides: Mapping[str, str],
+    target: str | bytes, pseudonym_key: bytes, overrides: Mapping[str, str], terms: AskedFor
 ) -> session_pb2.Acquisition | Denied:
     """Make the question for one target: a number in E.164, or a pseudonym of 32 bytes with a declared region.
 
     A number's region is that of its number plan; where none can be named the denial is made here, and licd is not
     asked. Raises NumberInvalid for text that is no number, ValueError for a wrong pseudonym or a region with a number.
     """
+    region = terms.get("region")
     if isinstance(target, str):
         if region is not None:
             raise ValueError("the region of a number is that of its number plan; give others as claims")
@@ -40,11 +48,19 @@ def acquisition_of(
         if len(target) != TARGET_BYTES:
             raise ValueError(f"a pseudonym has {TARGET_BYTES} bytes, not {len(target)}")
         named, hidden = ([(region, Basis.DECLARED)] if region is not None else []), target
+    return _acquisition(hidden, [*named, *terms.get("claims", ())], terms)
+
+
+def _acquisition(hidden: bytes, claims: Sequence[tuple[str, Basis]], terms: AskedFor) -> session_pb2.Acquisition:
     asked = session_pb2.Acquisition(
-        target=hidden, purpose=purpose, offence=offence, attested_not_protected=attested
+        target=hidden,
+        purpose=terms["purpose"],
+        offence=terms.get("offence", ""),
+        attested_not_protected=terms.get("attested_not_protected", False),
     )
-    for name, basis in (*named, *claims):
+    for name, basis in claims:
         asked.regions.add(region=name, basis=licence_pb2.RegionBasis.ValueType(basis))
+    authorisation = terms.get("authorisation")
     if authorisation is not None:
         asked.authorisation.reference = authorisation.reference
         asked.authorisation.expires_at_ms = authorisation.ends_at

@@ -40,7 +40,7 @@ class Stream(Protocol):
         ...
 
     async def receive(self) -> bytes | None:
-        """Return the next SessionResponse; None when licd has ended the stream. Raises NoAnswer, LicdError."""
+        """Return the next SessionResponse; None when licd ended the stream. Raises NoAnswer, LicdError."""
         ...
 
     async def close(self) -> None:
@@ -52,7 +52,7 @@ class Transport(Protocol):
     """A way to one listener of licd. Connects by itself when something is asked of it."""
 
     async def call(self, method: Method, request: bytes, within: Millis) -> bytes:
-        """Make a unary call. Raises NoAnswer when nothing came back within this time, LicdError for licd's own errors."""
+        """Make a unary call. Raises NoAnswer when nothing came back within this time, else LicdError."""
         ...
 
     async def stream(self) -> Stream:

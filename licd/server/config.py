@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from licd.core.errors import Invalid
+from licd.keys.identity import IdentityError, check_trust_domain
 
 FILE_NAME: Final = "licd.toml"
+PORT_LIMIT: Final = 65535
+ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):(\d{1,5})")
+
+
+def _address(text: str) -> str:
+    found = ADDRESS.fullmatch(text)
+    if found is None or int(found[2]) > PORT_LIMIT:
+        raise ValueError(f"{text[:80]!r} is no address; write host:port, as 127.0.0.1:7441 or [::1]:7441")
+    return text
+
+
+def _advertised(text: str) -> str:
+    return _address(text) if text else text
+
+
+def _trust_domain(text: str) -> str:
+    try:
+        return check_trust_domain(text)
+    except IdentityError as error:
+        raise ValueError(str(error)) from error
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Advertised = Annotated[str, AfterValidator(_advertised)]
+TrustDomain = Annotated[str, AfterValidator(_trust_domain)]
 
 
 class Listen(BaseModel):
@@ -19,10 +46,10 @@ class Listen(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    enrolment: str = "127.0.0.1:7441"
-    customer: str = "127.0.0.1:7442"
-    operator: str = "127.0.0.1:7443"
-    metrics: str = "127.0.0.1:7444"
+    enrolment: Address = "127.0.0.1:7441"
+    customer: Address = "127.0.0.1:7442"
+    operator: Address = "127.0.0.1:7443"
+    metrics: Address = "127.0.0.1:7444"
 
 
 class Advertise(BaseModel):
@@ -30,8 +57,8 @@ class Advertise(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    enrolment: str = ""
-    customer: str = ""
+    enrolment: Advertised = ""
+    customer: Advertised = ""
 
 
 class Limits(BaseModel):
@@ -55,7 +82,7 @@ class ServerConfig(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LICD_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
-    trust_domain: str
+    trust_domain: TrustDomain
     replica: str = "replica-1"
     policies: Path = Path("policies")
     ratchet: Path = Path("ratchet")
@@ -82,14 +109,14 @@ def read_config(state: Path) -> ServerConfig:
     """The settings of a state directory. Raises Invalid naming file and key."""
     path = state / FILE_NAME
     if not path.is_file():
-        raise Invalid(f"{state} holds no {FILE_NAME}; `licd init --state {state}` makes a state directory")
+        raise Invalid(f"{state} holds no {FILE_NAME}; `licd init --state DIR` makes a state directory", field="state")
 
     class FromFile(ServerConfig):
         file: ClassVar[Path | None] = path
 
     try:
         return FromFile()  # type: ignore[call-arg]
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Invalid(f"{path}: {error}") from error
     except ValidationError as error:
         raise Invalid("; ".join(_problem(path, each) for each in error.errors())) from error

@@ -77,8 +77,8 @@ class Exposition:
 def serve_metrics(registry: CollectorRegistry, host: str = LOOPBACK, port: int = 0) -> Exposition:
     """Serves the registry at http://host:port/metrics, as OpenMetrics where the scraper asks for it.
 
-    It has neither TLS nor callers: on any address but this machine's it belongs behind something that has both. Raises
-    OSError when the address cannot be had.
+    host is a name or an address; an IPv6 address may stand in brackets. The page has neither TLS nor callers: on any
+    address but this machine's it belongs behind something that has both. Raises OSError when the address cannot be had.
     """
-    server, thread = start_http_server(port, addr=host, registry=registry)
+    server, thread = start_http_server(port, addr=host.strip("[]"), registry=registry)
     return Exposition(server, thread)

@@ -29,8 +29,10 @@ from licd.ledger.verbs.operators import AddOperator
 from licd.policy import load
 from licd.server.clock import SystemClock, entropy, stopwatch
 from licd.server.config import FILE_NAME
+from licd.server.growing import growing
 from licd.server.main import log_keeper
 from licd.server.names import checked_name
+from licd.server.ratchet import Ratchet
 from licd.server.reserve import NoReserve
 from licd.server.state_dir import StateDirectory
 from licd.v1.trust_pb2 import TrustBundle
@@ -48,6 +50,8 @@ AUTHORITY_LIFE: Final[Millis] = 5 * 365 * DAY
 LEAF_LIFE: Final[Millis] = 90 * DAY
 REFRESH_HINT: Final[Millis] = 60 * MINUTE
 ACTOR: Final = "licd init"
+RATCHET: Final = "ratchet"
+DEFAULT: Final = "default"
 EVERY_ROLE: Final = ("operator", "approver", "head-of-compliance", "auditor", "keymaster")
 
 
@@ -64,26 +68,26 @@ class Wishes:
 
 
 def initialise(root: Path, wishes: Wishes) -> None:
-    """Makes a state directory. Raises Invalid when there is something already; leaves nothing behind on failure."""
-    if root.exists():
-        raise Invalid(f"{root} exists; licd init overwrites nothing. Name a directory that is not there", field="state")
+    """Makes a state directory; an empty one may be there. All of it or nothing, also when it is killed on the way.
+
+    Raises Invalid, IdentityError, CertificateError, PolicyError, OSError.
+    """
+    _check_wishes(wishes)
+    with growing(root) as state:
+        _fill(state, wishes, SystemClock().wall())
+
+
+def _check_wishes(wishes: Wishes) -> None:
     if len(wishes.operators) < 2:
         raise Invalid("at least two, for what widens rights needs two persons", field="operator")
     for name in wishes.operators:
         checked_name(name, "operator")
     if len(set(wishes.operators)) != len(wishes.operators):
         raise Invalid("each name once", field="operator")
+    if DEFAULT in wishes.operators:
+        raise Invalid(f"nobody is called {DEFAULT}: the file of that name says whom licctl acts as", field="operator")
     check_trust_domain(wishes.trust_domain)
     load(wishes.policies)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    growing = root.with_name(f".{root.name}.{entropy(4).hex()}")
-    growing.mkdir(mode=0o700)
-    try:
-        _fill(StateDirectory(growing), wishes, SystemClock().wall())
-        growing.rename(root)
-    except BaseException:
-        shutil.rmtree(growing)
-        raise
 
 
 def _fill(state: StateDirectory, wishes: Wishes, now: Instant) -> None:
@@ -101,11 +105,11 @@ def _fill(state: StateDirectory, wishes: Wishes, now: Instant) -> None:
     authority = _authority(state, wishes, now)
     bundle = _bundle(wishes.trust_domain, roots, signers, authority, now)
     _server_certificate(state, wishes, authority, now)
-    _write_config(state, wishes)
     commands: list[Command[object]] = [StoreBundle(1, bundle, ACTOR)]
     commands += [_operator(state, wishes, name, authority, now) for name in wishes.operators]
-    (state.root / "operators" / "default").write_text(wishes.operators[0] + "\n")
+    (state.root / "operators" / DEFAULT).write_text(wishes.operators[0] + "\n")
     _database(state, wishes, signers, commands)
+    _write_config(state, wishes)  # last: without it nothing takes this for a state directory
 
 
 def _authority(state: StateDirectory, wishes: Wishes, now: Instant) -> Authority:
@@ -183,10 +187,9 @@ def _operator(
     channel_key = _leaf(authority, directory, "tls", OperatorIdentity(name), now)
     write_certificates(directory / "ca.pem", [authority.certificate])
     signer = create_key_file(directory / "signing.key", KeyPurpose.OPERATOR, passphrase=None, randomness=entropy)
-    host = wishes.hosts[0]
     (directory / "licctl.toml").write_text(
         f'operator = "{name}"\n'
-        f'address = "{host}:{wishes.base_port + 2}"\n'
+        f'address = "{_at(wishes.hosts[0], wishes.base_port + 2)}"\n'
         'ca = "ca.pem"\ncertificate = "tls.pem"\nkey = "tls.key"\nsigning_key = "signing.key"\n'
     )
     return AddOperator(name, EVERY_ROLE, signer.public_key, signer.key_id, channel_key, ACTOR)
@@ -199,16 +202,21 @@ def _write_config(state: StateDirectory, wishes: Wishes) -> None:
         'replica = "replica-1"\n'
         'policies = "policies"\n'
         "# Best on another disk: it remembers what was answered when the database is restored from a backup.\n"
-        'ratchet = "ratchet"\n\n'
+        f'ratchet = "{RATCHET}"\n\n'
         "[listen]\n"
         f'enrolment = "127.0.0.1:{port}"\n'
         f'customer = "127.0.0.1:{port + 1}"\n'
         f'operator = "127.0.0.1:{port + 2}"\n'
         f'metrics = "127.0.0.1:{port + 3}"\n\n'
         "[advertise]\n"
-        f'enrolment = "{host}:{port}"\n'
-        f'customer = "{host}:{port + 1}"\n'
+        f'enrolment = "{_at(host, port)}"\n'
+        f'customer = "{_at(host, port + 1)}"\n'
     )
+
+
+def _at(host: str, port: int) -> str:
+    """host:port, with the brackets that an IPv6 address needs."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _database(
@@ -228,9 +236,14 @@ def _database(
         advise=lambda denied, _: denied,
     )
     keeper = log_keeper(wishes.trust_domain, signers[KeyPurpose.EVIDENCE])
-    ledger = Ledger(connection, installation, keeper, SystemClock(), entropy, NoReserve(), stopwatch)
-    for outcome in ledger.execute(list(commands)):
-        if isinstance(outcome, Exception):
-            raise outcome
-    connection.close()
+    try:
+        ledger = Ledger(connection, installation, keeper, SystemClock(), entropy, NoReserve(), stopwatch)
+        for outcome in ledger.execute(list(commands)):
+            if isinstance(outcome, Exception):
+                raise outcome
+    finally:
+        connection.close()
     state.database.chmod(0o600)
+    ratchet = Ratchet(state.root / RATCHET)
+    ratchet.settle(SystemClock().wall(), ledger.log_size, {})
+    ratchet.close()

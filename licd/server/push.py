@@ -31,20 +31,24 @@ class SlowConsumer(LicdError):
 
 
 class OpenStream:
-    """One system's stream. Frames go out in order; nobody waits for a slow one but itself."""
+    """One system's stream. Frames go out in order; nobody waits for a slow one but itself.
 
-    def __init__(self, deployment: str, licence: str, stream: FrameStream) -> None:
+    deadline is when its server ends it; closing it brings the deadline forward.
+    """
+
+    def __init__(self, deployment: str, licence: str, stream: FrameStream, deadline: asyncio.Timeout) -> None:
         self.deployment: Final = deployment
         self.licence: Final = licence
         self._stream: Final = stream
         self._backlog: deque[SessionResponse] = deque()
         self._draining = False
-        self.closed: Final = asyncio.Event()
+        self._deadline: Final = deadline
+        self._left = False
 
     async def send(self, frame: SessionResponse) -> None:
         """Sends after what waits already. Raises SlowConsumer when too much does."""
         if len(self._backlog) >= BACKLOG_LIMIT:
-            self.closed.set()
+            self.close()
             raise SlowConsumer("the stream is not read")
         self._backlog.append(frame)
         if self._draining:
@@ -57,8 +61,13 @@ class OpenStream:
             self._draining = False
 
     def close(self) -> None:
-        """Asks the stream's server to end it."""
-        self.closed.set()
+        """Ends the stream at the next moment its server waits."""
+        if not self._left and not self._deadline.expired():
+            self._deadline.reschedule(0)
+
+    def leave(self) -> None:
+        """The stream has ended; there is nothing to close any more."""
+        self._left = True
 
 
 class Push:
@@ -84,6 +93,7 @@ class Push:
 
     def leave(self, stream: OpenStream) -> None:
         """Forgets a stream."""
+        stream.leave()
         streams = self._by_licence.get(stream.licence, set())
         streams.discard(stream)
         if not streams:

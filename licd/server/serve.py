@@ -41,6 +41,8 @@ from licd.server.writer import ThreadWriter
 logger = structlog.get_logger("licd.serve")
 
 NO_PASSPHRASE: Final = None
+BEHIND: Final = "behind: "
+BEHIND_PERIOD: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,12 @@ async def running(state: StateDirectory, passphrase: bytes | None = NO_PASSPHRAS
     lock = DirectoryLock(state)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(lock.release)
-        daemon = _daemon(state, config, passphrase, stack)
+        ratchet = Ratchet(state.root / config.ratchet)
+        stack.callback(ratchet.close)
+        daemon = _daemon(state, config, passphrase, ratchet, stack)
         stack.push_async_callback(daemon.writer.close)
+        remembering = asyncio.get_running_loop().create_task(_remember_behind(daemon, ratchet))
+        stack.callback(remembering.cancel)
         listeners = await _listeners(state, config, daemon, stack)
         metrics = _metrics(config, daemon)
         stack.callback(metrics.close)
@@ -113,9 +119,33 @@ async def running(state: StateDirectory, passphrase: bytes | None = NO_PASSPHRAS
         await _drain(listeners, config.limits.drain_seconds)
 
 
+async def _remember_behind(daemon: Daemon, ratchet: Ratchet) -> None:
+    """Writes down that the rows are behind, so that the next start knows it too, and since when nothing is granted."""
+    while not (why := _behind_of(daemon)):
+        await asyncio.sleep(BEHIND_PERIOD)
+    if ratchet.high.silent_since:
+        return
+    logger.error("licd is behind what it has answered and grants nothing; see `licd reconcile`", why=why)
+    try:
+        ratchet.note_behind(SystemClock().wall(), why)
+    except OSError as error:
+        logger.error("the ratchet was not written", error=str(error))
+
+
+def _behind_of(daemon: Daemon) -> str:
+    marked = (each for each in daemon.ledger.impediments() if each.startswith(BEHIND))
+    return next(marked, "").removeprefix(BEHIND)
+
+
 def _daemon(
-    state: StateDirectory, config: ServerConfig, passphrase: bytes | None, stack: contextlib.AsyncExitStack
+    state: StateDirectory,
+    config: ServerConfig,
+    passphrase: bytes | None,
+    ratchet: Ratchet,
+    stack: contextlib.AsyncExitStack,
 ) -> Daemon:
+    if not state.database.is_file():
+        raise Invalid(f"{state.database} is missing; put it back, or `licd restore` a backup", field="state")
     policies = load(state.root / config.policies)
     secrets = read_secrets(state, config.trust_domain, passphrase)
     migrate(sqlite_url(state.database))
@@ -123,8 +153,6 @@ def _daemon(
     stack.callback(connection.close)
     reader = ThreadReader(SqliteConnection(state.database, readonly=True))
     stack.callback(reader.close)
-    ratchet = Ratchet(state.root / config.ratchet)
-    stack.callback(ratchet.close)
     reserve = FileReserve(state.reserve, config.limits.reserve_mebibytes * MEBIBYTE)
     if not reserve.restore():
         logger.warning("no room for the disk reserve; a suspension could fail on a full disk", path=str(state.reserve))

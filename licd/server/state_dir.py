@@ -55,6 +55,10 @@ class StateDirectory:
         """What licctl of one operator needs."""
         return self.root / "operators" / name
 
+    def exists(self) -> bool:
+        """Whether somebody has made something there: a directory with anything in it."""
+        return self.root.is_dir() and any(self.root.iterdir())
+
     def held(self) -> bool:
         """Whether the local hold switch is set. A switch that cannot be looked at counts as set."""
         try:
@@ -75,13 +79,36 @@ class DirectoryLock:
 
     def __init__(self, state: StateDirectory) -> None:
         """Raises DirectoryInUse."""
-        self._file = os.open(state.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        if not state.root.is_dir():
+            raise Invalid(f"{state.root} is no state directory; `licd init --state {state.root}` makes one", field="state")
+        self._file = os.open(state.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._file)
-            raise DirectoryInUse(f"another licd works on {state.root}") from error
+            raise DirectoryInUse(f"another licd works on {state.root}; stop it first", field="state") from error
 
     def release(self) -> None:
         """Lets another daemon in."""
         os.close(self._file)
+
+    def __enter__(self) -> DirectoryLock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def in_use(state: StateDirectory) -> bool:
+    """Whether a licd works on the directory now. Looks, and leaves nothing behind."""
+    try:
+        file = os.open(state.lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False

@@ -69,7 +69,7 @@ def from_status(status: status_pb2.Status) -> LicdError:
     field = request.field_violations[0].field if request.field_violations else ""
     text = request.field_violations[0].description if request.field_violations else status.message
     delay = retry.retry_delay.seconds * _MILLIS + retry.retry_delay.nanos // _NANOS_PER_MILLI
-    code = Code(info.reason) if info.domain == DOMAIN and info.reason in Code else _code_of(status.code)
+    code = Code(info.reason) if info.domain == DOMAIN and info.reason in Code.__members__ else _code_of(status.code)
     return BY_CODE[code](text, field=field, retry_after=delay)
 
 

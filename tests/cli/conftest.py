@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from licd.cli.main import app
 from licd.cli.surroundings import Surroundings
-from licd.core.time import SECOND, Instant, Millis
+from licd.core.time import Instant, Millis
 from licd.keys.file_signer import create_key_file
 from licd.keys.kinds import KeyPurpose
 from licd.keys.signer import MemorySigner
@@ -105,8 +105,3 @@ def licctl(licd: FakeLicd, tmp_path: Path) -> Licctl:
     keys = {name: write_operator(folder, name, licd.address) for name in ("anna", "bert")}
     (folder / "operators" / "default").write_text("anna\n")
     return Licctl(licd, folder, FakeClock(), keys, {"HOME": str(tmp_path)}, [])
-
-
-@pytest.fixture
-def second() -> Millis:
-    return SECOND

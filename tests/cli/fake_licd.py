@@ -45,7 +45,7 @@ SERVICES: list[tuple[Any, Callable[..., None]]] = [
 ]
 
 M = TypeVar("M", bound=Message)
-Answer = Message | LicdError | Callable[[Any], Message | LicdError]
+Answer = Message | LicdError | grpc.StatusCode | Callable[[Any], Message | LicdError]
 
 
 class FakeLicd:
@@ -89,6 +89,8 @@ class FakeLicd:
                 context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method.name} is not scripted")
             answer: Any = answers.pop(0) if len(answers) > 1 else answers[0]
             found: Any = answer(request) if callable(answer) and not isinstance(answer, Message) else answer
+            if isinstance(found, grpc.StatusCode):
+                context.abort(found, "scripted")
             if isinstance(found, LicdError):
                 context.abort_with_status(rpc_status.to_status(to_status(found)))
             return found  # type: ignore[no-any-return]  # as scripted

@@ -88,6 +88,18 @@ def test_says_who_must_sign_next(licctl: Licctl) -> None:
     assert licctl(*REINSTATE).stdout == expected
 
 
+def test_where_policy_lets_one_person_it_is_done_at_once(licctl: Licctl) -> None:
+    wait_for_second(licctl, "ReinstateLicence", licences.ReinstateLicenceResponse)
+    response = licences.ReinstateLicenceResponse(licence=licence(epoch=4))
+    done = operator_pb2.Approval(
+        approval="A-1", status=operator_pb2.APPROVAL_STATUS_EXECUTED, result=response.SerializeToString()
+    )
+    licctl.licd.on("SignApproval", approvals.SignApprovalResponse(approval=done))
+    assert "active, epoch 4" in licctl(*REINSTATE).stdout
+    licctl.licd.on("ReinstateLicence", response)
+    assert "active, epoch 4" in licctl(*REINSTATE).stdout
+
+
 def test_gives_a_program_the_approval_that_waits(licctl: Licctl) -> None:
     wait_for_second(licctl, "ReinstateLicence", licences.ReinstateLicenceResponse)
     shown = licctl.json(*REINSTATE, exit_code=5)

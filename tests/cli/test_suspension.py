@@ -195,6 +195,28 @@ def test_a_silence_of_licd_does_not_end_the_following(scripted: Licctl) -> None:
     assert "restarting; asking again" in result.stderr
 
 
+def test_a_licd_that_falls_silent_at_once_is_asked_again_until_w_is_over(scripted: Licctl) -> None:
+    scripted.licd.on("GetSuspension", grpc.StatusCode.UNAVAILABLE)
+    result = scripted(*SUSPEND, "--yes")
+    assert result.exit_code == 8
+    assert result.stderr.count("asking again") == 1
+    assert "NOT confirmed everywhere" in result.stderr
+    assert sum(scripted.clock.slept) == 352_000  # W unreachable, rounded up to whole looks, and half a minute
+
+
+def test_a_program_learns_of_the_suspension_although_it_may_not_be_followed(scripted: Licctl) -> None:
+    scripted.licd.on("GetSuspension", Forbidden("not this role"))
+    shown = scripted.json(*SUSPEND, "--yes", exit_code=8)
+    assert shown["suspended"]["suspension"] == "S-1"
+    assert shown["state"] is None
+
+
+def test_a_suspension_that_may_not_be_followed_is_said_to_be_unconfirmed(scripted: Licctl) -> None:
+    scripted.licd.on("GetSuspension", Forbidden("not this role"))
+    result = scripted(*SUSPEND, "--yes")
+    assert result.stderr == ("licctl: suspended, NOT confirmed (not this role); go on: licctl licence follow S-1\n")
+
+
 def test_follow_goes_on_where_suspend_ended(scripted: Licctl) -> None:
     scripted.licd.on("GetSuspension", state(311_000, ACKNOWLEDGED, RUN_OUT, settled=True))
     assert scripted.json("licence", "follow", "S-1")["settled"] is True

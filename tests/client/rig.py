@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from licd.client.answers import Granted, Outcome
-from licd.client.chain_record import ChainRecord
-from licd.client.effects import (
+from licd.client.notices import FrameDropped, Notice
+from licd.client.pace import Pace
+from licd.client.session.chain_record import ChainRecord
+from licd.client.session.effects import (
     CloseStream,
     Effect,
     FetchLicence,
@@ -23,7 +25,7 @@ from licd.client.effects import (
     SendOpen,
     WakeAt,
 )
-from licd.client.events import (
+from licd.client.session.events import (
     AcquireAsked,
     CallAnswered,
     CallFailed,
@@ -35,11 +37,9 @@ from licd.client.events import (
     StreamOpened,
     Tick,
 )
-from licd.client.hold import Hold
-from licd.client.machine import Machine
-from licd.client.notices import FrameDropped, Notice
-from licd.client.pace import Pace
-from licd.client.state import Identity, Outfit
+from licd.client.session.hold import Hold
+from licd.client.session.machine import Machine
+from licd.client.session.state import Identity, Outfit
 from licd.keys.bundle import Bundle
 from licd.keys.signer import Signer
 from licd.v1 import session_pb2, session_service_pb2
@@ -85,9 +85,7 @@ class Rig:
         self.now = now
         self.wall = wall
         self.randomness = random.Random(seed).randbytes
-        outfit = Outfit(
-            Identity(SYSTEM, DOMAIN, LICENCE), signer, self.randomness, pace or Pace(), "DE", "test 1"
-        )
+        outfit = Outfit(Identity(SYSTEM, DOMAIN, LICENCE), signer, self.randomness, pace or Pace(), "DE", "test 1")
         self.machine = Machine(outfit, record or first_record(), held_bundle or bundle(), 1)
         self.persisted: dict[Record, bytes] = {Record.CHAIN: (record or first_record()).to_bytes()}
         self.writes: list[bytes] = []

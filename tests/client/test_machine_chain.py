@@ -1,8 +1,8 @@
 """The chain: one outstanding link, written down before it is sent, sent again until it is answered."""
 
-from licd.client.chain_record import ChainRecord
-from licd.client.effects import Persist, SendFrame, SendOpen
-from licd.client.events import FrameReceived, Start, Stop, Tick
+from licd.client.session.chain_record import ChainRecord
+from licd.client.session.effects import Persist, SendFrame, SendOpen
+from licd.client.session.events import FrameReceived, Start, Stop, Tick
 from licd.v1.session_service_pb2 import SessionRequest
 from tests.client.fake_licd import DAY, NOW, SECOND, FakeLicd, reply_frame
 from tests.client.rig import BOOT, Rig, link_in

@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licd.client.chain_record import ChainRecord, RecordUnreadable
-from licd.client.events import CallAnswered, FrameReceived, LicenceFetched, TrustFetched, UnaryAnswered
 from licd.client.notices import FrameDropped
+from licd.client.session.chain_record import ChainRecord, RecordUnreadable
+from licd.client.session.events import CallAnswered, FrameReceived, LicenceFetched, TrustFetched, UnaryAnswered
 from licd.keys.envelope import seal
 from licd.keys.kinds import Kind
 from licd.v1 import session_pb2
@@ -48,7 +48,9 @@ def test_a_good_frame_with_any_byte_changed_changes_nothing(data):
     rig.ask("under way")
     [effect] = rig.sent
     rig.sent.clear()
-    good = data.draw(st.sampled_from([reply_frame(rig.licd.answer(link_in(effect))), directive_frame(rig.licd.suspend())]))
+    good = data.draw(
+        st.sampled_from([reply_frame(rig.licd.answer(link_in(effect))), directive_frame(rig.licd.suspend())])
+    )
     at = data.draw(st.integers(0, len(good) - 1))
     bad = bytes([*good[:at], good[at] ^ data.draw(st.integers(1, 255)), *good[at + 1 :]])
     rig.feed(FrameReceived(bad))

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licd.client.answers import Denied, Failed, Granted, Reason, Released, StopCause
-from licd.client.events import FrameReceived, Rebooted, ReleaseAsked, Stop, Tick
-from licd.client.hold import HoldState
 from licd.client.notices import LeaseLapsing, LeaseLost
 from licd.client.pace import Pace
+from licd.client.session.events import FrameReceived, Rebooted, ReleaseAsked, Stop, Tick
+from licd.client.session.hold import HoldState
 from licd.v1 import denial_pb2
 from tests.client.fake_licd import NOW, SECOND, reply_frame
 from tests.client.rig import BOOT, Rig, link_in, target

@@ -5,9 +5,9 @@ import hashlib
 import pytest
 
 from licd.client.answers import Denied, Granted, Reason, StopCause
-from licd.client.events import FrameReceived, StreamBroken
-from licd.client.hold import HoldState
 from licd.client.notices import LeaseLost, LeaseRegained, Reinstated, Suspended
+from licd.client.session.events import FrameReceived, StreamBroken
+from licd.client.session.hold import HoldState
 from licd.v1 import denial_pb2, session_pb2
 from tests.client.fake_licd import NOW, SECOND, directive_frame, reply_frame
 from tests.client.rig import BOOT, Rig, link_in, target

@@ -2,9 +2,9 @@
 
 import pytest
 
-from licd.client.effects import FetchLicence, FetchTrust, Persist, Record, RenewCertificate
-from licd.client.events import CertificateChanged, FrameReceived, LicenceFetched, Start, TrustFetched
 from licd.client.notices import FrameDropped, LicenceChanged, Suspended, TrustChanged
+from licd.client.session.effects import FetchLicence, FetchTrust, Record, RenewCertificate
+from licd.client.session.events import CertificateChanged, FrameReceived, LicenceFetched, Start, TrustFetched
 from licd.keys.bundle_update import reload
 from licd.keys.envelope import seal
 from licd.keys.kinds import KeyPurpose, Kind
@@ -249,7 +249,7 @@ def test_keys_in_the_answer_to_open_session_come_before_the_reply():
     rig.feed(Start(NOW, NOW - DAY, NOW + DAY))
     [effect] = rig.sent
     rig.sent.clear()
-    from licd.client.events import CallAnswered
+    from licd.client.session.events import CallAnswered
     from licd.v1.session_service_pb2 import OpenSessionResponse
 
     second = bundle_envelope(2, keys=[key(NEXT), key(ISSUER)])
@@ -359,4 +359,4 @@ def test_a_signer_that_fails_is_silence_and_its_wishes_are_kept():
 
 
 def test_names_are_those_of_the_fake():
-    assert (SYSTEM, LICENCE) == (Rig().machine.view.outfit.identity.system, Rig().machine.view.licence)
+    assert (Rig().machine.view.outfit.identity.system, Rig().machine.view.licence) == (SYSTEM, LICENCE)

@@ -3,10 +3,10 @@
 import pytest
 
 from licd.client.answers import Denied, Failed, Granted, Reason, StopCause
-from licd.client.effects import GiveBack
-from licd.client.events import ReleaseAsked, UnaryAnswered
-from licd.client.hold import HoldState
 from licd.client.notices import LeaseLost
+from licd.client.session.effects import GiveBack
+from licd.client.session.events import ReleaseAsked, UnaryAnswered
+from licd.client.session.hold import HoldState
 from licd.keys.envelope import seal
 from licd.keys.kinds import Kind
 from licd.v1 import denial_pb2, session_pb2

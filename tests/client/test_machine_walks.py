@@ -5,9 +5,9 @@ import random
 import pytest
 
 from licd.client.answers import Granted
-from licd.client.events import FrameReceived, ReleaseAsked, StreamBroken
-from licd.client.hold import HoldState
-from licd.client.standing import FOR_GOOD
+from licd.client.session.events import FrameReceived, ReleaseAsked, StreamBroken
+from licd.client.session.hold import HoldState
+from licd.client.session.standing import FOR_GOOD
 from licd.keys.envelope import Envelope
 from tests.client.fake_licd import NOW, SECOND, FakeLicd, directive_frame
 from tests.client.rig import BOOT, Rig, link_in

@@ -18,7 +18,7 @@ EXPRESSIONS = sorted(
     {target["expr"] for panel in PANELS for target in panel["targets"]}
     | {annotation["expr"] for annotation in DASHBOARD["annotations"]["list"]}
 )
-SCRAPES = 40
+SCRAPES = 20
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from licd.core.errors import Code
 from licd.keys.kinds import KeyPurpose
-from licd.server.metrics import HEARTBEAT_AGES, IMPEDIMENTS, NOT_DENIALS, OTHER
+from licd.server.exposition import OTHER
+from licd.server.metrics import HEARTBEAT_AGES, IMPEDIMENTS, NOT_DENIALS
 from licd.wire.errors import STATUS
 from tests.architecture.sources import ROOT
 from tests.deploy.activity import BusyLicd

@@ -98,32 +98,18 @@ class SessionService:
     async def session(self, frames: FrameStream, caller: Caller) -> None:
         """Serves a system's stream until one side ends it, its age is reached, or a newer one takes its place."""
         known = self._directory.system(caller)
-        stream = OpenStream(known.deployment.id, known.deployment.licence, frames)
         opened_at = self._wall()
-        self._push.open(stream)
         try:
-            async with asyncio.timeout(self._limits.stream_age):
-                await self._serve(frames, stream, caller, opened_at)
+            async with asyncio.timeout(self._limits.stream_age) as deadline:
+                stream = OpenStream(known.deployment.id, known.deployment.licence, frames, deadline)
+                self._push.open(stream)
+                try:
+                    while isinstance(frame := await frames.read(), pb.SessionRequest):
+                        await self._take(frame, stream, caller, opened_at)
+                finally:
+                    self._push.leave(stream)
         except TimeoutError:
             return
-        finally:
-            self._push.leave(stream)
-
-    async def _serve(self, frames: FrameStream, stream: OpenStream, caller: Caller, opened_at: Instant) -> None:
-        closed = asyncio.ensure_future(stream.closed.wait())
-        try:
-            while not closed.done():
-                reading = asyncio.ensure_future(frames.read())
-                await asyncio.wait({reading, closed}, return_when=asyncio.FIRST_COMPLETED)
-                if not reading.done():
-                    reading.cancel()
-                    return
-                frame = reading.result()
-                if not isinstance(frame, pb.SessionRequest):
-                    return
-                await self._take(frame, stream, caller, opened_at)
-        finally:
-            closed.cancel()
 
     async def _take(self, frame: pb.SessionRequest, stream: OpenStream, caller: Caller, opened_at: Instant) -> None:
         known = self._directory.system(caller)

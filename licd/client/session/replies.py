@@ -3,16 +3,16 @@
 import hashlib
 
 from licd.client.answers import Failed, StopCause, Stopped, denied_from_message, granted_from_message
-from licd.client.chain import Outstanding
-from licd.client.hold import Hold, HoldState
-from licd.client.holds import Asked, GivingUp
-from licd.client.line import LineState
 from licd.client.notices import ContactMade, DropReason, LeaseRegained
-from licd.client.permits import Ends, ends_of, life_of
-from licd.client.standing import OF_THE_SESSION
-from licd.client.state import MachineState
-from licd.client.stops import acknowledge_stop, lose, refuse, resume, stop_all
-from licd.client.upkeep import note_licence, note_seal_invalid
+from licd.client.session.chain import Outstanding
+from licd.client.session.hold import Hold, HoldState
+from licd.client.session.holds import Asked, GivingUp
+from licd.client.session.line import LineState
+from licd.client.session.permits import Ends, ends_of, life_of
+from licd.client.session.standing import OF_THE_SESSION
+from licd.client.session.state import MachineState
+from licd.client.session.stops import acknowledge_stop, lose, refuse, resume, stop_all
+from licd.client.session.upkeep import note_licence, note_seal_invalid
 from licd.core.reasons import Denied, Reason
 from licd.core.time import Millis
 from licd.keys.bundle import BundleError

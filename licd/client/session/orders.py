@@ -7,9 +7,9 @@ import hashlib
 
 from licd.client.answers import StopCause, Stopped
 from licd.client.notices import DropReason
-from licd.client.state import MachineState
-from licd.client.stops import acknowledge, acknowledge_stop, lose, resume, stop_all
-from licd.client.upkeep import note_seal_invalid
+from licd.client.session.state import MachineState
+from licd.client.session.stops import acknowledge, acknowledge_stop, lose, resume, stop_all
+from licd.client.session.upkeep import note_seal_invalid
 from licd.core.reasons import Denied, Reason
 from licd.core.time import Millis
 from licd.keys.bundle import BundleError

@@ -9,11 +9,12 @@ What it promises
 
 from typing import assert_never
 
-from licd.client import incoming, links, unary, upkeep, wishes
 from licd.client.answers import StopCause, Stopped
-from licd.client.chain_record import ChainRecord
-from licd.client.effects import Effect, WakeAt
-from licd.client.events import (
+from licd.client.notices import LeaseLapsing, LeaseLost
+from licd.client.session import incoming, links, unary, upkeep, wishes
+from licd.client.session.chain_record import ChainRecord
+from licd.client.session.effects import Effect, WakeAt
+from licd.client.session.events import (
     AcquireAsked,
     CallAnswered,
     CallFailed,
@@ -32,10 +33,9 @@ from licd.client.events import (
     TrustFetched,
     UnaryAnswered,
 )
-from licd.client.hold import Hold
-from licd.client.line import LineState
-from licd.client.notices import LeaseLapsing, LeaseLost
-from licd.client.state import MachineState, Outfit
+from licd.client.session.hold import Hold
+from licd.client.session.line import LineState
+from licd.client.session.state import MachineState, Outfit
 from licd.core.time import Instant, Millis
 from licd.keys.bundle import Bundle
 

@@ -1,10 +1,10 @@
 """Stopping everything, saying so under our own key, and going on again."""
 
 from licd.client.answers import StopCause, Stopped
-from licd.client.hold import Hold, HoldState
 from licd.client.notices import LeaseLost, Reinstated, SigningFailed, Suspended
-from licd.client.standing import FOR_GOOD, OF_THE_SESSION, Refused
-from licd.client.state import MachineState
+from licd.client.session.hold import Hold, HoldState
+from licd.client.session.standing import FOR_GOOD, OF_THE_SESSION, Refused
+from licd.client.session.state import MachineState
 from licd.core.reasons import Denied
 from licd.core.time import Millis
 from licd.keys.envelope import seal

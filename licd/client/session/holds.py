@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from licd.client.answers import Granted, StopCause, Stopped
-from licd.client.hold import Hold, HoldState
 from licd.client.pace import Pace
+from licd.client.session.hold import Hold, HoldState
 from licd.core.time import Millis
 from licd.v1 import session_pb2
 

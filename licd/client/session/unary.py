@@ -1,13 +1,13 @@
 """A lease had by a unary call: for the permit's length only, kept beside the chain and never renewed."""
 
 from licd.client.answers import Denied, Failed, denied_from_message, granted_from_message
-from licd.client.events import UnaryAnswered
-from licd.client.hold import Hold
 from licd.client.notices import DropReason
-from licd.client.permits import ends_of, life_of
-from licd.client.state import MachineState
-from licd.client.trust import parsed
-from licd.client.upkeep import note_seal_invalid
+from licd.client.session.events import UnaryAnswered
+from licd.client.session.hold import Hold
+from licd.client.session.permits import ends_of, life_of
+from licd.client.session.state import MachineState
+from licd.client.session.trust import parsed
+from licd.client.session.upkeep import note_seal_invalid
 from licd.core.time import Millis
 from licd.keys.bundle import BundleError
 from licd.keys.kinds import Kind

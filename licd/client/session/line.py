@@ -3,9 +3,9 @@
 from enum import Enum
 from typing import Final
 
-from licd.client.clock import Randomness
 from licd.client.pace import Pace
 from licd.core.time import Millis
+from licd.keys.signer import Randomness
 
 _MOST_DOUBLINGS: Final = 16
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from licd.client.chain_record import ChainRecord
+from licd.client.session.chain_record import ChainRecord
 from licd.core.time import Instant, Millis
 from licd.v1 import session_pb2
 from licd.v1.envelope_pb2 import Envelope

@@ -1,13 +1,13 @@
 """What comes from licd, taken apart. Nothing in here raises, whatever the bytes are."""
 
-from licd.client.line import LineState
-from licd.client.links import contact_failed
 from licd.client.notices import DropReason
-from licd.client.orders import take_directive
-from licd.client.replies import take_reply
-from licd.client.state import MachineState
-from licd.client.trust import parsed
-from licd.client.upkeep import take_licence, take_trust
+from licd.client.session.line import LineState
+from licd.client.session.links import contact_failed
+from licd.client.session.orders import take_directive
+from licd.client.session.replies import take_reply
+from licd.client.session.state import MachineState
+from licd.client.session.trust import parsed
+from licd.client.session.upkeep import take_licence, take_trust
 from licd.core.time import Millis
 from licd.v1.envelope_pb2 import Envelope
 from licd.v1.session_service_pb2 import OpenSessionResponse, SessionResponse

@@ -4,7 +4,7 @@ from typing import Final, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from licd.client.anchor import Anchor
+from licd.client.session.anchor import Anchor
 from licd.core.terms import Terms, TermsInvalid
 from licd.core.time import Instant, Millis
 from licd.keys.bundle import Bundle, BundleError

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from licd.client.answers import Failed, Released, StopCause, Stopped
-from licd.client.effects import Finished, GiveBack
-from licd.client.hold import Hold, HoldState
-from licd.client.links import contact_failed, hang_up
-from licd.client.standing import OF_THE_SESSION
-from licd.client.state import MachineState
-from licd.client.stops import lose
+from licd.client.session.effects import Finished, GiveBack
+from licd.client.session.hold import Hold, HoldState
+from licd.client.session.links import contact_failed, hang_up
+from licd.client.session.standing import OF_THE_SESSION
+from licd.client.session.state import MachineState
+from licd.client.session.stops import lose
 from licd.core.time import Millis
 from licd.v1 import session_pb2
 

@@ -4,21 +4,20 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from licd.client.anchor import Anchor
 from licd.client.answers import Outcome, Released
-from licd.client.chain import Chain
-from licd.client.chain_record import ChainRecord
-from licd.client.clock import Randomness
-from licd.client.effects import Effect, Notify, Persist, Record, Resolve
-from licd.client.holds import Asked, GivingUp, Holds
-from licd.client.line import Line
 from licd.client.notices import DropReason, FrameDropped, Notice
 from licd.client.pace import Pace
-from licd.client.standing import Standing
-from licd.client.trust import Trust
+from licd.client.session.anchor import Anchor
+from licd.client.session.chain import Chain
+from licd.client.session.chain_record import ChainRecord
+from licd.client.session.effects import Effect, Notify, Persist, Record, Resolve
+from licd.client.session.holds import Asked, GivingUp, Holds
+from licd.client.session.line import Line
+from licd.client.session.standing import Standing
+from licd.client.session.trust import Trust
 from licd.core.time import Instant, Millis
 from licd.keys.bundle import Bundle
-from licd.keys.signer import Signer
+from licd.keys.signer import Randomness, Signer
 
 NONCE_BYTES: Final = 16
 MOST_SAID: Final = 64

@@ -1,12 +1,12 @@
 """The next link: made, written down, sent; and sent again until it is answered."""
 
-from licd.client.chain import LinkParts, Outstanding
-from licd.client.effects import CloseStream, OpenStream, SendFrame, SendOpen
-from licd.client.hold import Hold
-from licd.client.holds import Asked
-from licd.client.line import LineState
 from licd.client.notices import ContactLost, SigningFailed
-from licd.client.state import NONCE_BYTES, MachineState
+from licd.client.session.chain import LinkParts, Outstanding
+from licd.client.session.effects import CloseStream, OpenStream, SendFrame, SendOpen
+from licd.client.session.hold import Hold
+from licd.client.session.holds import Asked
+from licd.client.session.line import LineState
+from licd.client.session.state import NONCE_BYTES, MachineState
 from licd.core.time import Millis
 from licd.keys.envelope import seal
 from licd.keys.kinds import Kind

@@ -1,9 +1,9 @@
 """What has to be kept fresh beside the chain: keys, licence, certificate."""
 
-from licd.client.effects import FetchLicence, FetchTrust, Persist, Record, RenewCertificate
 from licd.client.notices import DropReason, LicenceChanged, TrustChanged
-from licd.client.state import MachineState
-from licd.client.trust import MENDED_BY_A_NEWER_BUNDLE, read_terms
+from licd.client.session.effects import FetchLicence, FetchTrust, Persist, Record, RenewCertificate
+from licd.client.session.state import MachineState
+from licd.client.session.trust import MENDED_BY_A_NEWER_BUNDLE, read_terms
 from licd.core.time import Instant, Millis
 from licd.keys.bundle import BundleError
 from licd.keys.seal_reasons import SealInvalid
@@ -52,7 +52,7 @@ def take_licence(state: MachineState, envelope: Envelope) -> None:
         state.licence_revision = terms.revision
         state.licence_missing = False
         state.out.append(Persist(Record.LICENCE, envelope.SerializeToString()))
-        state.notify(LicenceChanged(terms.revision))
+        state.notify(LicenceChanged(terms.revision, terms))
 
 
 def set_certificate(state: MachineState, validity: tuple[Instant, Instant]) -> None:

@@ -1,0 +1,317 @@
+"""A ledger on a database file of its own, with a clock that is moved by hand and faults that are made on purpose."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+from licd.core.bounds import Timing
+from licd.core.errors import LicdError
+from licd.core.scope import Acquisition, RegionClaim
+from licd.core.terms import (
+    Basis,
+    ConcurrentTargets,
+    Constraint,
+    Deployments,
+    DistinctTargets,
+    OfflineGrace,
+    PermitLength,
+    Purposes,
+    TargetChurn,
+    TargetRegions,
+    Terms,
+)
+from licd.core.time import DAY, HOUR, MINUTE, SECOND, Instant, Millis
+from licd.evidence.entry import Field, decode
+from licd.keys.hold import HoldableSigner
+from licd.keys.kinds import KeyPurpose
+from licd.keys.signer import MemorySigner
+from licd.ledger.database import Row, SqliteConnection
+from licd.ledger.ledger import BatchFigures, Ledger
+from licd.ledger.log import LogKeeper, read_entries
+from licd.ledger.schema import migrate, sqlite_url
+from licd.ledger.transaction import Command, Committed, Installation, States, Transaction
+from licd.ledger.verbs.customers import CreateCustomer
+from licd.ledger.verbs.deployments import Enrol, Enrolled, InviteDeployment
+from licd.ledger.verbs.licences import IssueLicence
+from licd.server.main import log_keeper
+
+R = TypeVar("R")
+
+NOON: Instant = 1_800_000_000_000
+DOMAIN = "licd.example"
+PURPOSE = "licd:serious-crime"
+TIMING = Timing(act=1_000, skew=500)
+
+
+class HandClock:
+    """Wall and boot clock, moved by the test."""
+
+    def __init__(self, now: Instant = NOON) -> None:
+        self._wall = now
+        self._boot: Millis = 1_000_000
+
+    def wall(self) -> Instant:
+        return self._wall
+
+    def boot(self) -> Millis:
+        return self._boot
+
+    def advance(self, by: Millis) -> None:
+        """Time passes."""
+        self._wall += by
+        self._boot += by
+
+    def jump(self, by: Millis) -> None:
+        """Somebody sets the wall clock."""
+        self._wall += by
+
+
+class FaultyConnection(SqliteConnection):
+    """Real SQLite that fails where it is told to. A fault is (where, how often it is let pass, the error)."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.faults: list[tuple[str, int, Exception]] = []
+        self.commits = 0
+
+    def fail(self, where: str, error: Exception | None = None, *, after: int = 0, times: int = 1) -> None:
+        """Plans faults at begin, commit, committed (durable, but the answer is lost), execute or executemany."""
+        planned = error or sqlite3.OperationalError("disk I/O error")
+        self.faults += [(where, after, planned)] * times
+
+    def _meet(self, where: str) -> None:
+        for index, (place, left, error) in enumerate(self.faults):
+            if place != where:
+                continue
+            if left:
+                self.faults[index] = (place, left - 1, error)
+                return
+            del self.faults[index]
+            raise error
+
+    def begin(self) -> None:
+        self._meet("begin")
+        super().begin()
+
+    def commit(self) -> None:
+        self._meet("commit")
+        super().commit()
+        self.commits += 1
+        self._meet("committed")
+
+    def execute(self, text: str, arguments: Sequence[Any] = ()) -> list[Row]:
+        self._meet("execute")
+        return super().execute(text, arguments)
+
+    def executemany(self, text: str, rows: Iterable[Sequence[Any]]) -> None:
+        self._meet("executemany")
+        super().executemany(text, rows)
+
+
+@dataclass
+class Told:
+    """An observer that remembers what it was told."""
+
+    batches: list[tuple[Committed, BatchFigures]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def committed(self, done: Committed, figures: BatchFigures) -> None:
+        self.batches.append((done, figures))
+
+    def failed(self, why: str) -> None:
+        self.failures.append(why)
+
+
+class Space:
+    """A disk reserve without a disk: room says whether there is space to set it aside again."""
+
+    def __init__(self) -> None:
+        self.set_aside = True
+        self.room = True
+
+    def release(self) -> None:
+        self.set_aside = False
+
+    def restore(self) -> bool:
+        self.set_aside = self.set_aside or self.room
+        return self.set_aside
+
+
+def seeded(seed: int) -> Callable[[int], bytes]:
+    """Random bytes that can be repeated."""
+    return Random(seed).randbytes
+
+
+class Rig:
+    """One ledger. reopened() gives another one on the same file, as after a restart."""
+
+    def __init__(self, path: Path, clock: HandClock | None = None, *, seed: int = 1, behind: str = "") -> None:
+        self.path = path
+        self.clock = clock or HandClock()
+        self.seed = seed
+        self.held = False
+        self.space = Space()
+        self.told = Told()
+        if not path.exists():
+            migrate(sqlite_url(path))
+        self.connection = FaultyConnection(path)
+        self.installation = Installation(
+            trust_domain=DOMAIN,
+            timing=TIMING,
+            licence_signer=HoldableSigner(MemorySigner(KeyPurpose.LICENCE_ISSUER, b"i" * 32), lambda: self.held),
+            bundle_version=lambda: 1,
+            force_release_cool_down=10 * MINUTE,
+            advise=lambda denied, _: denied,
+        )
+        self.ledger = Ledger(
+            self.connection,
+            self.installation,
+            keeper(),
+            self.clock,
+            seeded(seed),
+            self.space,
+            lambda: 0,
+            behind,
+        )
+        self.ledger.observe(self.told)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def reopened(self, *, behind: str = "") -> Rig:
+        self.close()
+        return Rig(self.path, self.clock, seed=self.seed + 1, behind=behind)
+
+    def ask(self, *commands: Command[Any]) -> list[Any]:
+        """One batch; errors come back as values."""
+        return self.ledger.execute(list(commands))
+
+    def do(self, command: Command[R]) -> R:
+        """One command; raises its error."""
+        outcome = self.ask(command)[0]
+        if isinstance(outcome, LicdError):
+            raise outcome
+        return outcome  # type: ignore[no-any-return]
+
+    @property
+    def states(self) -> States:
+        """The ledger's own working copies."""
+        return self.ledger._states
+
+    def look(self, read: Callable[[Transaction], R]) -> R:
+        """Looks at a licence's state or rows as a command would."""
+        return self.do(Look(read))
+
+    def entries(self, kind: str = "") -> list[dict[str, bytes]]:
+        """The log, each entry as its fields; those of one kind."""
+        found = [fields_of(line.body) for line in read_entries(self.connection)]
+        return [each for each in found if not kind or each["kind"] == kind.encode()]
+
+    def kinds(self) -> list[str]:
+        return [each["kind"].decode() for each in self.entries()]
+
+    # a small world
+
+    def licence(self, name: str = "north-1", *, customer: str = "north", **limits: Any) -> str:
+        """A licence of a customer who is made when he is not there."""
+        self.ask(CreateCustomer(customer, customer.title(), "alice"))
+        self.do(IssueLicence(terms(name, customer, self.clock.wall(), **limits), "alice"))
+        return name
+
+    def enrolled(self, name: str, licence: str = "north-1") -> Enrolled:
+        """An enrolled deployment of the licence."""
+        secret = sha256(f"{name}/{self.clock.wall()}".encode()).digest()
+        self.do(InviteDeployment(licence, name, secret, DAY, "alice"))
+        key = MemorySigner(KeyPurpose.SYSTEM, sha256(name.encode()).digest()).public_key
+        make_receipt = lambda deployment, now: f"receipt {deployment.id} {now}".encode()  # noqa: E731
+        return self.do(Enrol(secret, key, sha256(name.encode()).digest(), b"c" * 32, make_receipt))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A command that only looks."""
+
+    read: Callable[[Transaction], Any]
+    grants: bool = False
+    urgent: bool = False
+
+    def run(self, tx: Transaction) -> Any:
+        return self.read(tx)
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """A command made of a function."""
+
+    work: Callable[[Transaction], Any]
+    grants: bool = False
+    urgent: bool = False
+
+    def run(self, tx: Transaction) -> Any:
+        return self.work(tx)
+
+
+def keeper() -> LogKeeper:
+    return log_keeper(DOMAIN, MemorySigner(KeyPurpose.EVIDENCE, b"e" * 32))
+
+
+def fields_of(body: bytes) -> dict[str, bytes]:
+    return {each.name: each.value for each in decode(body).fields if isinstance(each, Field)}
+
+
+def terms(
+    name: str,
+    customer: str,
+    now: Instant,
+    *,
+    cap: int = 3,
+    length: Millis = 20 * SECOND,
+    grace: Millis = 60 * SECOND,
+    systems: int = 4,
+    distinct: int = 0,
+    churn: int = 0,
+    term: Millis = 30 * DAY,
+    revision: int = 1,
+) -> Terms:
+    """Terms with the limits named; 0 leaves a volume limit out."""
+    constraints: list[Constraint] = [
+        ConcurrentTargets(cap),
+        TargetRegions(frozenset({"AT", "HU"}), frozenset({Basis.NUMBER_PLAN})),
+        Purposes(frozenset({PURPOSE})),
+        PermitLength(length),
+        OfflineGrace(grace),
+        Deployments(systems),
+    ]
+    constraints += [DistinctTargets(distinct, DAY)] if distinct else []
+    constraints += [TargetChurn(churn, HOUR)] if churn else []
+    return Terms(
+        licence=name,
+        customer=customer,
+        issuer=DOMAIN,
+        revision=revision,
+        issued_at=now,
+        not_before=now,
+        not_after=now + term,
+        product="locator",
+        category="moderate",
+        policy_version="test",
+        lineage=name,
+        constraints=tuple(constraints),
+    )
+
+
+def target(number: int) -> bytes:
+    return sha256(b"target %d" % number).digest()
+
+
+def wish(number: int, *, region: str = "AT", purpose: str = PURPOSE, ends: Instant = 0) -> Acquisition:
+    """Asks for target number."""
+    claims = (RegionClaim(region, Basis.NUMBER_PLAN),)
+    reference = "order 1" if ends else ""
+    return Acquisition(target(number), claims, purpose, authorisation=reference, authorisation_end=ends)
