@@ -22,6 +22,11 @@ Row = tuple[Any, ...]
 CACHE_KIBIBYTES: Final = 64 * 1024
 
 
+def is_full(error: Exception) -> bool:
+    """Whether the database failed for want of room on its disk."""
+    return isinstance(error, sqlite3.Error) and "full" in str(error)
+
+
 class Statement:
     """A statement compiled for one dialect: its text and the order of its parameters."""
 

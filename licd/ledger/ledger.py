@@ -9,12 +9,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 import structlog
 
-from licd.core.errors import Behind, ClockDoubted, DatabaseFailed, DiskFull, LicdError
-from licd.ledger.database import Connection
+from licd.core.errors import Behind, ClockDoubted, DatabaseFailed, DiskFull, Held, LicdError
+from licd.keys.hold import SigningHeld
+from licd.ledger.database import Connection, is_full
 from licd.ledger.log import Log, LogKeeper, check_log, read_head
 from licd.ledger.timekeeper import Clock, Reading, Timekeeper
 from licd.ledger.transaction import Command, Committed, Installation, States, Transaction
@@ -89,6 +91,8 @@ class Ledger:
         self.timekeeper: Final = Timekeeper(clock, head.clock_mark if head else 0)
         self._disk_full = False
         self._behind = behind
+        self._stale: Exception | None = None
+        self._time_before = self.timekeeper.saved()
 
     def observe(self, observer: Observer) -> None:
         """Adds one who is told of every durable batch."""
@@ -99,73 +103,105 @@ class Ledger:
         return self._log.size
 
     def impediments(self) -> tuple[str, ...]:
-        """Why nothing is granted now; empty when all is well."""
-        reading = self.timekeeper.read()
-        found = [f"clock: {reading.doubt}" if reading.doubt else "", self._behind and f"behind: {self._behind}"]
+        """Why nothing is granted now; empty when all is well. May be called from any thread."""
+        doubt = self.timekeeper.look().doubt
+        found = [f"clock: {doubt}" if doubt else "", self._behind and f"behind: {self._behind}"]
         return tuple(filter(None, [*found, "disk: full, running on the reserve" if self._disk_full else ""]))
 
     def execute(self, commands: Sequence[Command[Any]]) -> list[Outcome]:
         """Decides the commands in order in one durable transaction; each gets its result or its LicdError."""
         if self._disk_full and self._reserve.restore():
             self._disk_full = False
+        if self._stale and not self._reread():
+            return [_undone(self._stale) for _ in commands]
         try:
             return self._batch(commands)
-        except sqlite3.Error as error:
-            self._recover(error)
+        except Exception as error:  # noqa: BLE001 - whatever a batch stumbles over, the ledger goes on
+            failure = self._recover(error)
         if len(commands) == 1 and not self._disk_full:
-            return [DatabaseFailed("the database did not take the transaction; whether it was kept is unknown")]
+            return [failure]
         return [self._alone(command) for command in commands]
 
     def _alone(self, command: Command[Any]) -> Outcome:
+        if self._stale and not self._reread():
+            return _undone(self._stale)
         try:
             return self._batch([command])[0]
-        except sqlite3.Error as error:
-            self._recover(error)
-            if self._disk_full:
-                return DiskFull("the disk is full and the reserve is used up")
-            return DatabaseFailed("the database did not take the transaction; whether it was kept is unknown")
+        except Exception as error:  # noqa: BLE001 - as above
+            failure = self._recover(error)
+            return DiskFull("the disk is full and the reserve is used up") if self._disk_full else failure
 
-    def _recover(self, error: sqlite3.Error) -> None:
-        """Back to what is durable: rows, log end and working copies are read anew."""
-        self._connection.rollback()
-        self._states.clear()
-        self._log = Log(self._keeper, read_head(self._connection))
-        if "full" in str(error):
+    def _recover(self, error: Exception) -> LicdError:
+        """Back to what is durable: clock, rows, log end and working copies are read anew. What callers are told."""
+        logger.error("batch failed", exc_info=error)
+        self.timekeeper.restore(self._time_before)
+        self._stale = error
+        self._reread()
+        if is_full(error):
             self._disk_full = True
             self._reserve.release()
         for observer in self._observers:
-            observer.failed("disk_full" if self._disk_full else "database")
-        logger.error("batch failed", error=str(error), disk_full=self._disk_full)
+            self._tell(observer, lambda each: each.failed("disk_full" if self._disk_full else "database"))
+        return _undone(error)
+
+    def _reread(self) -> bool:
+        """False while the database cannot even be read; it is tried again with the next batch."""
+        try:
+            self._connection.rollback()
+            self._states.clear()
+            self._log = Log(self._keeper, read_head(self._connection))
+        except sqlite3.Error:
+            logger.exception("the database cannot be read")
+            return False
+        self._stale = None
+        return True
+
+    def _tell(self, observer: Observer, what: Callable[[Observer], None]) -> None:
+        """An observer that fails is its own affair: what was decided is durable."""
+        try:
+            what(observer)
+        except Exception:
+            logger.exception("observer failed", observer=type(observer).__name__)
 
     def _batch(self, commands: Sequence[Command[Any]]) -> list[Outcome]:
+        self._time_before = self.timekeeper.saved()
         reading = self.timekeeper.read()
         self._connection.begin()
-        tx = Transaction(self._connection, self._states, self._installation, reading.now, self._random)
-        outcomes = [self._run(tx, command, reading) for command in commands]
+        impediment = partial(self._impediment, reading)
+        tx = Transaction(self._connection, self._states, self._installation, reading.now, self._random, impediment)
+        outcomes = [self._run(tx, command) for command in commands]
         tx.flush()
-        if not tx.wrote and not tx.entries:
+        if tx.wrote or tx.entries:
+            self._commit(tx, len(commands))
+        else:
             self._connection.rollback()
-            return outcomes
-        self._log.append(self._connection, tx.entries, tx.now, self.timekeeper.mark, self._random)
-        before = self._stopwatch()
-        self._connection.commit()
-        figures = BatchFigures(len(commands), len(tx.entries), self._stopwatch() - before)
-        tx.done.entries, tx.done.log_size = len(tx.entries), self._log.size
-        for observer in self._observers:
-            observer.committed(tx.done, figures)
+        if self.timekeeper.mark < tx.now:
+            self._states.clear()  # the clock was accepted at an earlier time: seats may have been freed too early
         self._states.trim()
         return outcomes
 
-    def _run(self, tx: Transaction, command: Command[Any], reading: Reading) -> Outcome:
+    def _commit(self, tx: Transaction, commands: int) -> None:
+        self._log.append(self._connection, tx.entries, tx.now, self.timekeeper.mark, self._random)
+        before = self._stopwatch()
+        self._connection.commit()
+        figures = BatchFigures(commands, len(tx.entries), self._stopwatch() - before)
+        tx.done.entries, tx.done.log_size = len(tx.entries), self._log.size
+        for observer in self._observers:
+            self._tell(observer, lambda each: each.committed(tx.done, figures))
+
+    def _run(self, tx: Transaction, command: Command[Any]) -> Outcome:
         try:
             if command.grants:
-                self._refuse_impeded(reading)
+                tx.refuse_impeded()
             result = command.run(tx)
         except LicdError as error:
             tx.refuse()
             if isinstance(error, Behind):
                 self._behind = self._behind or error.detail
             return error
+        except SigningHeld:
+            tx.refuse()
+            return Held("signing is held on this machine; nothing was done")
         except sqlite3.Error:
             raise
         except Exception:
@@ -175,10 +211,19 @@ class Ledger:
         tx.accept()
         return result
 
-    def _refuse_impeded(self, reading: Reading) -> None:
-        if reading.doubt:
-            raise ClockDoubted(reading.doubt, retry_after=SUSPECT_CLOCK)
+    def _impediment(self, reading: Reading) -> LicdError | None:
+        """Why nothing is granted in this batch, by now: a command of it may have shown that licd is behind."""
         if self._disk_full:
-            raise DiskFull("licd's disk is full; it grants nothing until there is room")
+            return DiskFull("licd's disk is full; it grants nothing until there is room")
         if self._behind:
-            raise Behind(self._behind)
+            return Behind(self._behind)
+        if reading.doubt:
+            return ClockDoubted(reading.doubt, retry_after=SUSPECT_CLOCK)
+        return None
+
+
+def _undone(error: Exception) -> LicdError:
+    """A database that fails at commit may have kept the transaction; anything else comes before that."""
+    if isinstance(error, sqlite3.Error):
+        return DatabaseFailed("the database did not take the transaction; whether it was kept is unknown")
+    return LicdError("licd failed on this command; nothing of it was done")

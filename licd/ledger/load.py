@@ -32,9 +32,7 @@ def load_state(connection: Connection, licence: str, now: Instant, timing: Timin
 
 def _load_seats(connection: Connection, state: LicenceState, now: Instant) -> None:
     since = now - state.rights.window
-    leases = LEASES.find(
-        connection, "of_lineage", _leases, lineage=state.licence.lineage, live=0, now=now, since=since
-    )
+    leases = LEASES.find(connection, "of_lineage", _leases, lineage=state.licence.lineage, live=0, now=now, since=since)
     for lease in sorted(leases, key=_oldest_end_first):
         state.seats.put(lease)
         if lease.granted_at > since:

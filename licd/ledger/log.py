@@ -108,7 +108,9 @@ def check_log(connection: Connection, keeper: LogKeeper) -> LogHead | None:
         _check_line(index, line)
         frontier = frontier.append(line.leaf_hash)
     if frontier.size != head.size:
-        raise LogRefused(f"the log has {frontier.size} entries, its head says {head.size}", min(frontier.size, head.size))
+        raise LogRefused(
+            f"the log has {frontier.size} entries, its head says {head.size}", min(frontier.size, head.size)
+        )
     if head.size:
         _check_checkpoint(head, frontier.root(), keeper)
     return head
@@ -158,5 +160,7 @@ def read_entries(connection: Connection, start: int = 0) -> Iterator[LoggedEntry
 def leaf_hashes(connection: Connection, size: int) -> list[bytes]:
     """The leaf hashes of the first size entries."""
     column = tables.log_entry.c
-    statement = Statement(select(column.leaf_hash).where(column.index < size).order_by(asc(column.index)), connection.dialect)
+    statement = Statement(
+        select(column.leaf_hash).where(column.index < size).order_by(asc(column.index)), connection.dialect
+    )
     return [bytes(row[0]) for row in connection.execute(statement.text, statement.arguments({}))]

@@ -186,9 +186,7 @@ def suspension_now(connection: Connection, identifier: str) -> SuspensionNow | N
         if rows:
             acknowledged[system.deployment] = rows[0]
         lease = tables.lease.c
-        live[system.deployment] = count(
-            connection, LEASES, lease.deployment == system.deployment, lease.ended_at == 0
-        )
+        live[system.deployment] = count(connection, LEASES, lease.deployment == system.deployment, lease.ended_at == 0)
     return SuspensionNow(found, tuple(systems), acknowledged, live)
 
 
@@ -244,7 +242,12 @@ def checkpoints(connection: Connection) -> list[LogCheckpoint]:
 
 
 def last_contacts(connection: Connection) -> list[tuple[str, Instant]]:
-    """When each session's last link was accepted."""
-    column = tables.session.c
-    statement = Statement(select(column.deployment, column.accepted_at).where(column.accepted_at > 0), connection.dialect)
+    """When the last link of each open session was accepted; sessions of systems that may not come back are left out."""
+    session, deployment, licence = tables.session.c, tables.deployment.c, tables.licence.c
+    joined = tables.session.join(tables.deployment, deployment.id == session.deployment).join(
+        tables.licence, licence.id == session.licence
+    )
+    clause = select(session.deployment, session.accepted_at).select_from(joined)
+    wanted = clause.where(session.session != "", deployment.status == "enrolled", licence.status != "terminated")
+    statement = Statement(wanted, connection.dialect)
     return [(str(name), int(at)) for name, at in connection.execute(statement.text, statement.arguments({}))]

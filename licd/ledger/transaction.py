@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
 from licd.core.bounds import Timing
-from licd.core.errors import NotFound
+from licd.core.errors import LicdError, NotFound
 from licd.core.model import Customer, Directive, Entry, FieldValue
 from licd.core.reasons import Denied
 from licd.core.state import Changes, LicenceState
@@ -110,11 +110,13 @@ class Transaction:
         installation: Installation,
         now: Instant,
         random: Callable[[int], bytes],
+        impediment: Callable[[], LicdError | None] = lambda: None,
     ) -> None:
         self.connection: Final = connection
         self.installation: Final = installation
         self.now: Final = now
         self.random: Final = random
+        self.impediment: Final = impediment
         self._states: Final = states
         self._touched: dict[str, LicenceState] = {}
         self._own = Changes()
@@ -123,6 +125,12 @@ class Transaction:
         self.entries: list[Entry] = []
         self.done = Committed()
         self.wrote = False
+
+    def refuse_impeded(self) -> None:
+        """Raises why nothing may be granted now: ClockDoubted, DiskFull, Behind."""
+        impediment = self.impediment()
+        if impediment is not None:
+            raise impediment
 
     # what a command reads
 
@@ -238,5 +246,3 @@ class Transaction:
             BY_KIND[kind].put(self.connection, values)
             self.wrote = True
         self._pending.clear()
-
-

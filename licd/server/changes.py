@@ -13,7 +13,7 @@ from licd.core.errors import Forbidden, Invalid
 from licd.core.time import DAY, Instant, Millis
 from licd.keys.envelope import verify
 from licd.keys.keyring import Keyring
-from licd.keys.kinds import Kind, KeyPurpose
+from licd.keys.kinds import KeyPurpose, Kind
 from licd.keys.verification_key import VerificationKey
 from licd.ledger.records import Approval
 from licd.ledger.transaction import Command, Transaction

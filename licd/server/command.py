@@ -128,5 +128,3 @@ def main() -> None:
     except (LicdError, KeysError, LogRefused, SchemaRefused, OSError) as error:
         typer.echo(f"licd: {error}", err=True)
         sys.exit(REFUSED)
-
-

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, cast
 import structlog
 from google.protobuf.message import Message
 
-from licd.core.errors import Forbidden, Held, Invalid, LicdError, SealRefused, Unauthenticated
+from licd.core.errors import Forbidden, Held, Invalid, LicdError, OverQuota, SealRefused, Unauthenticated
 from licd.core.time import Millis
 from licd.keys.errors import KeysError
 from licd.keys.hold import SigningHeld
@@ -124,7 +124,14 @@ class Dispatch:
             async for message in self._serving[path](request, caller):
                 yield message
         except Exception as error:
-            raise self._explained(error, method) from error
+            refused = self._explained(error, method)
+            self._metrics.answered(method.verb, refused.code.value, 0)
+            raise refused from error
+        self._metrics.answered(method.verb, "OK", 0)
+
+    def refuse(self, listener: Listener, error: LicdError) -> None:
+        """Counts a caller whom nobody could name."""
+        self._metrics.refused(listener.value, error.code.value)
 
     def _admit(self, method: Method, caller: Caller) -> None:
         self._gate.admit(method, caller)
@@ -132,7 +139,7 @@ class Dispatch:
 
     def _explained(self, error: Exception, method: Method) -> LicdError:
         match error:
-            case Forbidden() | Unauthenticated():
+            case Forbidden() | Unauthenticated() | OverQuota():
                 self._metrics.refused(method.listener.value, error.code.value)
                 return error
             case LicdError():

@@ -19,8 +19,8 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from licd.core.errors import Invalid, LicdError, ShuttingDown, Unauthenticated
-from licd.keys.identity import Identity
 from licd.keys.errors import KeysError
+from licd.keys.identity import Identity
 from licd.keys.pki import identity_of, key_thumbprint
 from licd.server.caller import Caller, Listener
 from licd.server.dispatch import Dispatch
@@ -55,12 +55,21 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class CallerReader:
     """Says who is behind a gRPC context. Certificates are parsed once."""
 
-    def __init__(self, listener: Listener, trust_domain: str) -> None:
+    def __init__(self, listener: Listener, trust_domain: str, refuse: Callable[[Listener, LicdError], None]) -> None:
+        """refuse is told of callers whom nobody can name."""
         self._listener: Final = listener
+        self._refuse: Final = refuse
         self._known: Final = lru_cache(maxsize=CERTIFICATES_KEPT)(_reader_of(trust_domain))
 
     def read(self, context: Context) -> Caller:
         """Raises Unauthenticated for a certificate that names nobody."""
+        try:
+            return self._read(context)
+        except Unauthenticated as error:
+            self._refuse(self._listener, error)
+            raise
+
+    def _read(self, context: Context) -> Caller:
         address = address_of(context.peer())
         if self._listener is Listener.ENROLMENT:
             return Caller(self._listener, None, b"", address)
@@ -170,16 +179,14 @@ class GrpcListener:
         self._server: Final = grpc.aio.server(options=OPTIONS)
         self._health: Final = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        callers = CallerReader(listener, trust_domain)
+        callers = CallerReader(listener, trust_domain, dispatch.refuse)
         for service in SERVED[listener]:
             handlers = {
                 method.path.rpartition("/")[2]: _handler(method, dispatch, callers)
                 for method in METHODS.values()
                 if method.service == service.name
             }
-            self._server.add_generic_rpc_handlers(
-                (grpc.method_handlers_generic_handler(service.full_name, handlers),)
-            )
+            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
         if listener is Listener.OPERATOR:
             names = [service.full_name for service in SERVED[listener]]
             reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], self._server)

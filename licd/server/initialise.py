@@ -15,7 +15,7 @@ from licd.keys.certificate_request import make_private_key
 from licd.keys.envelope import seal
 from licd.keys.file_signer import create_key_file
 from licd.keys.identity import Identity, OperatorIdentity, ServerIdentity, check_trust_domain
-from licd.keys.kinds import Kind, KeyPurpose
+from licd.keys.kinds import KeyPurpose, Kind
 from licd.keys.pem_files import certificates_to_pem, write_certificates, write_private_key
 from licd.keys.pki import Authority, issue_leaf, key_thumbprint, make_authority
 from licd.keys.signer import MemorySigner, verification_key_of
@@ -179,9 +179,7 @@ def _server_certificate(state: StateDirectory, wishes: Wishes, authority: Author
     _leaf(authority, state.root / "tls", "server", ServerIdentity("replica-1"), now, wishes.hosts)
 
 
-def _operator(
-    state: StateDirectory, wishes: Wishes, name: str, authority: Authority, now: Instant
-) -> AddOperator:
+def _operator(state: StateDirectory, wishes: Wishes, name: str, authority: Authority, now: Instant) -> AddOperator:
     directory = state.operator(name)
     directory.mkdir(mode=0o700)
     channel_key = _leaf(authority, directory, "tls", OperatorIdentity(name), now)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -79,6 +80,7 @@ class Seams:
     reserve: FileReserve | NoReserve
     held: Callable[[], bool]
     call_soon: Callable[..., object]
+    listener_certificate: Callable[[], x509.Certificate | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +220,20 @@ def _daemon(
         return (*ledger.impediments(), *held)
 
     services = _services(
-        config, policies, secrets, seams, metrics, trust, signing, ledger, push, directory, writer, certificates,
-        addresses, impediments,
+        config,
+        policies,
+        secrets,
+        seams,
+        metrics,
+        trust,
+        signing,
+        ledger,
+        push,
+        directory,
+        writer,
+        certificates,
+        addresses,
+        impediments,
     )
     quota = {
         Listener.ENROLMENT: Quota(Rate(config.limits.enrolments_per_second, config.limits.enrolments_at_once)),
@@ -232,10 +246,9 @@ def _daemon(
         ledger=ledger,
         reader=seams.reader,
         writer=writer,
-        push=push,
         impediments=impediments,
         reserve_held=seams.reserve.held,
-        expiries=lambda: _expiries(trust, secrets.authority),
+        expiries=lambda: _expiries(trust, secrets.authority, seams.listener_certificate),
         wall=wall,
     )
     metrics.watch(observation.snapshot)
@@ -312,9 +325,18 @@ def _services(
     }
 
 
-def _expiries(trust: Trust, authority: Authority) -> Mapping[str, Mapping[str, Instant]]:
+def _expiries(
+    trust: Trust, authority: Authority, listener_certificate: Callable[[], x509.Certificate | None]
+) -> Mapping[str, Mapping[str, Instant]]:
+    """When certificates, keys (the earliest of each purpose) and the bundle end."""
     bundle = trust.bundle
-    keys = {key.purpose.word: key.not_after_ms for key in (*bundle.root_keys, *bundle.keys)}
-    ends = int(authority.certificate.not_valid_after_utc.timestamp()) * SECOND
-    return {"certificates": {"authority": ends}, "keys": keys, "bundle": {"bundle": bundle.expires_at_ms}}
+    keys: dict[str, Instant] = {}
+    for key in (*bundle.root_keys, *bundle.keys):
+        keys[key.purpose.word] = min(key.not_after_ms, keys.get(key.purpose.word, key.not_after_ms))
+    certificates = {"authority": authority.certificate, "listeners": listener_certificate()}
+    ends = {name: _end_of(each) for name, each in certificates.items() if each is not None}
+    return {"certificates": ends, "keys": keys, "bundle": {"bundle": bundle.expires_at_ms}}
 
+
+def _end_of(certificate: x509.Certificate) -> Instant:
+    return int(certificate.not_valid_after_utc.timestamp()) * SECOND

@@ -13,12 +13,12 @@ from licd.ledger.ledger import Ledger
 from licd.ledger.queries import count, last_contacts, seat_counts, unconfirmed_systems
 from licd.ledger.rows import APPROVALS, LICENCES
 from licd.server.metrics import Seats, Snapshot
-from licd.server.push import Push
 from licd.server.reader import Reader
 from licd.server.writer import Writer
 
+Queried = tuple[tuple[Seats, ...], tuple[int, int], int, tuple[float, ...], int]
 
-Queried = tuple[tuple[Seats, ...], tuple[int, int], int, tuple[float, ...]]
+STALE: Final = 60 * SECOND
 
 
 class Observation:
@@ -30,7 +30,6 @@ class Observation:
         ledger: Ledger,
         reader: Reader,
         writer: Writer,
-        push: Push,
         impediments: Callable[[], tuple[str, ...]],
         reserve_held: Callable[[], bool],
         expiries: Callable[[], Mapping[str, Mapping[str, Instant]]],
@@ -39,25 +38,28 @@ class Observation:
         self._ledger: Final = ledger
         self._reader: Final = reader
         self._writer: Final = writer
-        self._push: Final = push
         self._impediments: Final = impediments
         self._reserve_held: Final = reserve_held
         self._expiries: Final = expiries
         self._wall: Final = wall
-        self._queried: Queried = ((), (0, 0), 0, ())
+        self._queried: Queried = ((), (0, 0), 0, (), 0)
+        self._taken_at: Instant = 0
 
     async def take(self) -> None:
         """Queries what a scrape will show."""
         now = self._wall()
         self._queried = await self._reader.run(lambda connection: _query(connection, now))
+        self._taken_at = now
 
     def snapshot(self) -> Snapshot:
-        """The last measure, and what costs nothing to look at now."""
-        seats, (unconfirmed, past_bound), pending, ages = self._queried
+        """The last measure, and what costs nothing to look at now. Raises RuntimeError when that is too long ago."""
+        if self._wall() - self._taken_at > STALE:
+            raise RuntimeError(f"the last measure was taken at {self._taken_at}")
+        seats, (unconfirmed, past_bound), pending, ages, sessions = self._queried
         expiries = self._expiries()
         return Snapshot(
             seats=seats,
-            sessions_open=self._push.streams,
+            sessions_open=sessions,
             heartbeat_ages=ages,
             suspensions_unconfirmed=unconfirmed,
             suspensions_past_bound=past_bound,
@@ -76,7 +78,7 @@ def _query(connection: Connection, now: Instant) -> Queried:
     column = tables.approval.c
     pending = count(connection, APPROVALS, column.status == "pending", column.expires_at > now)
     ages = tuple((now - at) / SECOND for _, at in last_contacts(connection))
-    return _seats(connection, now), unconfirmed_systems(connection, now), pending, ages
+    return _seats(connection, now), unconfirmed_systems(connection, now), pending, ages, len(ages)
 
 
 def _seats(connection: Connection, now: Instant) -> tuple[Seats, ...]:

@@ -17,12 +17,13 @@ import grpc
 import structlog
 
 from licd.core.errors import Invalid
-from licd.core.time import SECOND
+from licd.core.time import SECOND, Millis
 from licd.keys.file_signer import read_key_file
 from licd.keys.kinds import KeyPurpose
-from licd.keys.pem_files import load_authority
+from licd.keys.pem_files import certificates_from_pem, load_authority
 from licd.ledger.database import SqliteConnection
 from licd.ledger.schema import migrate, sqlite_url
+from licd.ledger.verbs.clock import Beat
 from licd.policy import load
 from licd.server.caller import Listener
 from licd.server.clock import SystemClock, entropy, stopwatch
@@ -41,6 +42,7 @@ from licd.server.writer import ThreadWriter
 logger = structlog.get_logger("licd.serve")
 
 NO_PASSPHRASE: Final = None
+UNWATCHED: Final[Millis] = 10 * SECOND
 BEHIND: Final = "behind: "
 BEHIND_PERIOD: Final = 1.0
 
@@ -87,7 +89,9 @@ class ServerCertificate:
 
     def credentials(self, *, clients: bool) -> grpc.ServerCredentials:
         """Credentials of a listener; clients says whether it asks callers for a certificate."""
-        return grpc.dynamic_ssl_server_credentials(self.configuration(), cast("Callable[[], grpc.ServerCertificateConfiguration]", self.changed), clients)
+        return grpc.dynamic_ssl_server_credentials(
+            self.configuration(), cast("Callable[[], grpc.ServerCertificateConfiguration]", self.changed), clients
+        )
 
 
 @asynccontextmanager
@@ -167,6 +171,7 @@ def _daemon(
         reserve=reserve,
         held=state.held,
         call_soon=loop.call_soon_threadsafe,
+        listener_certificate=lambda: certificates_from_pem(state.server[0].read_bytes())[0],
     )
     daemon = build(config, policies, secrets, connection, seams, answered=ratchet.high)
     daemon.ledger.observe(ratchet)
@@ -225,15 +230,18 @@ async def serve(root: Path, passphrase: bytes | None = NO_PASSPHRASE) -> None:
             impediments=list(up.daemon.impediments()),
         )
         watching = loop.create_task(_watch(up.daemon, supervisor))
+        watching.add_done_callback(lambda _: stop.set())
         await stop.wait()
-        watching.cancel()
+        if not watching.cancel():
+            watching.result()
         supervisor.stopping()
         logger.info("licd drains and stops")
 
 
 async def _watch(daemon: Daemon, supervisor: Supervisor) -> None:
-    """Tells systemd that licd lives, while the ledger answers."""
-    while supervisor.watchdog_period:
-        await daemon.jobs.observe()
+    """Tells systemd that licd lives, while the ledger answers. Ends only by failing, and licd with it."""
+    period = supervisor.watchdog_period or UNWATCHED
+    while True:
+        await daemon.writer.execute(Beat())
         supervisor.alive()
-        await asyncio.sleep(supervisor.watchdog_period / SECOND)
+        await asyncio.sleep(period / SECOND)

@@ -80,7 +80,9 @@ class DirectoryLock:
     def __init__(self, state: StateDirectory) -> None:
         """Raises DirectoryInUse."""
         if not state.root.is_dir():
-            raise Invalid(f"{state.root} is no state directory; `licd init --state {state.root}` makes one", field="state")
+            raise Invalid(
+                f"{state.root} is no state directory; `licd init --state {state.root}` makes one", field="state"
+            )
         self._file = os.open(state.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

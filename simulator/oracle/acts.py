@@ -12,7 +12,7 @@ from simulator.oracle.rules import Rights
 
 
 class Bypass(StrEnum):
-    """How an act went past the permit. No licence server can stop any of these; the systems that do it are the cheats."""
+    """How an act went past the permit. No licence server can stop any of these; only cheats do it."""
 
     NO_PERMIT = "without any permit"
     FOREIGN = "under a permit that licd did not sign, or signed for another system"
@@ -72,15 +72,16 @@ def judge_honesty(rights: Rights, judged: Sequence[Judged], figures: Figures) ->
         if each.bypass is not None:
             detail = f"{each.bypass}, from {act.start} to {act.end}"
             yield Violation(Rule.HONEST_UNCOVERED, member.licence, act.system, detail)
-        elif each.permit is not None and (stop := _deaf(each, each.permit, heard[act.system], figures)):
-            detail = f"heard at {stop.heard} of epoch {stop.epoch}, acted until {act.end}"
-            yield Violation(Rule.HONEST_DEAF, member.licence, act.system, detail)
+            continue
+        for stop in heard[act.system]:
+            if _deaf(each, stop, figures):
+                detail = f"heard at {stop.heard} of epoch {stop.epoch}, acted until {act.end}"
+                yield Violation(Rule.HONEST_DEAF, member.licence, act.system, detail)
 
 
-def _deaf(judged: Judged, permit: Permit, stops: list[Stop], figures: Figures) -> Stop | None:
-    """The stop that an act under this permit went on after. A permit of a newer epoch lifts it."""
-    for stop in stops:
-        concerned = not stop.leases or judged.lease in stop.leases
-        if concerned and permit.epoch < stop.epoch and judged.act.end > stop.heard + figures.act:
-            return stop
-    return None
+def _deaf(judged: Judged, stop: Stop, figures: Figures) -> bool:
+    """Whether an act went on after this stop was heard. A permit of the stop's epoch or a newer one lifts it."""
+    if judged.permit is None or judged.permit.epoch >= stop.epoch:
+        return False
+    concerned = not stop.leases or judged.lease in stop.leases
+    return concerned and judged.act.end > stop.heard + figures.act

@@ -1,4 +1,4 @@
-"""What the fleet tried beyond its licences, and how much of it got through. Judged by the terms, not by licd's answer."""
+"""What the fleet tried beyond its licences, and how much of it got through: judged by the terms, not by the answer."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The oracle: one verdict over everything that was recorded.
 
-It sees every act with the signed permit that the act relies on, every reply, directive and licence as licd signed it, and
-what the operator was told; and works out by the formulas of the protocol what licd may have permitted. What it cannot
-see: a permit that never reached anybody, and what a system does that nobody reports.
+It sees every act with the signed permit that the act relies on, every reply, directive and licence as licd signed it,
+and what the operator was told; and works out by the formulas of the protocol what licd may have permitted. What it
+cannot see: a permit that never reached anybody, and what a system does that nobody reports.
 """
 
 from __future__ import annotations

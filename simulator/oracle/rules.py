@@ -76,7 +76,7 @@ def _out_of_term(rights: Rights, permit: Permit, terms: Terms) -> Iterator[Viola
 
 
 def _too_long(rights: Rights, permit: Permit, terms: Terms, lease: int, listed: Listed) -> Iterator[Violation]:
-    """hard end <= min(decided + L + min(G, age), not_after, authorisation end); a unary permit has no grace."""
+    """Whether hard end <= min(decided + L + min(G, age), not_after, authorisation end); a unary permit has no grace."""
     grant = rights.grants.get(lease)
     age = max(0, permit.decided - grant.granted_at) if grant else terms.grace
     grace = 0 if permit.unary else min(terms.grace, age)

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from simulator.oracle.facts import Figures, Permit, Rule, Violation
 from simulator.oracle.rules import Rights
 from simulator.oracle.terms import Terms, Volume
 
 MILLION = 1_000_000
+
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,10 +67,10 @@ def _edges(permits: list[Permit]) -> Iterator[_Edge]:
                 yield _Edge(listed.hard_end, -1, listed.target, permit.digest, lease)
 
 
-def _count(counter: Counter[bytes] | Counter[int], key: bytes | int, step: int) -> None:
-    counter[key] += step  # type: ignore[index]  # the key fits the counter
-    if not counter[key]:  # type: ignore[index]
-        del counter[key]  # type: ignore[arg-type]
+def _count(counter: Counter[K], key: K, step: int) -> None:
+    counter[key] += step
+    if not counter[key]:
+        del counter[key]
 
 
 # ------------------------------------------------------------------------------------------------ volume
@@ -139,6 +142,7 @@ def judge_bounds(rights: Rights, figures: Figures) -> Iterator[Violation]:
     """Whether what the operator was told of W is what the formula says."""
     for suspension in rights.record.suspensions:
         terms = rights.terms_at(suspension.licence, suspension.decided)
-        if terms is not None and suspension.unreachable < longest_use(terms, figures):
-            detail = f"the operator was told {suspension.unreachable} ms, the formula says {longest_use(terms, figures)}"
+        bound = longest_use(terms, figures) if terms else 0
+        if suspension.unreachable < bound:
+            detail = f"the operator was told {suspension.unreachable} ms, the formula says {bound}"
             yield Violation(Rule.BOUND, suspension.licence, "", detail)

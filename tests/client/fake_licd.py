@@ -145,6 +145,13 @@ class FakeLicd:
         self.acknowledgements: list[session_pb2.Acknowledgement] = []
         self.keyring = Keyring([key(OF_SYSTEM)])
 
+    def enrol(self, public_key: bytes, first: bytes) -> None:
+        """Begin a new chain, for the system with this key."""
+        purpose, validity = KeyPurpose.SYSTEM, {"not_before_ms": NOW - DAY, "not_after_ms": NOW + 30 * DAY}
+        self.keyring = Keyring([VerificationKey.of(purpose, public_key, **validity)])
+        self.sequence, self.last_link, self.last_reply = 0, b"", (Kind.PERMIT, first)
+        self.links.clear()
+
     # ------------------------------------------------------------------------------------------ chain
     def answer(self, envelope: Envelope) -> Envelope:
         """Judge a link as the chain's rules say, and reply."""
@@ -161,6 +168,31 @@ class FakeLicd:
         self.links.append(link)
         self.last_reply = self.decide(link, hashlib.sha256(envelope.payload).digest())
         return seal(*self.last_reply, self.signer)
+
+    def answer_unary(
+        self, request: session_service_pb2.AcquireLeaseRequest
+    ) -> session_service_pb2.AcquireLeaseResponse:
+        """Decide one acquisition by itself."""
+        header = self.make_header(session_pb2.Link(), b"")
+        header.request_id = request.request_id
+        if self.refused is not None:
+            refusal = session_pb2.Refusal(header=header, denial=self.refused).SerializeToString()
+            return session_service_pb2.AcquireLeaseResponse(denial=seal(Kind.DENIAL, refusal, self.signer))
+        outcome = self._operate(session_pb2.Operation(acquire=request.acquisition))
+        if outcome.WhichOneof("result") == "denial":
+            refusal = session_pb2.Refusal(header=header, denial=outcome.denial).SerializeToString()
+            return session_service_pb2.AcquireLeaseResponse(denial=seal(Kind.DENIAL, refusal, self.signer))
+        grant = outcome.grant
+        permit = session_pb2.Permit(
+            header=header,
+            leases=[grant.lease],
+            targets=grant.target,
+            hard_ends_ms=[grant.hard_end_ms],
+            outcomes=[outcome],
+        )
+        return session_service_pb2.AcquireLeaseResponse(
+            permit=seal(Kind.PERMIT, permit.SerializeToString(), self.signer)
+        )
 
     def acknowledge(self, envelope: Envelope) -> None:
         verified = verify(envelope, Kind.ACKNOWLEDGEMENT, self.keyring, self.now_ms)

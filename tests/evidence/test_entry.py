@@ -75,7 +75,7 @@ def test_moving_a_byte_between_name_and_value_changes_the_commitment():
     [
         ([], 0, "1 to 255 fields, not 0"),
         ([(f"n{number}", b"") for number in range(256)], 256 * 16, "1 to 255 fields, not 256"),
-        ([("a", b""), ("b", b""), ("a", b"")], 48, "'a' appears twice"),
+        ([("a", b""), ("b", b""), ("b", b"")], 48, "'b' appears twice"),
         ([("a", b"")], 15, "1 fields need 16 bytes of salt, not 15"),
         ([("a", b""), ("b", b"")], 16, "2 fields need 32 bytes of salt, not 16"),
         ([("", b"")], 16, "field name ''"),

@@ -229,4 +229,6 @@ def _directives_after(tx: Transaction, licence: str, epoch: int) -> tuple[Issued
 def _after() -> Select[tuple[object, ...]]:
     column = tables.directive.c
     same = column.licence == bindparam("licence")
-    return DIRECTIVES.select(same, column.epoch > bindparam("epoch")).order_by(asc(column.epoch)).limit(DIRECTIVES_AT_ONCE)
+    return (
+        DIRECTIVES.select(same, column.epoch > bindparam("epoch")).order_by(asc(column.epoch)).limit(DIRECTIVES_AT_ONCE)
+    )

@@ -137,9 +137,7 @@ class RejectApproval:
 
     def run(self, tx: Transaction) -> Approval:
         found = pending(tx, self.approval)
-        rejected = replace(
-            found, status=ApprovalStatus.REJECTED, rejected_by=self.actor, rejection=self.detail
-        )
+        rejected = replace(found, status=ApprovalStatus.REJECTED, rejected_by=self.actor, rejection=self.detail)
         tx.put(rejected)
         tx.log("approval.rejected", ("approval", found.id), ("actor", self.actor), ("detail", self.detail))
         return rejected

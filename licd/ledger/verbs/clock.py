@@ -40,6 +40,17 @@ class AcceptClock:
 
 
 @dataclass(frozen=True, slots=True)
+class Beat:
+    """Does nothing; that it comes back shows that the ledger decides."""
+
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = True
+
+    def run(self, tx: Transaction) -> None:
+        """Changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetAnswers:
     """Deletes stored answers whose time is over."""
 

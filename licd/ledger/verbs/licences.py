@@ -174,9 +174,7 @@ class SuspendLicence:
 
     def _suspend(self, tx: Transaction, state: LicenceState, suspension: str) -> Licence:
         if self.scope.licence or state.licence.status is not LicenceStatus.TERMINATED:
-            suspend_licence(
-                state, tx.now, suspension=suspension, code=self.code, detail=self.detail, actor=self.actor
-            )
+            suspend_licence(state, tx.now, suspension=suspension, code=self.code, detail=self.detail, actor=self.actor)
         for system in hit_systems(state, suspension):
             tx.put(system)
         return state.licence
@@ -226,9 +224,7 @@ class ReinstateLicence:
         state = tx.state(self.licence)
         if state.banned:
             raise IllegalTransition(f"customer {state.licence.customer} is banned", field="licence")
-        reinstate_licence(
-            state, tx.now, epoch=self.epoch, code=self.code, detail=self.detail, actor=self.actor
-        )
+        reinstate_licence(state, tx.now, epoch=self.epoch, code=self.code, detail=self.detail, actor=self.actor)
         return state.licence
 
 

@@ -16,9 +16,7 @@ from licd.ledger.transaction import Command, Transaction
 R = TypeVar("R")
 
 AHEAD: Final[Millis] = 5 * MINUTE
-UUID7: Final = re.compile(
-    r"([0-9a-f]{8})-?([0-9a-f]{4})-?7[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE
-)
+UUID7: Final = re.compile(r"([0-9a-f]{8})-?([0-9a-f]{4})-?7[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE)
 
 
 def request_instant(request_id: str) -> Instant:

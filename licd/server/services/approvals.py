@@ -15,7 +15,8 @@ from licd.ledger.verbs.approvals import RejectApproval
 from licd.server.caller import Caller
 from licd.server.changes import Changes, approval_message, checked_text
 from licd.server.reader import Reader
-from licd.v1 import approval_service_pb2 as pb, operator_pb2
+from licd.v1 import approval_service_pb2 as pb
+from licd.v1 import operator_pb2
 
 _STORED: Final = {
     operator_pb2.APPROVAL_STATUS_PENDING: "pending",
@@ -68,9 +69,7 @@ class ApprovalService:
 
     async def reject_approval(self, request: pb.RejectApprovalRequest, caller: Caller) -> pb.RejectApprovalResponse:
         """Ends what waits; it can be requested again."""
-        command = RejectApproval(
-            request.approval, caller.operator().operator, checked_text(request.detail, "detail")
-        )
+        command = RejectApproval(request.approval, caller.operator().operator, checked_text(request.detail, "detail"))
         return await self._changes.once(request, caller, command, _rejected)
 
 

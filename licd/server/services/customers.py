@@ -15,7 +15,8 @@ from licd.server.changes import Changes, Plan, checked_text
 from licd.server.names import checked_name
 from licd.server.reader import Reader
 from licd.server.reason_codes import ReasonCodes
-from licd.v1 import customer_service_pb2 as pb, operator_pb2
+from licd.v1 import customer_service_pb2 as pb
+from licd.v1 import operator_pb2
 from licd.wire.resources import customer_message
 
 UNBAN: Final = "CustomerService.UnbanCustomer"

@@ -21,7 +21,8 @@ from licd.server.names import checked_name
 from licd.server.push import Push
 from licd.server.reader import Reader
 from licd.server.reason_codes import ReasonCodes
-from licd.v1 import deployment_service_pb2 as pb, operator_pb2
+from licd.v1 import deployment_service_pb2 as pb
+from licd.v1 import operator_pb2
 from licd.wire.resources import DEPLOYMENT_STATUS, deployment_message
 
 REENROL: Final = "DeploymentService.ReenrolDeployment"

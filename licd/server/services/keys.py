@@ -23,7 +23,8 @@ from licd.server.changes import Changes, Plan, checked_text
 from licd.server.names import checked_name
 from licd.server.reader import Reader
 from licd.server.trust import Trust
-from licd.v1 import key_service_pb2 as pb, operator_pb2
+from licd.v1 import key_service_pb2 as pb
+from licd.v1 import operator_pb2
 
 ADD: Final = "KeyService.AddOperator"
 KEY_BYTES: Final = 32

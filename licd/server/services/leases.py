@@ -17,7 +17,8 @@ from licd.server.caller import Caller
 from licd.server.changes import Changes, checked_text
 from licd.server.reader import Reader
 from licd.server.reason_codes import ReasonCodes
-from licd.v1 import lease_service_pb2 as pb, operator_pb2
+from licd.v1 import lease_service_pb2 as pb
+from licd.v1 import operator_pb2
 from licd.wire.resources import lease_message
 
 

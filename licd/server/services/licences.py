@@ -24,7 +24,8 @@ from licd.server.changes import Changes, Plan, checked_text
 from licd.server.names import checked_name
 from licd.server.reader import Reader
 from licd.server.reason_codes import ReasonCodes
-from licd.v1 import licence_service_pb2 as pb, operator_pb2
+from licd.v1 import licence_service_pb2 as pb
+from licd.v1 import operator_pb2
 from licd.wire.resources import LICENCE_STATUS, licence_message
 from licd.wire.terms import constraints_from_messages
 
@@ -246,9 +247,7 @@ class Licences:
     async def _plan_reinstate(self, request: pb.ReinstateLicenceRequest, actor: str) -> Plan:
         found = await self._found(request.licence)
         code = self._codes.lift(request.reason_code)
-        command = ReinstateLicence(
-            found.id, request.epoch, code, checked_text(request.detail, "detail"), actor
-        )
+        command = ReinstateLicence(found.id, request.epoch, code, checked_text(request.detail, "detail"), actor)
         return Plan(
             command=command,
             respond=lambda licence: pb.ReinstateLicenceResponse(licence=licence_message(licence, self._wall())),

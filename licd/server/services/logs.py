@@ -17,7 +17,8 @@ from licd.ledger.records import LoggedEntry
 from licd.ledger.rows import LOG_ENTRIES
 from licd.server.caller import Caller
 from licd.server.reader import Reader
-from licd.v1 import log_service_pb2 as pb, operator_pb2
+from licd.v1 import log_service_pb2 as pb
+from licd.v1 import operator_pb2
 
 LINES_AT_ONCE: Final = 200
 

@@ -25,7 +25,7 @@ from licd.keys.pki import key_thumbprint
 from licd.keys.seal_reasons import SealInvalid
 from licd.ledger.verbs.acknowledge import Acknowledge
 from licd.ledger.verbs.answer_link import AnswerLink, ForkSeen, Reply
-from licd.ledger.verbs.leases import AcquireLease, CheckLicence, Checked, ReleaseLease, answer_again
+from licd.ledger.verbs.leases import AcquireLease, Checked, CheckLicence, ReleaseLease, answer_again
 from licd.ledger.verbs.once import Once
 from licd.server.caller import Caller
 from licd.server.certificates import Certificates
@@ -35,7 +35,8 @@ from licd.server.metrics import Metrics
 from licd.server.push import OpenStream, Push
 from licd.server.signing import OnlineSigning
 from licd.server.writer import Writer
-from licd.v1 import session_pb2, session_service_pb2 as pb
+from licd.v1 import session_pb2
+from licd.v1 import session_service_pb2 as pb
 from licd.v1.envelope_pb2 import Envelope
 from licd.wire.session import acquisition_from_message, denial_message, operations_from_messages, released_message
 
@@ -341,4 +342,3 @@ def _check_response(checked: Checked) -> pb.CheckLicenceResponse:
         )
     )
     return response
-

@@ -21,7 +21,8 @@ from licd.server.methods import METHODS
 from licd.server.push import Push
 from licd.server.reader import Reader
 from licd.server.trust import Trust
-from licd.v1 import policy_service_pb2, status_service_pb2 as pb
+from licd.v1 import policy_service_pb2
+from licd.v1 import status_service_pb2 as pb
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ from licd.v1 import licence_service_pb2 as pb
 from licd.wire.resources import licence_message
 
 
-
 class Suspensions:
     """One person, at once; then watched until nobody is unconfirmed."""
 

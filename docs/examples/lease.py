@@ -1,0 +1,29 @@
+"""Enrol a system, hold one lease for a moment, give it back.
+
+python docs/examples/lease.py JOIN_TOKEN_FILE DIRECTORY NUMBER
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from licd.client import Authorisation, System
+
+
+async def main(token: str, directory: str, number: str) -> None:
+    if not Path(directory).exists():
+        await System.enrol(Path(token).read_text(), directory)
+    async with (
+        System.open(directory, region="AT") as system,
+        system.lease(
+            number,
+            purpose="licd:serious-crime",
+            offence="eaw:drugs",
+            authorisation=Authorisation("court order 7/2026", 24 * 3600),
+            attested_not_protected=True,
+        ) as lease,
+    ):
+        print(f"{lease}: {lease.check()} ms left, ask again before each act")
+
+
+asyncio.run(main(*sys.argv[1:]))

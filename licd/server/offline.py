@@ -1,0 +1,57 @@
+"""The ledger of a state directory that no daemon works on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from licd.core.time import SECOND
+from licd.keys.file_signer import read_key_file
+from licd.keys.hold import HoldableSigner
+from licd.keys.kinds import KeyPurpose
+from licd.ledger.database import SqliteConnection
+from licd.ledger.ledger import Ledger
+from licd.ledger.schema import migrate, sqlite_url
+from licd.ledger.transaction import Installation
+from licd.policy import load
+from licd.server.clock import SystemClock, entropy, stopwatch
+from licd.server.config import ServerConfig
+from licd.server.main import log_keeper
+from licd.server.reserve import MEBIBYTE, FileReserve
+from licd.server.rows_check import evidence_keys, trust_of
+from licd.server.snapshot import Snapshot
+from licd.server.state_dir import StateDirectory
+
+
+@contextmanager
+def offline_ledger(state: StateDirectory, config: ServerConfig, passphrase: bytes | None) -> Iterator[Ledger]:
+    """Under the directory's lock, which the caller holds.
+
+    Raises KeysError, LogRefused, SchemaRefused, PolicyError, BundleError, Invalid.
+    """
+    evidence = read_key_file(state.key(KeyPurpose.EVIDENCE), passphrase)
+    issuer = read_key_file(state.key(KeyPurpose.LICENCE_ISSUER), passphrase)
+    timing = load(state.root / config.policies).defaults.timing
+    with Snapshot(state.database) as rows:
+        trust = trust_of(rows)
+    migrate(sqlite_url(state.database))
+    connection = SqliteConnection(state.database)
+    try:
+        yield Ledger(
+            connection,
+            Installation(
+                trust_domain=config.trust_domain,
+                timing=timing,
+                licence_signer=HoldableSigner(issuer, state.held),
+                bundle_version=lambda: trust.version,
+                force_release_cool_down=config.limits.force_release_cool_down_seconds * SECOND,
+                advise=lambda denied, _: denied,
+            ),
+            log_keeper(config.trust_domain, evidence, evidence_keys(trust)),
+            SystemClock(),
+            entropy,
+            FileReserve(state.reserve, config.limits.reserve_mebibytes * MEBIBYTE),
+            stopwatch,
+        )
+    finally:
+        connection.close()

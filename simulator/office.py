@@ -1,0 +1,190 @@
+"""The vendor's side: two operators at their desks, who issue, stop and lift over the operator listener like everybody."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import grpc.aio
+
+from licd.keys.envelope import seal
+from licd.keys.kinds import Kind
+from licd.v1 import (
+    approval_service_pb2 as approval_pb,
+    customer_service_pb2 as customer_pb,
+    deployment_service_pb2 as deployment_pb,
+    key_service_pb2 as key_pb,
+    lease_service_pb2 as lease_pb,
+    licence_service_pb2 as licence_pb,
+    operator_pb2 as operator,
+    trust_pb2,
+)
+from licd.v1.approval_service_pb2_grpc import ApprovalServiceStub
+from licd.v1.customer_service_pb2_grpc import CustomerServiceStub
+from licd.v1.deployment_service_pb2_grpc import DeploymentServiceStub
+from licd.v1.key_service_pb2_grpc import KeyServiceStub
+from licd.v1.lease_service_pb2_grpc import LeaseServiceStub
+from licd.v1.licence_pb2 import Constraint
+from licd.v1.licence_service_pb2_grpc import LicenceServiceStub
+from simulator.chance import Random
+from simulator.clock import Clock
+from simulator.papers import OperatorPapers
+from simulator.request_id import request_id
+
+ANSWER_WITHIN: Final = 10.0
+"""Seconds."""
+
+
+class _Decided(Protocol):
+    """What every response that may need a second person is like."""
+
+    @property
+    def licence(self) -> operator.Licence: ...
+    @property
+    def approval(self) -> operator.Approval: ...
+    def WhichOneof(self, oneof_group: str, /) -> str | None: ...
+
+
+class Desk:
+    """One operator: his channel and his key."""
+
+    def __init__(self, papers: OperatorPapers) -> None:
+        channel = papers.channel()
+        self.name: Final = papers.name
+        self.signer: Final = papers.signer
+        self.channel: Final[grpc.aio.Channel] = channel
+        self.approvals: Final = ApprovalServiceStub(channel)
+        self.customers: Final = CustomerServiceStub(channel)
+        self.deployments: Final = DeploymentServiceStub(channel)
+        self.keys: Final = KeyServiceStub(channel)
+        self.leases: Final = LeaseServiceStub(channel)
+        self.licences: Final = LicenceServiceStub(channel)
+
+
+class Office:
+    """Two desks: what the first asks for, and widens, both sign."""
+
+    def __init__(self, first: Desk, second: Desk, clock: Clock, chance: Random) -> None:
+        self._first: Final = first
+        self._second: Final = second
+        self._clock: Final = clock
+        self._chance: Final = chance
+
+    async def close(self) -> None:
+        """Both go home."""
+        for desk in (self._first, self._second):
+            await desk.channel.close()
+
+    def _id(self) -> str:
+        return request_id(self._clock.wall_ms(), self._chance)
+
+    # ------------------------------------------------------------------------------------------- rights
+    async def create_customer(self, name: str, title: str) -> None:
+        """Raises AioRpcError, as everything here does when licd refuses or cannot be reached."""
+        request = customer_pb.CreateCustomerRequest(request_id=self._id(), customer=name, name=title)
+        await self._first.customers.CreateCustomer(request, timeout=ANSWER_WITHIN)
+
+    async def issue(self, request: licence_pb.IssueLicenceRequest) -> operator.Licence:
+        """Issue a licence; the request comes without an id."""
+        request.request_id = self._id()
+        await self._both(await self._first.licences.IssueLicence(request, timeout=ANSWER_WITHIN))
+        return await self.licence(request.licence)
+
+    async def licence(self, name: str) -> operator.Licence:
+        """A licence as it stands."""
+        request = licence_pb.GetLicenceRequest(licence=name)
+        return (await self._first.licences.GetLicence(request, timeout=ANSWER_WITHIN)).licence
+
+    async def amend(self, name: str, constraints: list[Constraint], detail: str) -> operator.Licence:
+        """Put other constraints into a licence."""
+        found = await self.licence(name)
+        terms = found.terms
+        draft = licence_pb.TermsDraft(
+            not_before_ms=terms.not_before_ms,
+            not_after_ms=terms.not_after_ms,
+            product=terms.product,
+            category=terms.category,
+            constraints=constraints,
+        )
+        request = licence_pb.AmendLicenceRequest(
+            request_id=self._id(), licence=name, version=found.version, terms=draft, detail=detail
+        )
+        await self._both(await self._first.licences.AmendLicence(request, timeout=ANSWER_WITHIN))
+        return await self.licence(name)
+
+    async def reinstate(self, name: str, code: str, detail: str) -> operator.Licence:
+        """Lift a suspension."""
+        found = await self.licence(name)
+        request = licence_pb.ReinstateLicenceRequest(
+            request_id=self._id(), licence=name, epoch=found.epoch, reason_code=code, detail=detail
+        )
+        await self._both(await self._first.licences.ReinstateLicence(request, timeout=ANSWER_WITHIN))
+        return await self.licence(name)
+
+    async def _both(self, response: _Decided) -> None:
+        """Where a second person is asked for, both sign the very same bytes."""
+        if response.WhichOneof("outcome") != "approval":
+            return
+        approval = response.approval
+        for desk in (self._first, self._second):
+            request = approval_pb.SignApprovalRequest(
+                request_id=self._id(),
+                approval=approval.approval,
+                command=seal(Kind.OPERATOR_COMMAND, approval.command.payload, desk.signer),
+            )
+            approval = (await desk.approvals.SignApproval(request, timeout=ANSWER_WITHIN)).approval
+        if approval.status != operator.APPROVAL_STATUS_EXECUTED:
+            raise RuntimeError(f"{approval.summary}: two have signed, and it was not carried out")
+
+    # -------------------------------------------------------------------------------------- deployments
+    async def invite(self, licence: str, deployment: str) -> str:
+        """A join token for a new system."""
+        request = deployment_pb.InviteDeploymentRequest(
+            request_id=self._id(), licence=licence, deployment=deployment
+        )
+        answer = await self._first.deployments.InviteDeployment(request, timeout=ANSWER_WITHIN)
+        return answer.invitation.join_token
+
+    async def revoke(self, deployment: str, code: str) -> None:
+        """End a system's enrolment."""
+        request = deployment_pb.RevokeDeploymentRequest(
+            request_id=self._id(), deployment=deployment, reason_code=code, detail="a simulated end"
+        )
+        await self._first.deployments.RevokeDeployment(request, timeout=ANSWER_WITHIN)
+
+    # --------------------------------------------------------------------------------------------- stops
+    async def suspend(
+        self, scope: licence_pb.SuspensionScope, code: str, detail: str
+    ) -> licence_pb.SuspendLicenceResponse:
+        """One person, at once."""
+        request = licence_pb.SuspendLicenceRequest(
+            request_id=self._id(), scope=scope, reason_code=code, detail=detail
+        )
+        return await self._second.licences.SuspendLicence(request, timeout=ANSWER_WITHIN)
+
+    async def suspension(self, handle: str) -> licence_pb.GetSuspensionResponse:
+        """How far it has come."""
+        request = licence_pb.GetSuspensionRequest(suspension=handle)
+        return await self._second.licences.GetSuspension(request, timeout=ANSWER_WITHIN)
+
+    async def terminate(self, name: str, code: str, detail: str) -> operator.Licence:
+        """End a licence for good."""
+        request = licence_pb.TerminateLicenceRequest(
+            request_id=self._id(), licence=name, reason_code=code, detail=detail
+        )
+        return (await self._first.licences.TerminateLicence(request, timeout=ANSWER_WITHIN)).licence
+
+    async def force_release(self, name: str, number: int, code: str) -> int:
+        """Take back so many of a licence's live leases. Returns how many there were to take."""
+        listed = lease_pb.ListLeasesRequest(licence=name, state=operator.LEASE_STATE_LIVE)
+        leases = (await self._first.leases.ListLeases(listed, timeout=ANSWER_WITHIN)).leases[:number]
+        for lease in leases:
+            request = lease_pb.ForceReleaseLeaseRequest(
+                request_id=self._id(), lease=lease.lease, reason_code=code, detail="a simulated release"
+            )
+            await self._first.leases.ForceReleaseLease(request, timeout=ANSWER_WITHIN)
+        return len(leases)
+
+    async def trust(self) -> trust_pb2.TrustBundleChain:
+        """Every trust bundle from the first on."""
+        request = key_pb.ExportTrustBundleRequest()
+        return (await self._first.keys.ExportTrustBundle(request, timeout=ANSWER_WITHIN)).trust

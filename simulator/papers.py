@@ -1,0 +1,73 @@
+"""What an operator needs to act: address, certificate, signing key; and the figures of the policy that is in force."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from licd.keys.file_signer import read_key_file
+from licd.keys.signer import Signer
+from simulator.clock import SECOND, Millis
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorPapers:
+    """One operator, from the directory that `licd init` made for him."""
+
+    name: str
+    address: str
+    authority: bytes
+    certificate: bytes
+    key: bytes
+    signer: Signer
+
+    @classmethod
+    def read(cls, state: Path, name: str) -> OperatorPapers:
+        """Raises OSError, KeyFileError."""
+        folder = state / "operators" / name
+        settings = tomllib.loads((folder / "licctl.toml").read_text(encoding="utf-8"))
+        return cls(
+            name=name,
+            address=settings["address"],
+            authority=(folder / settings["ca"]).read_bytes(),
+            certificate=(folder / settings["certificate"]).read_bytes(),
+            key=(folder / settings["key"]).read_bytes(),
+            signer=read_key_file(folder / settings["signing_key"], None),
+        )
+
+    def channel(self) -> grpc.aio.Channel:
+        """A channel to the operators' listener, mTLS."""
+        credentials = grpc.ssl_channel_credentials(self.authority, self.key, self.certificate)
+        return grpc.aio.secure_channel(self.address, credentials, [("grpc.enable_http_proxy", 0)])
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFigures:
+    """What the simulator itself reads in a folder of policies."""
+
+    act: Millis
+    skew: Millis
+    rate_error: int
+    terms: dict[str, Millis]
+    """How long a licence from each template lasts."""
+
+    @classmethod
+    def read(cls, policies: Path) -> PolicyFigures:
+        """Raises OSError, KeyError, tomllib.TOMLDecodeError."""
+        defaults = _toml(policies / "defaults.toml")
+        templates = [path for path in (policies / "licences").glob("*.toml") if not path.name.endswith(".test.toml")]
+        return cls(
+            act=defaults["act_milliseconds"],
+            skew=defaults["skew_milliseconds"],
+            rate_error=defaults["clock_rate_error_ppm"],
+            terms={path.stem: _toml(path)["limits"]["term_days"] * 86_400 * SECOND for path in templates},
+        )
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
