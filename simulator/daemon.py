@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Final
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from simulator.clock import SECOND, Clock, Millis, sleep
 from simulator.papers import OperatorPapers
 
 _ENTRY: Final = "from licd.server.command import main; main()"
+_HEALTH: Final = "/grpc.health.v1.Health/Check"
 _READY_WITHIN: Final[Millis] = 30 * SECOND
 _STOPPED_WITHIN: Final[Millis] = 15 * SECOND
 _LOOK_EVERY: Final[Millis] = 100
@@ -133,8 +134,8 @@ def free_ports() -> int:
 async def _serves(papers: OperatorPapers) -> bool:
     async with papers.channel() as channel:
         try:
-            health = health_pb2_grpc.HealthStub(channel)
-            answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=1)
+            raw = await channel.unary_unary(_HEALTH)(health_pb2.HealthCheckRequest().SerializeToString(), timeout=1)
         except grpc.aio.AioRpcError:
             return False
+        answer = health_pb2.HealthCheckResponse.FromString(raw)
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

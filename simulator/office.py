@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 import grpc.aio
 
@@ -10,12 +10,26 @@ from licd.keys.envelope import seal
 from licd.keys.kinds import Kind
 from licd.v1 import (
     approval_service_pb2 as approval_pb,
+)
+from licd.v1 import (
     customer_service_pb2 as customer_pb,
+)
+from licd.v1 import (
     deployment_service_pb2 as deployment_pb,
+)
+from licd.v1 import (
     key_service_pb2 as key_pb,
+)
+from licd.v1 import (
     lease_service_pb2 as lease_pb,
+)
+from licd.v1 import (
     licence_service_pb2 as licence_pb,
+)
+from licd.v1 import (
     operator_pb2 as operator,
+)
+from licd.v1 import (
     trust_pb2,
 )
 from licd.v1.approval_service_pb2_grpc import ApprovalServiceStub
@@ -32,16 +46,6 @@ from simulator.request_id import request_id
 
 ANSWER_WITHIN: Final = 10.0
 """Seconds."""
-
-
-class _Decided(Protocol):
-    """What every response that may need a second person is like."""
-
-    @property
-    def licence(self) -> operator.Licence: ...
-    @property
-    def approval(self) -> operator.Approval: ...
-    def WhichOneof(self, oneof_group: str, /) -> str | None: ...
 
 
 class Desk:
@@ -86,7 +90,7 @@ class Office:
     async def issue(self, request: licence_pb.IssueLicenceRequest) -> operator.Licence:
         """Issue a licence; the request comes without an id."""
         request.request_id = self._id()
-        await self._both(await self._first.licences.IssueLicence(request, timeout=ANSWER_WITHIN))
+        await self._both((await self._first.licences.IssueLicence(request, timeout=ANSWER_WITHIN)).approval)
         return await self.licence(request.licence)
 
     async def licence(self, name: str) -> operator.Licence:
@@ -108,7 +112,7 @@ class Office:
         request = licence_pb.AmendLicenceRequest(
             request_id=self._id(), licence=name, version=found.version, terms=draft, detail=detail
         )
-        await self._both(await self._first.licences.AmendLicence(request, timeout=ANSWER_WITHIN))
+        await self._both((await self._first.licences.AmendLicence(request, timeout=ANSWER_WITHIN)).approval)
         return await self.licence(name)
 
     async def reinstate(self, name: str, code: str, detail: str) -> operator.Licence:
@@ -117,14 +121,13 @@ class Office:
         request = licence_pb.ReinstateLicenceRequest(
             request_id=self._id(), licence=name, epoch=found.epoch, reason_code=code, detail=detail
         )
-        await self._both(await self._first.licences.ReinstateLicence(request, timeout=ANSWER_WITHIN))
+        await self._both((await self._first.licences.ReinstateLicence(request, timeout=ANSWER_WITHIN)).approval)
         return await self.licence(name)
 
-    async def _both(self, response: _Decided) -> None:
+    async def _both(self, approval: operator.Approval) -> None:
         """Where a second person is asked for, both sign the very same bytes."""
-        if response.WhichOneof("outcome") != "approval":
+        if not approval.approval:
             return
-        approval = response.approval
         for desk in (self._first, self._second):
             request = approval_pb.SignApprovalRequest(
                 request_id=self._id(),
@@ -138,9 +141,7 @@ class Office:
     # -------------------------------------------------------------------------------------- deployments
     async def invite(self, licence: str, deployment: str) -> str:
         """A join token for a new system."""
-        request = deployment_pb.InviteDeploymentRequest(
-            request_id=self._id(), licence=licence, deployment=deployment
-        )
+        request = deployment_pb.InviteDeploymentRequest(request_id=self._id(), licence=licence, deployment=deployment)
         answer = await self._first.deployments.InviteDeployment(request, timeout=ANSWER_WITHIN)
         return answer.invitation.join_token
 
@@ -156,9 +157,7 @@ class Office:
         self, scope: licence_pb.SuspensionScope, code: str, detail: str
     ) -> licence_pb.SuspendLicenceResponse:
         """One person, at once."""
-        request = licence_pb.SuspendLicenceRequest(
-            request_id=self._id(), scope=scope, reason_code=code, detail=detail
-        )
+        request = licence_pb.SuspendLicenceRequest(request_id=self._id(), scope=scope, reason_code=code, detail=detail)
         return await self._second.licences.SuspendLicence(request, timeout=ANSWER_WITHIN)
 
     async def suspension(self, handle: str) -> licence_pb.GetSuspensionResponse:

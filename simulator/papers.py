@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+import licd
 from licd.keys.file_signer import read_key_file
 from licd.keys.signer import Signer
 from simulator.clock import SECOND, Millis
@@ -67,6 +68,13 @@ class PolicyFigures:
             rate_error=defaults["clock_rate_error_ppm"],
             terms={path.stem: _toml(path)["limits"]["term_days"] * 86_400 * SECOND for path in templates},
         )
+
+
+def example_policies() -> Path:
+    """The policies that come along: beside the package in a checkout, inside it when it is installed."""
+    package = Path(licd.__file__).parent
+    inside = package / "policies"
+    return inside if inside.is_dir() else package.parent / "policies"
 
 
 def _toml(path: Path) -> dict[str, Any]:

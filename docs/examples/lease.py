@@ -5,6 +5,7 @@ python docs/examples/lease.py JOIN_TOKEN_FILE DIRECTORY NUMBER
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 from licd.client import Authorisation, System
@@ -19,7 +20,7 @@ async def main(token: str, directory: str, number: str) -> None:
             number,
             purpose="licd:serious-crime",
             offence="eaw:drugs",
-            authorisation=Authorisation("court order 7/2026", 24 * 3600),
+            authorisation=Authorisation("court order 7/2026", ends_at=int(time.time() + 86_400) * 1000),
             attested_not_protected=True,
         ) as lease,
     ):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ VERSION: Final = 1
 MANIFEST: Final = "backup.json"
 MANIFEST_LIMIT: Final = 16 * 1024 * 1024
 DATABASE: Final = "licd.db"
+NAMES: Final = re.compile(r"licd\.(?:db|toml)|(?:policies|tls|operators|keys|root)/[^/].*")
 CHUNK: Final = 1024 * 1024
 
 
@@ -64,6 +66,18 @@ def _member(name: str, size: int, at: Instant) -> tarfile.TarInfo:
     return member
 
 
+TYPES: Final = {
+    "made_at_ms": int,
+    "trust_domain": str,
+    "licd": str,
+    "schema": str,
+    "log_size": int,
+    "clock_mark_ms": int,
+    "with_keys": bool,
+    "files": dict,
+}
+
+
 class BackupFile:
     """A backup that is read. Nothing in it is believed before its hash was compared."""
 
@@ -77,11 +91,10 @@ class BackupFile:
         member = self._archive.next()
         if member is None or member.name != MANIFEST or not member.isfile() or member.size > MANIFEST_LIMIT:
             raise self._no_backup("it does not begin with a manifest")
-        fields = self._fields(self._stream(member).read(MANIFEST_LIMIT))
-        try:
-            return Manifest(**fields)
-        except TypeError as error:
-            raise self._no_backup("its manifest has other fields than it should") from error
+        found = self._fields(self._stream(member).read(MANIFEST_LIMIT))
+        if {name: type(value) for name, value in found.items()} != TYPES:
+            raise self._no_backup("its manifest has other fields than it should")
+        return Manifest(**found)
 
     def _fields(self, text: bytes) -> dict[str, Any]:
         try:
@@ -127,8 +140,7 @@ def _is_plain(name: object) -> bool:
     """Whether a name stays below the folder it is written to."""
     if not isinstance(name, str) or "\\" in name or "\0" in name:
         return False
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts and str(path) == name and name not in {".", MANIFEST}
+    return NAMES.fullmatch(name) is not None and ".." not in name.split("/") and str(PurePosixPath(name)) == name
 
 
 def _copied(source: IO[bytes], target: Path | None) -> str:

@@ -33,6 +33,7 @@ from licd.server.growing import growing
 from licd.server.main import log_keeper
 from licd.server.names import checked_name
 from licd.server.ratchet import Ratchet
+from licd.server.renewal import LIFE, is_address
 from licd.server.reserve import NoReserve
 from licd.server.state_dir import StateDirectory
 from licd.v1.trust_pb2 import TrustBundle
@@ -47,7 +48,6 @@ KEY_LIFE: Final[dict[KeyPurpose, Millis]] = {
     KeyPurpose.EVIDENCE: 5 * 365 * DAY,
 }
 AUTHORITY_LIFE: Final[Millis] = 5 * 365 * DAY
-LEAF_LIFE: Final[Millis] = 90 * DAY
 REFRESH_HINT: Final[Millis] = 60 * MINUTE
 ACTOR: Final = "licd init"
 RATCHET: Final = "ratchet"
@@ -155,13 +155,13 @@ def _leaf(
 ) -> bytes:
     """Writes NAME.key and NAME.pem; returns the hash of the key."""
     key = make_private_key()
-    addresses = [host for host in hosts if _is_address(host)]
+    addresses = [host for host in hosts if is_address(host)]
     leaf = issue_leaf(
         authority,
         key.public_key(),
         identity,
         now_ms=now,
-        life_ms=LEAF_LIFE,
+        life_ms=LIFE,
         randomness=entropy,
         dns_names=[host for host in hosts if host not in addresses],
         addresses=addresses,
@@ -169,10 +169,6 @@ def _leaf(
     write_private_key(directory / f"{name}.key", key)
     write_certificates(directory / f"{name}.pem", [leaf, authority.certificate])
     return key_thumbprint(key.public_key())
-
-
-def _is_address(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit()
 
 
 def _server_certificate(state: StateDirectory, wishes: Wishes, authority: Authority, now: Instant) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -48,7 +49,7 @@ class Restored:
 
 
 def restore(state: StateDirectory, backup: Path) -> Restored:
-    """Raises Invalid, DirectoryInUse, LogRefused, BundleError, OSError, sqlite3.Error; then nothing has changed."""
+    """Raises Invalid, DirectoryInUse, LogRefused, OSError; then the rows are what they were."""
     with opened_backup(backup) as opened:
         if state.exists():
             return _into(state, opened)
@@ -136,13 +137,14 @@ def _anew(state: StateDirectory, backup: BackupFile) -> Restored:
         _refuse_stranger(grown, sound)
         for certificate in grown.root.rglob("*.pem"):
             certificate.chmod(0o644)
-        with contextlib.suppress(OSError):
-            _note_restored(grown.root / config.ratchet, EMPTY)
-        missing = tuple(path.relative_to(grown.root).as_posix() for path in _needed(grown) if not path.exists())
-    return Restored(backup.manifest, None, 0, "the rows were put back from a backup", missing)
+        _note_restored(grown.root / config.ratchet, EMPTY)
+        needed = [*_secrets(grown), grown.root / config.policies]
+        missing = tuple(os.path.relpath(path, grown.root) for path in needed if not path.exists())
+    return Restored(backup.manifest, None, 0, _behind(state.root / config.ratchet, state.database), missing)
 
 
-def _needed(state: StateDirectory) -> list[Path]:
+def _secrets(state: StateDirectory) -> list[Path]:
+    """What a daemon signs with."""
     online = (KeyPurpose.LICENCE_ISSUER, KeyPurpose.PERMIT_ONLINE, KeyPurpose.EVIDENCE)
     return [*map(state.key, online), state.authority[1], state.server[1]]
 

@@ -52,9 +52,7 @@ def measure(rights: Rights, judged: Sequence[Judged], figures: Figures) -> list[
         if each.bypass is None:
             acts[each.act.system].append(each.act)
     return [
-        found
-        for suspension in rights.record.suspensions
-        for found in _stoppings(rights, suspension, acts, figures)
+        found for suspension in rights.record.suspensions for found in _stoppings(rights, suspension, acts, figures)
     ]
 
 

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 
 from licd.client.errors import DirectoryInUse, NoAnswer
 from licd.client.transport import Credentials, Method, Stream, Transport
-from licd.core.errors import LicdError
 from licd.keys.certificate_request import check_request
 from licd.keys.identity import SystemIdentity
 from licd.keys.pem_files import certificates_to_pem
@@ -114,14 +113,14 @@ class MemoryDisk:
         self.writes += 1
 
 
-def test_authority() -> Authority:
+def made_authority() -> Authority:
     counter = iter(range(1, 1000))
     return make_authority(
         DOMAIN, "test", now_ms=NOW, life_ms=365 * DAY, randomness=lambda count: next(counter).to_bytes(count, "big")
     )
 
 
-AUTHORITY = test_authority()
+AUTHORITY = made_authority()
 AUTHORITY_PEM = certificates_to_pem([AUTHORITY.certificate]).decode()
 
 
@@ -267,7 +266,7 @@ class MemoryTransport:
 class MemoryStream:
     def __init__(self, network: MemoryNetwork) -> None:
         self.network = network
-        self.down: asyncio.Queue[bytes | NoAnswer | LicdError | None] = asyncio.Queue()
+        self.down: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
 
     async def send(self, frame: bytes) -> None:
         network = self.network
@@ -285,7 +284,7 @@ class MemoryStream:
 
     async def receive(self) -> bytes | None:
         frame = await self.down.get()
-        if isinstance(frame, NoAnswer | LicdError):
+        if isinstance(frame, Exception):
             raise frame
         return frame
 

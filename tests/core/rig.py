@@ -15,8 +15,10 @@ from licd.core.rights import amend_licence, reinstate_licence, suspend_licence, 
 from licd.core.scope import Acquisition
 from licd.core.standing import standing
 from licd.core.terms import Constraint, Terms
-from licd.core.time import Millis
+from licd.core.time import SECOND, Millis
 from tests.builders import NOW, REASON, make_ask, make_state, make_terms
+
+BEAT: Millis = 5 * SECOND
 
 
 class Rig:
@@ -98,6 +100,13 @@ class Rig:
         after, answer = answer_link(self.state, system, link, self.now, lambda: next(self._lease_ids))
         self.state.put(replace(after, sequence=sequence, link_hash=link.payload_hash, accepted_at=self.now))
         return answer
+
+    def keep(self, duration: Millis, system: str = "a") -> None:
+        """Heartbeats for so long, holding on to all."""
+        until = self.now + duration
+        while self.now < until:
+            self.now = min(self.now + BEAT, until)
+            self.renew(system)
 
     # ------------------------------------------------------------------------------------------ operators order
     def suspend(self) -> Directive | None:

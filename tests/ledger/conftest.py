@@ -1,8 +1,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copyfile
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from licd.ledger.schema import migrate, sqlite_url
 from tests.ledger.rig import Rig
@@ -28,3 +30,10 @@ def rig(database: Path) -> Iterator[Rig]:
     made = Rig(database)
     yield made
     made.close()
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[list[Any]]:
+    """What is logged, as values; nothing is printed."""
+    with capture_logs() as found:
+        yield found

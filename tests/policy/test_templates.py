@@ -73,7 +73,7 @@ def test_every_template_gives_terms_that_core_accepts(policies: Policies):
             conditions=template.conditions,
         )
         check_terms(terms)
-        rights = rights_of(terms, expand)
+        rights = rights_of(terms)
         assert kinds(template) >= set(MANDATORY)
         assert rights.cap == template.limits.concurrent_targets
         assert rights.regions == template.target_regions

@@ -7,10 +7,9 @@ from typing import ClassVar
 
 from licd.core.errors import AlreadyExists, IllegalTransition
 from licd.core.model import Customer
-from licd.core.state import LicenceState
 from licd.ledger.rows import CUSTOMERS
 from licd.ledger.transaction import Transaction
-from licd.ledger.verbs.licences import SuspendLicence, SuspensionScope, scoped_licences
+from licd.ledger.verbs.licences import SuspendLicence, SuspensionScope, licences_of, scoped_licences
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class BanCustomer:
         licences = scoped_licences(tx, scope)
         if licences:
             SuspendLicence(scope, self.code, self.detail, self.actor).run(tx)
-        _set_banned([tx.state(each) for each in licences], banned=True)
+        _set_banned(tx, found.id, banned=True)
         return Banned(banned, tuple(licences))
 
 
@@ -93,11 +92,11 @@ class UnbanCustomer:
             ("code", self.code),
             ("detail", self.detail),
         )
-        licences = scoped_licences(tx, SuspensionScope(customer=self.customer))
-        _set_banned([tx.state(each) for each in licences], banned=False)
+        _set_banned(tx, found.id, banned=False)
         return unbanned
 
 
-def _set_banned(states: list[LicenceState], *, banned: bool) -> None:
-    for state in states:
-        state.banned = banned
+def _set_banned(tx: Transaction, customer: str, *, banned: bool) -> None:
+    """In the working copy of every licence, tombstones included, as it would be read from the rows."""
+    for licence in licences_of(tx, customer):
+        tx.state(licence.id).banned = banned

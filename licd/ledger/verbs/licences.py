@@ -184,13 +184,19 @@ def scoped_licences(tx: Transaction, scope: SuspensionScope) -> list[str]:
     """The licences a suspension of this scope hits. Raises NotFound for an unknown licence or customer."""
     if scope.licence:
         return [tx.state(scope.licence).licence.id]
-    tx.flush()
     if scope.customer:
         tx.customer(scope.customer)
-        found = LICENCES.find(tx.connection, "of_customer", _of_customer, customer=scope.customer)
+        found = licences_of(tx, scope.customer)
     else:
+        tx.flush()
         found = LICENCES.find(tx.connection, "all", LICENCES.select)
     return [licence.id for licence in found if licence.status is not LicenceStatus.TERMINATED]
+
+
+def licences_of(tx: Transaction, customer: str) -> list[Licence]:
+    """Every licence of a customer, tombstones included, as earlier commands have left them."""
+    tx.flush()
+    return LICENCES.find(tx.connection, "of_customer", _of_customer, customer=customer)
 
 
 def _of_customer() -> Select[Any]:

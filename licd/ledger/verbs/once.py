@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import ClassVar, Final, Generic, TypeVar
 
 from licd.core.errors import Invalid, RequestIdReused, RequestTooOld
 from licd.core.time import MINUTE, Instant, Millis
@@ -25,6 +25,11 @@ def request_instant(request_id: str) -> Instant:
     if found is None:
         raise Invalid("must be a UUIDv7", field="request_id")
     return int(found[1] + found[2], 16)
+
+
+def canonical(request_id: str) -> str:
+    """One spelling of an id, however it came: hyphens and capitals say nothing."""
+    return request_id.replace("-", "").lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +53,45 @@ class Once(Generic[R]):
         return self.inner.urgent
 
     def run(self, tx: Transaction) -> R:
-        made_at = request_instant(self.request_id)
-        if made_at < tx.now - self.keep:
-            raise RequestTooOld("older than answers are kept; look at what is there, then ask anew", field="request_id")
-        if made_at > tx.now + AHEAD:
-            raise Invalid("its time lies in the future; check the caller's clock", field="request_id")
-        known = tx.get(ANSWERED, self.caller, self.request_id)
+        made_at = self._made_at(tx.now)
+        known = stored_answer(tx, self.caller, self.request_id, self.fingerprint)
         if known is not None:
-            if known.fingerprint != self.fingerprint:
-                raise RequestIdReused("the same id came with another request", field="request_id")
             return self.unpack(tx, known.kind, known.answer)
         result = self.inner.run(tx)
         kind, answer = self.pack(result)
-        tx.put(Answered(self.caller, self.request_id, self.fingerprint, kind, answer, tx.now + 2 * self.keep))
+        expires_at = max(made_at, tx.now) + 2 * self.keep
+        tx.put(Answered(self.caller, canonical(self.request_id), self.fingerprint, kind, answer, expires_at))
         return result
+
+    def _made_at(self, now: Instant) -> Instant:
+        """When the request was made. One that stops is never too new: licd's clock may be the one that is behind."""
+        made_at = request_instant(self.request_id)
+        if made_at < now - self.keep:
+            raise RequestTooOld("older than answers are kept; look at what is there, then ask anew", field="request_id")
+        if made_at > now + AHEAD and not self.urgent:
+            raise Invalid("its time lies in the future; check the caller's clock", field="request_id")
+        return made_at
+
+
+def stored_answer(tx: Transaction, caller: str, request_id: str, fingerprint: bytes) -> Answered | None:
+    """The answer this request got before. Raises RequestIdReused when it was another request."""
+    known = tx.get(ANSWERED, caller, canonical(request_id))
+    if known is not None and known.fingerprint != fingerprint:
+        raise RequestIdReused("the same id came with another request", field="request_id")
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What this request was answered before; None when it is new. Changes nothing."""
+
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = False
+
+    caller: str
+    request_id: str
+    fingerprint: bytes
+
+    def run(self, tx: Transaction) -> bytes | None:
+        known = stored_answer(tx, self.caller, self.request_id, self.fingerprint)
+        return known.answer if known is not None else None

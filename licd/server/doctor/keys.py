@@ -1,0 +1,103 @@
+"""Key files: who may read them, how they are protected, and whether the trust bundle believes what they sign."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from licd.core.time import DAY, Instant
+from licd.keys.bundle import Bundle
+from licd.keys.errors import KeysError
+from licd.keys.file_signer import FORMAT, MAX_KEY_FILE_BYTES
+from licd.keys.kinds import KeyPurpose
+from licd.keys.private_file import read_private
+from licd.keys.verification_key import VerificationKey
+from licd.server.doctor.finding import Finding, fail, ok, warn
+from licd.server.doctor.patient import Patient, span
+
+SOON: Final = 14 * DAY
+ONLINE: Final = (KeyPurpose.LICENCE_ISSUER, KeyPurpose.PERMIT_ONLINE, KeyPurpose.EVIDENCE)
+NEW_BUNDLE: Final = "have the holders of the root keys sign a new trust bundle with a fresh key"
+
+
+class NoKeyFile(ValueError):
+    """A file that is none, or that others may read."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """What a key file says of itself without its passphrase."""
+
+    key_id: str
+    public_key: bytes
+    protected: bool
+
+
+def described(path: Path) -> KeyFile:
+    """Raises NoKeyFile, OSError."""
+    try:
+        fields = json.loads(read_private(path, MAX_KEY_FILE_BYTES))
+        if fields["format"] != FORMAT:
+            raise NoKeyFile(f"{path} is no key file")
+        return KeyFile(fields["key_id"], bytes.fromhex(fields["public_key"]), fields["protection"] != "none")
+    except KeysError as error:
+        raise NoKeyFile(str(error)) from error
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise NoKeyFile(f"{path} is no key file") from error
+
+
+def check_keys(patient: Patient) -> Iterator[Finding]:
+    """The three that a daemon signs with."""
+    bundle = patient.trust().bundle
+    for purpose in ONLINE:
+        path = patient.state.key(purpose)
+        try:
+            file = described(path)
+        except NoKeyFile as error:
+            yield fail(str(error), "put the key back from where it is kept, mode 0600, owned by licd's user")
+            continue
+        yield from _in_bundle(purpose, file, bundle, patient.now)
+        if not file.protected:
+            todo = "for anything but development: keys under a passphrase (init --passphrase-file), or in a token"
+            yield warn(f"{purpose.word}: the key lies open on the disk (protection none)", todo)
+
+
+def _in_bundle(purpose: KeyPurpose, file: KeyFile, bundle: Bundle, now: Instant) -> Iterator[Finding]:
+    known = next((key for key in bundle.keys if key.key_id == file.key_id and key.purpose is purpose), None)
+    if known is None or file.key_id in bundle.withdrawn_key_ids:
+        what = f"{purpose.word}: key {file.key_id} is not in trust bundle {bundle.version}, or withdrawn"
+        yield fail(what, f"what it signs is refused by every system; {NEW_BUNDLE}, or put the right key back")
+        return
+    yield _by_age(purpose, known, now)
+
+
+def _by_age(purpose: KeyPurpose, key: VerificationKey, now: Instant) -> Finding:
+    if now >= key.not_after_ms:
+        return fail(f"{purpose.word}: key {key.key_id} is over since {span(now - key.not_after_ms)}", NEW_BUNDLE)
+    left = key.not_after_ms - now
+    what = f"{purpose.word}: key {key.key_id}, {span(max(0, now - key.not_before_ms))} old, holds for {span(left)} more"
+    return warn(what, f"before then, {NEW_BUNDLE}") if left < SOON else ok(what)
+
+
+def check_root_keys(patient: Patient) -> Iterator[Finding]:
+    """They decide whom systems trust, and belong on another machine."""
+    here = sorted(path.name for path in patient.state.root.glob("root/*.key"))
+    threshold = patient.trust().bundle.root_threshold
+    if not here:
+        yield ok("none is on this machine")
+    else:
+        what = f"{', '.join(here)} lie on this machine; whoever has {threshold} of them decides whom systems trust"
+        yield warn(what, f"move {patient.state.root}/root to places of their own, one key each")
+
+
+def check_operator_keys(patient: Patient) -> Iterator[Finding]:
+    """Two persons are two only while each has his own key."""
+    here = sorted(path.parent.name for path in patient.state.root.glob("operators/*/signing.key"))
+    if len(here) > 1:
+        what = f"the signing keys of {', '.join(here)} lie on this one machine: who has it is all of them"
+        yield warn(what, "hand each operator his own folder below operators/, and delete it here")
+    else:
+        yield ok("not more than one operator's keys are on this machine")
