@@ -1,7 +1,7 @@
 """Where real time comes into the simulator, and the only place where it does.
 
-What a permit still allows is counted on the boot clock (CLOCK_BOOTTIME); licd's decisions and the oracle's judgement are
-on the wall clock. licd and the fleet run on one machine here, so that both read the same two clocks.
+What a permit still allows is counted on the boot clock (CLOCK_BOOTTIME); licd's decisions, and the oracle's judgement,
+are on the wall clock. licd and the fleet run on one machine here, so that both read the same two clocks.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _LONGEST_SLEEP: Final[Millis] = 5_000
 
 
 class Clock(Protocol):
-    """Time as everybody in one simulation sees it; what the SDK asks of a clock as well. A virtual one would fit here."""
+    """Time as everybody in one simulation sees it, the SDK included. A virtual one would fit here."""
 
     def boot_ms(self) -> Millis:
         """Milliseconds since the machine started. Never goes back."""

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health_pb2
@@ -134,7 +134,8 @@ def free_ports() -> int:
 async def _serves(papers: OperatorPapers) -> bool:
     async with papers.channel() as channel:
         try:
-            raw = await channel.unary_unary(_HEALTH)(health_pb2.HealthCheckRequest().SerializeToString(), timeout=1)
+            check: Any = channel.unary_unary(_HEALTH)
+            raw = await check(health_pb2.HealthCheckRequest().SerializeToString(), timeout=1)
         except grpc.aio.AioRpcError:
             return False
         answer = health_pb2.HealthCheckResponse.FromString(raw)

@@ -1,4 +1,4 @@
-"""The vendor's side: two operators at their desks, who issue, stop and lift over the operator listener like everybody."""
+"""The vendor's side: two operators at their desks, who issue, stop and lift over the operators' listener."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ class WantedTerms:
 
     product: str
     category: str
+    term: Millis
     cap: int
     distinct: Volume
     churn: Volume
@@ -77,6 +78,7 @@ def read_wanted_terms(table: Table) -> WantedTerms:
     terms = WantedTerms(
         product=table.text("product", default="locator"),
         category=table.text("category"),
+        term=table.whole("term_days", default=1, least=1) * DAY,
         cap=table.whole("concurrent_targets"),
         distinct=_read_volume(table.table("distinct_targets"), "period_days", DAY),
         churn=_read_volume(table.table("new_targets"), "period_hours", DAY // 24),

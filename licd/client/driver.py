@@ -177,7 +177,7 @@ class Driver:
         """Renew the certificate now. Returns whether a new one is in use."""
         changed = await self._errands.renew_certificate()
         self.feed(changed)
-        await self._errands.retire()
+        self._spawn(self._errands.retire())
         return changed.validity is not None
 
     async def _renew_certificate(self) -> None:

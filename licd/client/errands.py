@@ -124,15 +124,15 @@ class Errands:
             raise CertificateError("the new certificate is for another key")
         return Channel(response.certificate_chain_pem, response.authorities_pem)
 
-    async def retire(self) -> None:
-        """Close the connections that nothing uses any more."""
+    async def retire(self, within: Millis = UNARY_TIMEOUT) -> None:
+        """Close the connections that nothing new is asked of any more; calls under way on them may end."""
         retired, self._retired = self._retired, []
-        await asyncio.gather(*(each.close() for each in retired))
+        await asyncio.gather(*(each.close(within) for each in retired))
 
     async def close(self) -> None:
         """Close every connection."""
         self._retired.append(self._transport)
-        await self.retire()
+        await self.retire(0)
 
 
 def channel_key(pem: str) -> ec.EllipticCurvePrivateKey:

@@ -90,9 +90,9 @@ class GrpcTransport:
         with _errors_translated():
             return GrpcStream(self._channel.stream_stream(Method.SESSION.value)())
 
-    async def close(self) -> None:
+    async def close(self, within: Millis = 0) -> None:
         """Close the channel; calls on it end."""
-        await self._channel.close(None)
+        await self._channel.close(within / 1_000 if within else None)
 
 
 class GrpcStream:

@@ -59,8 +59,8 @@ class Transport(Protocol):
         """Open a Session stream. Raises NoAnswer, LicdError."""
         ...
 
-    async def close(self) -> None:
-        """Give up the connection and everything on it. Never raises."""
+    async def close(self, within: Millis = 0) -> None:
+        """Give up the connection; what is under way on it may end, but takes no longer than this. Never raises."""
         ...
 
 

@@ -3,14 +3,15 @@
 Rules
 - The same target under the same terms by the same system is the same lease; nothing is extended by asking again.
 - The same target held by another system: TARGET_HELD. Held under other terms: TERMS_DIFFER.
-- A cooling target regains its own seat, unless it was force-released.
+- A cooling target regains its own seat, unless it was force-released or the cap has been passed.
 - A new seat needs room under the distinct limit, the churn limit and the cap, in this order.
-- No grant while live + cooling >= cap.
+- No grant while live + cooling >= cap, the target's own cooling seat apart.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from heapq import nsmallest
 
 from licd.core.bounds import hard_end
 from licd.core.model import Lease
@@ -43,7 +44,7 @@ def acquire_lease(
         return denied
     held = state.seats.live.get(ask.target)
     if held is not None and state.bound(held) <= now:
-        state.end(held, now, "lapsed")
+        state.lapse(held, now)
         held = None
     if held is not None:
         return _answer_held(state, held, deployment, ask, attached=attached)
@@ -55,10 +56,9 @@ def acquire_lease(
 def _answer_held(
     state: LicenceState, held: Lease, deployment: str, ask: Acquisition, *, attached: bool
 ) -> Granted | Denied:
-    bound = state.bound(held)
     if held.deployment != deployment:
-        free_at = bound + state.epsilon
-        return Denied(Reason.TARGET_HELD, "another system of this licence holds the target", retry_at=free_at)
+        lapses_at = state.bound(held)
+        return Denied(Reason.TARGET_HELD, "another system of this licence holds the target", retry_at=lapses_at)
     claim = counting_claim(state.rights, ask)
     asked = (ask.purpose, ask.offence, ask.authorisation, ask.authorisation_end, claim and claim.region)
     have = (held.purpose, held.offence, held.authorisation, held.authorisation_end, held.region)
@@ -67,7 +67,7 @@ def _answer_held(
     if attached and not held.attached:
         held = replace(held, attached=True)
         state.put(held)
-    return Granted(held, bound, existing=True)
+    return Granted(held, state.bound(held), existing=True)
 
 
 def _room_denial(state: LicenceState, deployment: str, ask: Acquisition, now: Instant) -> Denied | None:
@@ -77,51 +77,60 @@ def _room_denial(state: LicenceState, deployment: str, ask: Acquisition, now: In
         return Denied(Reason.FORCE_RELEASED, "an operator released this target; it cools down", retry_at=barred)
     seats.settle(now)
     if ask.target in seats.cooling:
-        return None
+        return _cap_denial(state, deployment, now, own=ask.target)
     return _volume_denial(state, ask, now) or _cap_denial(state, deployment, now)
 
 
 def _volume_denial(state: LicenceState, ask: Acquisition, now: Instant) -> Denied | None:
+    denied = _volume(state, ask, now)
+    if denied is not None and state.reap(now):
+        return _volume(state, ask, now)
+    return denied
+
+
+def _volume(state: LicenceState, ask: Acquisition, now: Instant) -> Denied | None:
     seats = state.seats
     for limit in state.rights.distinct:
         if seats.counts_already(ask.target, now, limit.period):
             continue
         count = seats.distinct(now, limit.period)
         if count >= limit.limit:
-            retry = seats.oldest_seen_leaves(now, limit.period)
+            retry = seats.oldest_seen_leaves(now, limit.period, count - limit.limit + 1)
             detail = f"{count} different targets in the period; the licence permits {limit.limit}"
             return Denied(Reason.DISTINCT_CAP, detail, retry_at=retry, limit=limit.limit)
     for churn in state.rights.churn:
         count = seats.churn(now, churn.period)
         if count >= churn.limit:
-            retry = seats.churn_leaves(now, churn.period)
+            retry = seats.churn_leaves(now, churn.period, count - churn.limit + 1)
             detail = f"{count} newly taken seats in the period; the licence permits {churn.limit}"
             return Denied(Reason.CHURN_LIMIT, detail, retry_at=retry, limit=churn.limit)
     return None
 
 
-def _cap_denial(state: LicenceState, deployment: str, now: Instant) -> Denied | None:
-    cap = state.rights.cap
+def _cap_denial(state: LicenceState, deployment: str, now: Instant, own: bytes = b"") -> Denied | None:
+    """own: the target whose seat cools, and is not counted against it."""
+    cap = state.rights.cap + (1 if own else 0)
     seats = state.seats
     if seats.occupied(now) < cap:
         return None
     state.reap(now)
     if seats.occupied(now) < cap:
         return None
-    return cap_denied(state, deployment, now)
+    return cap_denied(state, deployment, now, own)
 
 
-def cap_denied(state: LicenceState, deployment: str, now: Instant) -> Denied:
-    """The refusal of a full cap: which of the caller's own leases hold the seats, and when the next is free."""
+def cap_denied(state: LicenceState, deployment: str, now: Instant, own: bytes = b"") -> Denied:
+    """The refusal of a full cap: which of the caller's own leases hold the seats, and when enough others are free."""
     seats = state.seats
-    own = [lease for lease in (*seats.live.values(), *seats.cooling.values()) if lease.deployment == deployment]
-    own.sort(key=lambda lease: lease.granted_at)
     live, cooling, cap = len(seats.live), len(seats.cooling), state.rights.cap
+    mine = [*seats.of(deployment).values()]
+    mine += [lease for lease in seats.cooling.values() if lease.deployment == deployment]
+    oldest = nsmallest(SEATS_TOLD, mine, key=lambda lease: (lease.granted_at, lease.id))
     return Denied(
         Reason.CONCURRENT_CAP,
         f"{live} live and {cooling} cooling of {cap} seats",
-        retry_at=seats.next_free(now),
-        seats=tuple(_seat_held(state, lease) for lease in own[:SEATS_TOLD]),
+        retry_at=seats.next_free(now, live + cooling - cap + (0 if own else 1), own),
+        seats=tuple(_seat_held(state, lease) for lease in oldest),
         live=live,
         cooling=cooling,
         limit=cap,
@@ -129,7 +138,7 @@ def cap_denied(state: LicenceState, deployment: str, now: Instant) -> Denied:
 
 
 def _seat_held(state: LicenceState, lease: Lease) -> SeatHeld:
-    free_at = lease.free_at or state.bound(lease) + state.epsilon
+    free_at = lease.free_at if lease.ended_at else state.free_at(lease)
     return SeatHeld(lease.id, lease.granted_at, free_at, cooling=bool(lease.ended_at))
 
 
@@ -139,9 +148,11 @@ def _grant(
     rights = state.rights
     ends = min(rights.not_after, ask.authorisation_end) if ask.authorisation_end else rights.not_after
     until = hard_end(now, now, rights.length, rights.grace, ends)
+    free_at = until + state.epsilon
     cooling = state.seats.cooling.get(ask.target)
     claim = counting_claim(rights, ask)
-    assert claim is not None, "scope_denial let an acquisition without an accepted claim through"
+    if claim is None:
+        raise ValueError("scope_denial let an acquisition without an accepted claim through")
     lease = Lease(
         id=lease_id,
         licence=state.licence.id,
@@ -155,10 +166,10 @@ def _grant(
         authorisation=ask.authorisation,
         authorisation_end=ask.authorisation_end,
         granted_at=now,
-        seat_until=max(until, cooling.free_at - state.epsilon) if cooling else until,
+        seat_until=until,
         attached=attached,
         ended_at=0,
-        free_at=0,
+        free_at=max(free_at, cooling.free_at) if cooling else free_at,
         end_reason="",
         barred_until=0,
     )

@@ -30,9 +30,12 @@ class Timing:
 
 
 def hard_end(decided: Instant, granted_at: Instant, length: Millis, grace: Millis, ends: Instant) -> Instant:
-    """decided + L + min(G, age of the lease), never past ends (licence, authorisation, overlay)."""
-    age = decided - granted_at
-    return min(decided + length + (age if age < grace else grace), ends)
+    """Decided + L + min(G, age of the lease), never past ends (licence, authorisation, overlay).
+
+    A lease that seems younger than nothing (an operator has set the deciding clock back) has no grace.
+    """
+    age = max(decided - granted_at, 0)
+    return min(decided + length + (min(grace, age)), ends)
 
 
 def epsilon(length: Millis, grace: Millis, timing: Timing) -> Millis:
@@ -56,5 +59,5 @@ def stop_bounds(length: Millis, grace: Millis, systems: int, timing: Timing) -> 
     rho = timing.rate_error_ppm
     stretched = -(-(length + grace) * MILLION // (MILLION - rho))
     push = min(timing.notify, timing.poll) + (systems * 3 + 9) // 10 + timing.network + timing.act
-    pull = timing.heartbeat * (MILLION + rho) // MILLION + timing.rpc_timeout + timing.act
+    pull = -(-timing.heartbeat * (MILLION + rho) // MILLION) + timing.rpc_timeout + timing.act
     return StopBounds(push=push, pull=pull, unreachable=stretched + timing.act)

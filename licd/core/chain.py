@@ -3,13 +3,18 @@
 Judged in this order:
 1. payload equal to the last accepted          → the stored reply
 2. the right successor                         → accept
-3. one of the last accepted, byte for byte     → late: a replay is not a fork
+3. one that is remembered, byte for byte       → late: a replay is not a fork
 4. backed by a reply that licd signed and does not know → licd is behind
 5. came on a stream opened before the last acceptance → late
 6. anything else                               → fork
 
 A fork needs two different frames; an honest system, which persists a link before it sends it and has one outstanding,
 sends nothing but its outstanding link and copies of accepted ones.
+
+What is remembered are the links that were accepted first on their stream, or by a call. Only their copies can come
+on something that looks younger than it is: a connection that was held up as a whole brings the link that was
+outstanding then, and that link was answered after being said again, first, elsewhere. So the memory is used up by
+reconnections, not by links, of which a busy system sends hundreds while a packet is late.
 """
 
 from __future__ import annotations
@@ -25,6 +30,8 @@ SHORT = 16
 
 
 class Verdict(Enum):
+    """What a link is to its chain."""
+
     REPEAT = "repeat"
     ACCEPT = "accept"
     LATE = "late"
@@ -80,6 +87,8 @@ def _licd_is_behind(session: Session, reply_hash: bytes, claim: LinkClaim) -> bo
     backed = claim.backed
     if backed is None or backed.payload_hash != claim.previous or backed.sequence != claim.sequence - 1:
         return False
+    if backed.sequence < 1:
+        return False
     if backed.sequence > session.sequence:
         return True
     return backed.sequence == session.sequence and backed.payload_hash not in _parents(session, reply_hash)
@@ -92,6 +101,13 @@ def accepted_recently(session: Session, payload_hash: bytes) -> bool:
     return any(recent[at : at + SHORT] == short for at in range(0, len(recent), SHORT))
 
 
+def recall(session: Session, claim: LinkClaim) -> bytes:
+    """The list to store with a link that is accepted now; session is as it was before."""
+    if claim.stream_opened_at < session.accepted_at:
+        return session.recent
+    return remember(session.recent, claim.payload_hash)
+
+
 def remember(recent: bytes, payload_hash: bytes) -> bytes:
-    """The list of recently accepted links with one more."""
+    """The list of remembered links with one more."""
     return (recent + payload_hash[:SHORT])[-RECENT * SHORT :]

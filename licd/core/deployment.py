@@ -9,6 +9,8 @@ from licd.core.model import Deployment, DeploymentStatus, DirectiveKind, Licence
 from licd.core.state import LicenceState
 from licd.core.time import Instant
 
+STOPPED = (DeploymentStatus.REVOKED, DeploymentStatus.FENCED)
+
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
@@ -21,7 +23,7 @@ class Enrolment:
 
 
 def system_of(deployment: Deployment) -> str:
-    """customer/C/system/S"""
+    """Its name as a system: customer/C/system/S."""
     return f"customer/{deployment.customer}/system/{deployment.id}"
 
 
@@ -37,9 +39,7 @@ def invite_deployment(
     found = state.deployments.get(name)
     if found is not None:
         return _invite_again(state, found, now, token_hash=token_hash, expires_at=expires_at, actor=actor)
-    counted = sum(1 for each in state.deployments.values() if each.status is not DeploymentStatus.REVOKED)
-    if counted >= state.rights.deployments:
-        raise Conflict(f"the licence permits {state.rights.deployments} deployments and has {counted}")
+    _refuse_one_more(state)
     deployment = Deployment(
         id=name,
         licence=state.licence.id,
@@ -60,6 +60,12 @@ def invite_deployment(
     state.put(deployment)
     state.record("deployment.invited", ("actor", actor), ("system", name), ("expires_at", expires_at))
     return deployment
+
+
+def _refuse_one_more(state: LicenceState) -> None:
+    counted = sum(1 for each in state.deployments.values() if each.status is not DeploymentStatus.REVOKED)
+    if counted >= state.rights.deployments:
+        raise Conflict(f"the licence permits {state.rights.deployments} deployments and has {counted}")
 
 
 def _invite_again(
@@ -144,24 +150,28 @@ def revoke_deployment(
 
 
 def fence_deployment(state: LicenceState, name: str, now: Instant, *, first: bytes, second: bytes) -> Deployment:
-    """Stops a system of which two copies were seen; both frames' hashes go into the log."""
+    """Stops a system of which two copies were seen; both frames' hashes go into the log.
+
+    One that is stopped already stays as it is: a revoked one would count as a deployment again.
+    """
     found = _found(state, name)
     state.record("deployment.forked", ("system", name), ("first", first), ("second", second))
-    if found.status is DeploymentStatus.FENCED:
+    if found.status in STOPPED:
         return found
     return _stop(state, found, DeploymentStatus.FENCED, now, "fork", "two copies of this system were seen", "licd")
 
 
-def reinvite_deployment(
-    state: LicenceState, name: str, now: Instant, *, actor: str, detail: str
-) -> Deployment:
-    """Opens a deployment for a new enrolment; its chain starts anew, its pseudonym key stays. Raises NotFound.
+def reinvite_deployment(state: LicenceState, name: str, now: Instant, *, actor: str, detail: str) -> Deployment:
+    """Opens a deployment for a new enrolment; its chain starts anew, its pseudonym key stays.
 
-    It has no join token until it is invited again.
+    It has no join token until it is invited again. Raises NotFound, IllegalTransition, and Conflict when a revoked
+    one's place has been taken.
     """
     found = _found(state, name)
     if state.licence.status is LicenceStatus.TERMINATED:
         raise IllegalTransition(f"licence {state.licence.id} was terminated")
+    if found.status is DeploymentStatus.REVOKED:
+        _refuse_one_more(state)
     _end_leases(state, name, now, "re-enrolled")
     invited = replace(
         found,
@@ -198,9 +208,7 @@ def _stop(
     _end_leases(state, found.id, now, status.value)
     stopped = replace(found, status=status, token_hash=b"")
     state.put(stopped)
-    state.record(
-        f"deployment.{status}", ("actor", actor), ("system", found.id), ("code", code), ("detail", detail)
-    )
+    state.record(f"deployment.{status}", ("actor", actor), ("system", found.id), ("code", code), ("detail", detail))
     state.direct(DirectiveKind.REVOKE, now, code, detail, deployment=found.id)
     return stopped
 

@@ -55,10 +55,14 @@ class Invalid(LicdError):
 
 
 class NotFound(LicdError):
+    """There is no such thing, or not for this caller."""
+
     code = Code.NOT_FOUND
 
 
 class AlreadyExists(LicdError):
+    """The name is taken."""
+
     code = Code.ALREADY_EXISTS
 
 
@@ -75,10 +79,14 @@ class IllegalTransition(LicdError):
 
 
 class Unauthenticated(LicdError):
+    """Nobody we know, or no longer."""
+
     code = Code.UNAUTHENTICATED
 
 
 class Forbidden(LicdError):
+    """Somebody we know, who may not ask for this."""
+
     code = Code.FORBIDDEN
 
 
@@ -95,6 +103,8 @@ class RequestTooOld(LicdError):
 
 
 class OverQuota(LicdError):
+    """Asked more often than agreed; nothing was decided."""
+
     code = Code.OVER_QUOTA
 
 
@@ -123,6 +133,8 @@ class ClockDoubted(LicdError):
 
 
 class DiskFull(LicdError):
+    """licd's disk is full; it grants nothing, and narrows from its reserve."""
+
     code = Code.DISK_FULL
 
 
@@ -139,10 +151,14 @@ class Behind(LicdError):
 
 
 class ShuttingDown(LicdError):
+    """licd is on its way down; another replica, or the next start, will answer."""
+
     code = Code.SHUTTING_DOWN
 
 
 class DatabaseFailed(LicdError):
+    """The database did not take the transaction; whether it was kept is unknown."""
+
     code = Code.DATABASE
 
 

@@ -17,7 +17,7 @@ def force_release_lease(
     lease = state.seats.by_id.get(lease_id)
     if lease is None or lease.ended_at:
         raise NotFound(f"no live lease {lease_id}", field="lease")
-    barred_until = state.bound(lease) + state.epsilon + cool_down
+    barred_until = state.free_at(lease) + cool_down
     licence = state.licence
     state.put(replace(licence, epoch=licence.epoch + 1, version=licence.version + 1))
     ended = state.end(lease, now, "force-released", barred_until=barred_until)

@@ -4,8 +4,9 @@ Rules
 - A right link is accepted even while the licence is suspended: the answer is a refusal, the chain goes on.
 - What is held and still live is renewed; a lapsed lease is never made again by renewing it.
 - What is attached and left out of `held` is not renewed: it ends, and its seat cools.
+- What the link gives back is not renewed either: its seat cools from the last permit that listed it.
 - After the cap was narrowed the youngest excess leases are not renewed.
-- When the figures of the last permit shrink, the longer hard ends they gave are copied to the leases first.
+- When the figures of the last permit shrink, or the clock was set back, the longer hard ends are copied to the leases.
 """
 
 from __future__ import annotations
@@ -27,11 +28,18 @@ from licd.core.time import Instant
 
 @dataclass(frozen=True, slots=True)
 class Release:
+    """An operation: give one lease back."""
+
     lease: int
 
 
 Operation = Acquisition | Release
 Outcome = Granted | Released | Denied
+
+WHY_ENDED = {reason.spelled: reason for reason in Reason} | {
+    "lapsed": Reason.LEASE_LAPSED,
+    "authorisation-ended": Reason.AUTHORISATION_EXPIRED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,7 @@ def _refusal(state: LicenceState, session: Session, deployment: str, link: Link,
     denied = standing(state, deployment, now)
     if denied is not None:
         return denied
-    if link.opening is None and link.session != session.session:
+    if link.opening is None and (not session.session or link.session != session.session):
         return Denied(Reason.NO_SESSION, "no such session; open one")
     found: Deployment = state.deployments[deployment]
     return place_denial(state.rights, Place(found.region, link.address))
@@ -122,13 +130,12 @@ def _renew(
 ) -> tuple[Session, Permit]:
     deployment = session.deployment
     mine = dict(state.seats.of(deployment))
-    held, ended = _sort_held(state, mine, link.held, now)
+    given_back = _detach_released(state, mine, link.operations)
+    held, ended = _sort_held(state, deployment, mine, link.held, now)
     _end_omitted(state, mine, held, now)
-    ended += _narrow(state, held, now)
+    ended += _narrow(state, held, given_back, now)
     rights = state.rights
-    renewed = replace(
-        session, renewed_at=now, length=rights.length, grace=rights.grace, licence_end=rights.not_after
-    )
+    renewed = replace(session, renewed_at=now, length=rights.length, grace=rights.grace, licence_end=rights.not_after)
     _keep_longer_ends(state, session, renewed, held)
     state.put(renewed)
     outcomes = tuple(_operate(state, deployment, each, now, held, new_lease_id) for each in link.operations)
@@ -141,50 +148,81 @@ def _renew(
     return renewed, permit
 
 
+def _detach_released(state: LicenceState, mine: dict[int, Lease], operations: Sequence[Operation]) -> frozenset[int]:
+    """Keeps what the operations give back from being renewed on the way. Returns which leases those are."""
+    given_back = frozenset(each.lease for each in operations if isinstance(each, Release) and each.lease in mine)
+    for identifier in given_back:
+        state.put(state.settled(mine.pop(identifier), attached=False))
+    return given_back
+
+
 def _sort_held(
-    state: LicenceState, mine: dict[int, Lease], asked: Sequence[int], now: Instant
+    state: LicenceState, deployment: str, mine: dict[int, Lease], asked: Sequence[int], now: Instant
 ) -> tuple[dict[int, Lease], list[tuple[int, Reason]]]:
     """Splits what the system wants to go on with into what it can, and what not and why."""
     held: dict[int, Lease] = {}
     ended: list[tuple[int, Reason]] = []
     for identifier in asked:
         lease = mine.get(identifier)
-        if lease is None:
-            ended.append((identifier, Reason.LEASE_NOT_FOUND))
-        elif state.bound(lease) <= now:
-            over = lease.authorisation_end and lease.authorisation_end <= now
-            state.end(lease, now, "authorisation-ended" if over else "lapsed")
-            ended.append((identifier, Reason.AUTHORISATION_EXPIRED if over else Reason.LEASE_LAPSED))
-        else:
+        if lease is not None and state.bound(lease) > now:
             held[identifier] = lease
+            continue
+        if lease is not None:
+            state.lapse(mine.pop(identifier), now)
+        reason = _why_ended(state, deployment, identifier)
+        if reason is not None:
+            ended.append((identifier, reason))
     return held, ended
+
+
+def _why_ended(state: LicenceState, deployment: str, identifier: int) -> Reason | None:
+    """Why a lease is not renewed, as far as its cooling seat still tells; None for one that this link gives back."""
+    lease = state.seats.by_id.get(identifier)
+    if lease is None or lease.deployment != deployment:
+        return Reason.LEASE_NOT_FOUND
+    return WHY_ENDED.get(lease.end_reason, Reason.LEASE_NOT_FOUND) if lease.ended_at else None
 
 
 def _end_omitted(state: LicenceState, mine: dict[int, Lease], held: dict[int, Lease], now: Instant) -> None:
     for identifier, lease in mine.items():
-        if identifier not in held and lease.attached and identifier in state.seats.of(lease.deployment):
+        if identifier in held or not lease.attached:
+            continue
+        if state.bound(lease) > now:
             state.end(lease, now, "omitted")
+        else:
+            state.lapse(lease, now)
 
 
-def _narrow(state: LicenceState, held: dict[int, Lease], now: Instant) -> list[tuple[int, Reason]]:
+def _narrow(
+    state: LicenceState, held: dict[int, Lease], given_back: frozenset[int], now: Instant
+) -> list[tuple[int, Reason]]:
     """Ends those of the held leases that are among the licence's youngest beyond its cap."""
-    excess = len(state.seats.live) - state.rights.cap
+    if len(state.seats.live) <= state.rights.cap:
+        return []
+    state.reap(now)
+    live = [lease for lease in state.seats.live.values() if lease.id not in given_back]
+    excess = len(live) - state.rights.cap
     if excess <= 0:
         return []
-    youngest = sorted(state.seats.live.values(), key=lambda lease: (lease.granted_at, lease.id))[-excess:]
+    youngest = sorted(live, key=lambda lease: (lease.granted_at, lease.id))[-excess:]
     ended = [lease for lease in youngest if lease.id in held]
     for lease in ended:
-        state.end(lease, now, "cap-narrowed")
+        state.end(lease, now, Reason.CAP_NARROWED.spelled)
         del held[lease.id]
     return [(lease.id, Reason.CAP_NARROWED) for lease in ended]
 
 
 def _keep_longer_ends(state: LicenceState, old: Session, new: Session, held: dict[int, Lease]) -> None:
     """Copies the old hard ends where the new figures would give shorter ones, and attaches what is now held."""
-    shrunk = new.length < old.length or new.grace < old.grace or new.licence_end < old.licence_end
+    shrunk = (
+        new.length < old.length
+        or new.grace < old.grace
+        or new.licence_end < old.licence_end
+        or new.renewed_at < old.renewed_at
+    )
     for identifier, lease in held.items():
         if shrunk or not lease.attached:
-            held[identifier] = replace(lease, seat_until=state.bound(lease), attached=True)
+            held[identifier] = state.settled(lease, attached=True)
             state.put(held[identifier])
 
 

@@ -20,6 +20,8 @@ class LicenceStatus(StrEnum):
 
 
 class DeploymentStatus(StrEnum):
+    """Where a deployment is in its life."""
+
     INVITED = "invited"
     ENROLLED = "enrolled"
     REVOKED = "revoked"
@@ -28,6 +30,8 @@ class DeploymentStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Customer:
+    """Who holds licences."""
+
     id: str
     name: str
     banned: bool
@@ -109,9 +113,10 @@ class Session:
 class Lease:
     """One target under lease by one system, or what is left of that until its seat is free.
 
-    seat_until is the latest hard end decided for the seat apart from the session's own renewals; attached says
-    that the session's permits renew it too. ended_at and free_at are 0 while the lease is live. barred_until keeps
-    a force-released target from coming straight back.
+    seat_until is the latest hard end decided for the lease apart from the session's own renewals, free_at when its
+    seat is free by the same (and by an earlier lease on the seat); attached says that the session's permits renew it
+    too. Once the lease has ended both are final. ended_at is 0 while the lease is live. barred_until keeps a
+    force-released target from coming straight back.
     """
 
     id: int
@@ -135,6 +140,8 @@ class Lease:
 
 
 class DirectiveKind(StrEnum):
+    """What a directive orders."""
+
     SUSPEND = "suspend"
     REINSTATE = "reinstate"
     TERMINATE = "terminate"

@@ -46,6 +46,11 @@ class Reason(IntEnum):
     LEASE_LAPSED = 33
     CAP_NARROWED = 34
 
+    @property
+    def spelled(self) -> str:
+        """As the log and a lease's end name it: cap-narrowed."""
+        return self.name.lower().replace("_", "-")
+
 
 @dataclass(frozen=True, slots=True)
 class SeatHeld:

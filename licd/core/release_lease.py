@@ -11,6 +11,8 @@ from licd.core.time import Instant
 
 @dataclass(frozen=True, slots=True)
 class Released:
+    """The lease has ended; its seat is free at free_at."""
+
     lease: int
     free_at: Instant
 

@@ -1,7 +1,7 @@
 """The verbs that change a licence: suspend, reinstate, terminate, amend. Each raises the epoch by exactly one.
 
 draft → active ⇄ suspended → {active | active-restricted | terminated}. The term runs on while suspended; terminated
-is final. Epochs are never reset or reused.
+is final. Epochs are never reset or reused. What an amendment no longer permits is not renewed from there on.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from licd.core.errors import Conflict, IllegalTransition
 from licd.core.model import Directive, DirectiveKind, Licence, LicenceStatus
+from licd.core.scope import renewal_denial
 from licd.core.state import LicenceState
 from licd.core.terms import Terms
 from licd.core.time import Instant
@@ -20,11 +21,16 @@ IN_FORCE = (LicenceStatus.ACTIVE, LicenceStatus.ACTIVE_RESTRICTED)
 def suspend_licence(
     state: LicenceState, now: Instant, *, suspension: str, code: str, detail: str, actor: str
 ) -> Directive | None:
-    """Stops every system of the licence. None when it is suspended already. Raises IllegalTransition if terminated."""
+    """Stops every system of the licence. None when it is suspended already.
+
+    Raises IllegalTransition for a terminated one, and for a draft, which would come back from it as active.
+    """
     licence = state.licence
     if licence.status is LicenceStatus.SUSPENDED:
         return None
     _refuse_terminated(licence, "suspended")
+    if licence.status is LicenceStatus.DRAFT:
+        raise IllegalTransition(f"licence {licence.id} is a draft; only one in force can be suspended")
     _step(
         state,
         status=LicenceStatus.SUSPENDED,
@@ -46,9 +52,7 @@ def reinstate_licence(
         raise IllegalTransition(f"licence {licence.id} is {licence.status}; only a suspended one can be reinstated")
     if epoch != licence.epoch:
         raise Conflict(f"the suspension in force is of epoch {licence.epoch}, not {epoch}", field="epoch")
-    _step(
-        state, status=LicenceStatus.ACTIVE, suspended_at=0, suspension="", suspension_code="", suspension_detail=""
-    )
+    _step(state, status=LicenceStatus.ACTIVE, suspended_at=0, suspension="", suspension_code="", suspension_detail="")
     state.record("licence.reinstated", ("actor", actor), ("code", code), ("detail", detail), ("lifted_epoch", epoch))
     return state.direct(DirectiveKind.REINSTATE, now, code, detail)
 
@@ -66,6 +70,7 @@ def amend_licence(
 ) -> Directive:
     """Puts new terms in force. verb is amended or renewed. Raises IllegalTransition when it is terminated."""
     _refuse_terminated(state.licence, verb)
+    attested = state.rights.attestation
     _step(state, terms=terms, token=token)
     state.record(
         f"licence.{verb}",
@@ -75,7 +80,17 @@ def amend_licence(
         ("revision", terms.revision),
         ("token", token),
     )
+    _end_outside(state, now, attested=attested)
     return state.direct(DirectiveKind.AMEND, now, code, detail)
+
+
+def _end_outside(state: LicenceState, now: Instant, *, attested: bool) -> None:
+    """Ends the leases that could not be had under the terms as they now are; their seats cool."""
+    state.reap(now)
+    for lease in list(state.seats.live.values()):
+        denied = renewal_denial(state.rights, lease, now, attested=attested)
+        if denied is not None:
+            state.end(lease, now, denied.reason.spelled)
 
 
 def _refuse_terminated(licence: Licence, verb: str) -> None:

@@ -6,16 +6,20 @@ Default deny: unknown, absent and contradictory answers are refused, each with a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from licd.core.model import Lease
 from licd.core.reasons import Denied, Reason
-from licd.core.regions import is_known, permits
+from licd.core.regions import agree, is_known, permits
 from licd.core.terms import Basis, Rights
 from licd.core.time import Instant
 
 
 @dataclass(frozen=True, slots=True)
 class RegionClaim:
+    """A region, and how it was established."""
+
     region: str
     basis: Basis
 
@@ -58,7 +62,14 @@ def _inside(address: str, ranges: frozenset[str]) -> bool:
         found = ip_address(address)
     except ValueError:
         return False
-    return any(found in ip_network(each) for each in ranges)
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return any(found in _network(each) for each in ranges)
+
+
+@lru_cache(maxsize=4096)
+def _network(cidr: str) -> IPv4Network | IPv6Network:
+    return ip_network(cidr)
 
 
 def scope_denial(rights: Rights, ask: Acquisition, now: Instant) -> Denied | None:
@@ -71,6 +82,24 @@ def scope_denial(rights: Rights, ask: Acquisition, now: Instant) -> Denied | Non
     )
 
 
+def renewal_denial(rights: Rights, lease: Lease, now: Instant, *, attested: bool) -> Denied | None:
+    """Why a lease could not be had today under the terms it stands under; None when it could.
+
+    A lease does not say whether its holder attested; attested says whether the licence asked for that when it was had.
+    """
+    claim = RegionClaim(lease.region, lease.basis)
+    ask = Acquisition(
+        target=lease.target,
+        regions=(claim,),
+        purpose=lease.purpose,
+        offence=lease.offence,
+        authorisation=lease.authorisation,
+        authorisation_end=lease.authorisation_end,
+        attested=attested,
+    )
+    return scope_denial(rights, ask, now)
+
+
 def counting_claim(rights: Rights, ask: Acquisition) -> RegionClaim | None:
     """The claim that counts: the first whose basis the licence accepts."""
     return next((claim for claim in ask.regions if claim.basis in rights.bases), None)
@@ -79,6 +108,8 @@ def counting_claim(rights: Rights, ask: Acquisition) -> RegionClaim | None:
 def _region_denial(rights: Rights, ask: Acquisition) -> Denied | None:
     if not ask.regions or any(not is_known(claim.region) for claim in ask.regions):
         return Denied(Reason.REGION_UNKNOWN, "the target's region is not known; every claim must name a known region")
+    if len(ask.regions) > 1 and not _each_basis_agrees(ask.regions):
+        return Denied(Reason.REGION_BASES_DISAGREE, "the claims disagree: one basis gives two regions")
     accepted = [claim for claim in ask.regions if claim.basis in rights.bases]
     if not accepted:
         wanted = ", ".join(sorted(basis.name for basis in rights.bases)) or "no basis at all"
@@ -89,6 +120,14 @@ def _region_denial(rights: Rights, ask: Acquisition) -> Denied | None:
     if any(inside):
         return Denied(Reason.REGION_BASES_DISAGREE, "the claims disagree: one is inside the licence, another is not")
     return Denied(Reason.REGION_NOT_PERMITTED, f"the licence is not for targets in {accepted[0].region}")
+
+
+def _each_basis_agrees(claims: tuple[RegionClaim, ...]) -> bool:
+    """Whether no basis contradicts itself. Two bases may differ: they are different facts."""
+    said: dict[Basis, list[str]] = {}
+    for claim in claims:
+        said.setdefault(claim.basis, []).append(claim.region)
+    return all(agree(regions) for regions in said.values())
 
 
 def _purpose_denial(rights: Rights, ask: Acquisition) -> Denied | None:

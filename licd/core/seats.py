@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right, insort
+from collections.abc import Iterable
 
 from licd.core.model import Lease
-from licd.core.time import Instant, Millis
+from licd.core.time import MINUTE, Instant, Millis
+
+SLACK = 64
 
 
 class Window:
@@ -28,6 +31,9 @@ class Window:
         """The target gave its seat up; it was last in use at until."""
         self.gone[target] = until
         heapq.heappush(self._ends, (until, target))
+        if len(self._ends) > 2 * len(self.gone) + SLACK:
+            self._ends = [(until, target) for target, until in self.gone.items()]
+            heapq.heapify(self._ends)
 
     def came(self, target: bytes) -> None:
         """The target holds a seat again."""
@@ -41,18 +47,40 @@ class Window:
             if self.gone.get(target) == until:
                 del self.gone[target]
 
-    def next_leaves(self, now: Instant) -> Instant:
-        """When the next target drops out; 0 when none will."""
+    def next_leaves(self, now: Instant, count: int = 1) -> Instant:
+        """When so many targets have dropped out; 0 when there are not so many."""
         self.settle(now)
+        if count > 1:
+            ends = _smallest(self.gone.values(), count)
+            return ends + self._period if ends else 0
         while self._ends and self.gone.get(self._ends[0][1]) != self._ends[0][0]:
             heapq.heappop(self._ends)
         return self._ends[0][0] + self._period if self._ends else 0
 
 
+def _smallest(instants: Iterable[Instant], count: int) -> Instant:
+    """The count-th smallest; 0 when there are fewer."""
+    if count == 1:
+        return min(instants, default=0)
+    smallest = heapq.nsmallest(count, instants)
+    return smallest[-1] if len(smallest) == count else 0
+
+
 class Seats:
     """Index over the leases of one licence. put() takes each new version of a lease."""
 
-    __slots__ = ("_by_deployment", "_cooling_heap", "_grants", "_seen", "_windows", "barred", "by_id", "cooling", "live")
+    __slots__ = (
+        "_by_deployment",
+        "_cooling_heap",
+        "_forgotten",
+        "_grants",
+        "_seen",
+        "_windows",
+        "barred",
+        "by_id",
+        "cooling",
+        "live",
+    )
 
     def __init__(self) -> None:
         self.live: dict[bytes, Lease] = {}
@@ -64,6 +92,7 @@ class Seats:
         self._seen: dict[bytes, Instant] = {}
         self._windows: dict[Millis, Window] = {}
         self._grants: list[Instant] = []
+        self._forgotten: Instant = 0
 
     def put(self, lease: Lease) -> None:
         """Takes a lease as it now is: a new one, or one that was put before and has changed."""
@@ -91,12 +120,15 @@ class Seats:
         if held is not None and held.id == lease.id:
             del self.live[lease.target]
         self._by_deployment.get(lease.deployment, {}).pop(lease.id, None)
-        self._mark_seen(lease.target, max(lease.ended_at, lease.seat_until))
+        self._mark_seen(lease.target, lease.seat_until)
         if lease.target in self.live:
             return
         self.cooling[lease.target] = lease
         self.by_id[lease.id] = lease
         heapq.heappush(self._cooling_heap, (lease.free_at, lease.id))
+        if len(self._cooling_heap) > 2 * len(self.cooling) + SLACK:
+            self._cooling_heap = [(each.free_at, each.id) for each in self.cooling.values()]
+            heapq.heapify(self._cooling_heap)
 
     def _mark_seen(self, target: bytes, until: Instant) -> None:
         latest = max(until, self._seen.get(target, 0))
@@ -130,13 +162,13 @@ class Seats:
         """The live leases of one deployment, by id."""
         return self._by_deployment.get(deployment, {})
 
-    def next_free(self, now: Instant) -> Instant:
-        """When the next cooling seat is free; 0 when none cools."""
+    def next_free(self, now: Instant, count: int = 1, besides: bytes = b"") -> Instant:
+        """When so many cooling seats, one target's apart, are free; 0 when not so many cool."""
         self.settle(now)
-        return min((lease.free_at for lease in self.cooling.values()), default=0)
+        return _smallest((lease.free_at for target, lease in self.cooling.items() if target != besides), count)
 
     def distinct(self, now: Instant, period: Millis) -> int:
-        """How many different targets held a seat at any time in the last period."""
+        """How many different targets could be acted on at any time in the last period."""
         window = self._window(period)
         window.settle(now)
         return len(self.live) + len(window.gone)
@@ -152,21 +184,24 @@ class Seats:
         """Whether the target is one of those that distinct() counts."""
         return target in self.live or self._seen.get(target, 0) > now - period
 
-    def oldest_seen_leaves(self, now: Instant, period: Millis) -> Instant:
-        """When the next target drops out of the distinct count; 0 when only live ones are in it."""
-        return self._window(period).next_leaves(now)
+    def oldest_seen_leaves(self, now: Instant, period: Millis, count: int = 1) -> Instant:
+        """When so many targets have dropped out of the distinct count; 0 when live ones stand in the way."""
+        return self._window(period).next_leaves(now, count)
 
     def churn(self, now: Instant, period: Millis) -> int:
         """How many seats were newly taken in the last period."""
         grants = self._grants
         return len(grants) - bisect_right(grants, now - period)
 
-    def churn_leaves(self, now: Instant, period: Millis) -> Instant:
-        """When the oldest grant drops out of the churn count."""
-        index = bisect_right(self._grants, now - period)
+    def churn_leaves(self, now: Instant, period: Millis, count: int = 1) -> Instant:
+        """When so many grants have dropped out of the churn count; 0 when there are not so many."""
+        index = bisect_right(self._grants, now - period) + count - 1
         return self._grants[index] + period if index < len(self._grants) else 0
 
     def forget_before(self, horizon: Instant) -> None:
-        """Drops what no volume limit looks back on any more."""
+        """Drops what no volume limit looks back on any more; not at every turn, for it walks all that is remembered."""
+        if horizon < self._forgotten + MINUTE:
+            return
+        self._forgotten = horizon
         del self._grants[: bisect_right(self._grants, horizon)]
         self._seen = {target: until for target, until in self._seen.items() if until > horizon}

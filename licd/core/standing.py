@@ -1,6 +1,6 @@
-"""May this system ask for anything at all? The checks that come before the request is looked at, in their order:
+"""May this system ask for anything at all? The checks that come before the request is looked at.
 
-existence → ban → terminated → suspended → time. One function, used on every path.
+In their order: existence → ban → terminated → suspended → time. One function, used on every path.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ def _deployment_standing(deployment: Deployment) -> Denied | None:
 def licence_standing(state: LicenceState, now: Instant) -> Denied | None:
     """None when the licence itself stands at now, else why not."""
     licence = state.licence
+    if licence.status is LicenceStatus.DRAFT:
+        return NOT_FOUND
     if state.banned:
         return Denied(Reason.CUSTOMER_BANNED, "the customer is banned")
     match licence.status:
@@ -47,8 +49,6 @@ def licence_standing(state: LicenceState, now: Instant) -> Denied | None:
                 licence.suspension_detail or "the licence is suspended",
                 suspension_code=licence.suspension_code,
             )
-        case LicenceStatus.DRAFT:
-            return NOT_FOUND
         case LicenceStatus.ACTIVE | LicenceStatus.ACTIVE_RESTRICTED:
             return _time_standing(state, now)
 

@@ -96,28 +96,35 @@ class LicenceState:
         return taken
 
     def bound(self, lease: Lease) -> Instant:
-        """The latest hard end ever decided for a live lease's seat."""
-        session = self.sessions.get(lease.deployment)
-        if not lease.attached or session is None or not session.renewed_at:
+        """The latest hard end ever decided for a live lease."""
+        session = self._renewing(lease)
+        if session is None:
             return lease.seat_until
         return max(lease.seat_until, session_hard_end(lease, session))
 
-    def end(self, lease: Lease, now: Instant, reason: str, *, barred_until: Instant = 0) -> Lease:
-        """Ends a live lease; its seat cools until its bound plus epsilon."""
-        until = self.bound(lease)
+    def free_at(self, lease: Lease) -> Instant:
+        """When a live lease's seat is free, if it is not renewed.
+
+        Each permit rests for the epsilon of the figures it was decided under: shorter figures do not shorten that.
+        """
+        session = self._renewing(lease)
+        if session is None:
+            return lease.free_at
+        rest = epsilon(session.length, session.grace, self.timing)
+        return max(lease.free_at, session_hard_end(lease, session) + rest)
+
+    def _renewing(self, lease: Lease) -> Session | None:
         session = self.sessions.get(lease.deployment)
-        rest = self.epsilon
-        if session is not None and lease.attached:
-            rest = max(rest, epsilon(session.length, session.grace, self.timing))
-        ended = replace(
-            lease,
-            seat_until=until,
-            attached=False,
-            ended_at=now,
-            free_at=until + rest,
-            end_reason=reason,
-            barred_until=barred_until,
-        )
+        return session if lease.attached and session is not None and session.renewed_at else None
+
+    def settled(self, lease: Lease, *, attached: bool) -> Lease:
+        """A live lease with all that was decided for it so far in its own row, whatever its session decides next."""
+        return replace(lease, seat_until=self.bound(lease), free_at=self.free_at(lease), attached=attached)
+
+    def end(self, lease: Lease, now: Instant, reason: str, *, barred_until: Instant = 0) -> Lease:
+        """Ends a live lease; its seat cools until every permit decided for it has run out and rested."""
+        settled = self.settled(lease, attached=False)
+        ended = replace(settled, ended_at=now, end_reason=reason, barred_until=barred_until)
         self.put(ended)
         self.record(
             "lease.ended",
@@ -129,11 +136,16 @@ class LicenceState:
         )
         return ended
 
+    def lapse(self, lease: Lease, now: Instant) -> None:
+        """Ends a lease whose last permit has run out."""
+        over = lease.authorisation_end and self.bound(lease) >= lease.authorisation_end
+        self.end(lease, now, "authorisation-ended" if over else "lapsed")
+
     def reap(self, now: Instant) -> int:
         """Ends every live lease whose last permit has run out. Returns how many."""
         lapsed = [lease for lease in self.seats.live.values() if self.bound(lease) <= now]
         for lease in lapsed:
-            self.end(lease, now, "lapsed")
+            self.lapse(lease, now)
         self.seats.settle(now)
         self.seats.forget_before(now - self.rights.window)
         return len(lapsed)

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import reduce
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeVar
 
 from licd.core.regions import UnknownRegion, covers, expand, intersect
@@ -29,29 +30,39 @@ class Basis(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConcurrentTargets:
+    """At most so many targets at one time, cooling seats included."""
+
     limit: int
 
 
 @dataclass(frozen=True, slots=True)
 class DistinctTargets:
+    """At most so many different targets in any window of the period."""
+
     limit: int
     period: Millis
 
 
 @dataclass(frozen=True, slots=True)
 class TargetChurn:
+    """At most so many newly taken seats in any window of the period."""
+
     limit: int
     period: Millis
 
 
 @dataclass(frozen=True, slots=True)
 class TargetRegions:
+    """Targets only in these regions, established in one of these ways."""
+
     regions: frozenset[str]
     bases: frozenset[Basis]
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentRegions:
+    """Systems only in these regions, by their own declaration."""
+
     regions: frozenset[str]
 
 
@@ -64,11 +75,15 @@ class DeploymentAddresses:
 
 @dataclass(frozen=True, slots=True)
 class Purposes:
+    """Only for these purposes, scheme:code."""
+
     purposes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Offences:
+    """Only for these offences, scheme:code; a lease names one."""
+
     offences: frozenset[str]
 
 
@@ -81,21 +96,27 @@ class AuthorisationRequired:
 
 @dataclass(frozen=True, slots=True)
 class ProtectedPersonAttestation:
-    pass
+    """Each lease attests that its target is no protected person."""
 
 
 @dataclass(frozen=True, slots=True)
 class PermitLength:
+    """L: how long a permit holds after it was decided."""
+
     length: Millis
 
 
 @dataclass(frozen=True, slots=True)
 class OfflineGrace:
+    """G: the longest a system that hears nothing goes on beyond L."""
+
     grace: Millis
 
 
 @dataclass(frozen=True, slots=True)
 class Deployments:
+    """At most so many systems enrolled at one time."""
+
     limit: int
 
 
@@ -256,6 +277,9 @@ def _check_constraint(constraint: Constraint) -> None:
             _within("OfflineGrace.grace", grace, 0, GRACE_CEILING)
         case AuthorisationRequired(max_life):
             _at_least("AuthorisationRequired.max_life", max_life, 0)
+        case DeploymentAddresses(ranges):
+            for each in sorted(ranges):
+                _network("DeploymentAddresses.ranges", each)
         case _:
             pass
 
@@ -270,11 +294,18 @@ def _within(field: str, value: int, floor: int, ceiling: int) -> None:
         raise TermsInvalid(field, f"must be from {floor} to {ceiling} ms, got {value}")
 
 
+def _network(field: str, cidr: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(cidr)
+    except ValueError as error:
+        raise TermsInvalid(field, f"want a range in CIDR form, as 192.0.2.0/24: {error}") from error
+
+
 def widened(old: Rights, new: Rights) -> tuple[str, ...]:
     """Names every respect in which new permits something that old does not. Empty: new only narrows."""
     found: list[str] = []
 
-    def note(name: str, wider: bool) -> None:
+    def note(name: str, wider: bool) -> None:  # noqa: FBT001 - a comparison, written where it stands
         if wider:
             found.append(name)
 
@@ -289,7 +320,7 @@ def widened(old: Rights, new: Rights) -> tuple[str, ...]:
     note("deployment_regions", _places_widened(old.deployment_regions, new.deployment_regions))
     note("distinct", not _volume_covered(old.distinct, new.distinct))
     note("churn", not _volume_covered(old.churn, new.churn))
-    note("addresses", not set(old.addresses) <= set(new.addresses))
+    note("addresses", not all(any(_ranges_inside(n, o) for n in new.addresses) for o in old.addresses))
     note("authorisation", _authorisation_widened(old.authorisation, new.authorisation))
     note("attestation", old.attestation and not new.attestation)
     return tuple(found)
@@ -305,6 +336,18 @@ def _places_widened(old: frozenset[str] | None, new: frozenset[str] | None) -> b
     if old is None:
         return False
     return new is None or not covers(old, new)
+
+
+def _ranges_inside(inner: frozenset[str], outer: frozenset[str]) -> bool:
+    """Whether every range of inner lies in one of outer; two halves in outer are not taken together."""
+    wide = [_network("addresses", each) for each in outer]
+    return all(any(_lies_in(_network("addresses", each), one) for one in wide) for each in inner)
+
+
+def _lies_in(inner: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network) -> bool:
+    if isinstance(inner, IPv4Network):
+        return isinstance(outer, IPv4Network) and inner.subnet_of(outer)
+    return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
 
 
 def _volume_covered(

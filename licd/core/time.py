@@ -6,7 +6,6 @@ An instant counts from the Unix epoch on the deciding clock; a boot instant coun
 
 from __future__ import annotations
 
-
 Instant = int
 Millis = int
 

@@ -48,7 +48,9 @@ class Connection(Protocol):
     """What the ledger needs of a database connection. Rows read in a transaction stay as read until it ends."""
 
     @property
-    def dialect(self) -> Dialect: ...
+    def dialect(self) -> Dialect:
+        """What statements are compiled for."""
+        ...
 
     def begin(self) -> None:
         """Starts a writing transaction; blocks until this connection is the writer."""
@@ -58,13 +60,21 @@ class Connection(Protocol):
         """Returns when the transaction is durable."""
         ...
 
-    def rollback(self) -> None: ...
+    def rollback(self) -> None:
+        """Undoes the open transaction; does nothing when there is none."""
+        ...
 
-    def execute(self, text: str, arguments: Sequence[Any] = ()) -> list[Row]: ...
+    def execute(self, text: str, arguments: Sequence[Any] = ()) -> list[Row]:
+        """Runs one statement and reads all its rows."""
+        ...
 
-    def executemany(self, text: str, rows: Iterable[Sequence[Any]]) -> None: ...
+    def executemany(self, text: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Runs one statement for each row of parameters."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Ends the connection."""
+        ...
 
 
 class SqliteConnection:
@@ -81,22 +91,28 @@ class SqliteConnection:
 
     @property
     def dialect(self) -> Dialect:
+        """SQLite, positional parameters."""
         return SQLITE_DIALECT
 
     def begin(self) -> None:
+        """Takes the write lock at once, so that what is read stays true."""
         self._raw.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
+        """Returns when the write-ahead log is synced."""
         self._raw.execute("COMMIT")
 
     def rollback(self) -> None:
+        """Undoes the open transaction; does nothing when there is none."""
         if self._raw.in_transaction:
             self._raw.execute("ROLLBACK")
 
     def execute(self, text: str, arguments: Sequence[Any] = ()) -> list[Row]:
+        """Runs one statement and reads all its rows."""
         return self._raw.execute(text, arguments).fetchall()
 
     def executemany(self, text: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Runs one statement for each row of parameters."""
         self._raw.executemany(text, rows)
 
     def backup(self, target: Path) -> None:
@@ -106,4 +122,5 @@ class SqliteConnection:
         copy.close()
 
     def close(self) -> None:
+        """Ends the connection."""
         self._raw.close()

@@ -50,7 +50,9 @@ class BatchFigures:
 class Observer(Protocol):
     """Told of every batch once it is durable, on the writing thread. Must not block."""
 
-    def committed(self, done: Committed, figures: BatchFigures) -> None: ...
+    def committed(self, done: Committed, figures: BatchFigures) -> None:
+        """A batch is durable; its answers go out after this returns."""
+        ...
 
     def failed(self, why: str) -> None:
         """A batch was not taken by the database."""
@@ -100,6 +102,7 @@ class Ledger:
 
     @property
     def log_size(self) -> int:
+        """How many entries the log has."""
         return self._log.size
 
     def impediments(self) -> tuple[str, ...]:

@@ -10,11 +10,11 @@ from sqlalchemy import asc, bindparam, select
 
 from licd.core.model import Entry, FieldValue
 from licd.core.time import MINUTE, Instant
-from licd.evidence.checkpoint import Checkpoint, LogVerifier, sign_checkpoint
-from licd.evidence.entry import decode, encode, seal
+from licd.evidence.checkpoint import Checkpoint, LogVerifier, parse_checkpoint, sign_checkpoint
+from licd.evidence.entry import ErasedField, decode, encode, seal
 from licd.evidence.errors import EvidenceInvalid
 from licd.evidence.merkle import Frontier
-from licd.evidence.note import Signer
+from licd.evidence.note import Signer, parse_note
 from licd.ledger import tables
 from licd.ledger.database import Connection, Statement
 from licd.ledger.records import LogCheckpoint, LoggedEntry, LogHead
@@ -27,11 +27,22 @@ READ_AT_ONCE: Final = 10_000
 
 
 class LogRefused(Exception):
-    """The log does not match its checkpoint: licd does not start on it. index names the first bad entry, if known."""
+    """The log does not match its checkpoint: licd does not start on it.
 
-    def __init__(self, problem: str, index: int | None = None) -> None:
-        super().__init__(problem if index is None else f"entry {index}: {problem}")
+    index names the first bad entry, or the first that can be bad: those before end are in doubt. None: no entry is.
+    """
+
+    def __init__(self, problem: str, index: int | None = None, end: int | None = None) -> None:
+        super().__init__(_where(index, end) + problem)
         self.index = index
+
+
+def _where(index: int | None, end: int | None) -> str:
+    if index is None:
+        return ""
+    if end is None or end == index + 1:
+        return f"entry {index}: "
+    return f"entries {index} to {end - 1}, first candidate {index}: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +109,60 @@ def read_head(connection: Connection) -> LogHead | None:
 
 
 def check_log(connection: Connection, keeper: LogKeeper) -> LogHead | None:
-    """Recomputes the whole log against its checkpoint. Raises LogRefused naming the first bad entry."""
+    """Recomputes the whole log against its checkpoints. Raises LogRefused naming the first bad entry."""
     head = read_head(connection)
     if head is None:
         _refuse_headless(connection)
         return None
-    frontier = Frontier()
+    frontier, trusted = Frontier(), 0
+    stated = _roots_stated(connection, head, keeper)
     for index, line in enumerate(read_entries(connection)):
         _check_line(index, line)
         frontier = frontier.append(line.leaf_hash)
+        root = stated.get(frontier.size)
+        if root is not None:
+            if root != frontier.root():
+                problem = f"the tree over {frontier.size} entries is not the one in the checkpoint"
+                raise LogRefused(problem, trusted, frontier.size)
+            trusted = frontier.size
     if frontier.size != head.size:
-        raise LogRefused(
-            f"the log has {frontier.size} entries, its head says {head.size}", min(frontier.size, head.size)
-        )
-    if head.size:
-        _check_checkpoint(head, frontier.root(), keeper)
+        problem = f"the log has {frontier.size} entries, its head says {head.size}"
+        raise LogRefused(problem, min(frontier.size, head.size))
+    if frontier.to_bytes() != head.frontier:
+        raise LogRefused("the head's frontier is not that of the entries; the log could not be gone on with")
     return head
+
+
+def _roots_stated(connection: Connection, head: LogHead, keeper: LogKeeper) -> dict[int, bytes]:
+    """The root at every size for which there is a checkpoint; the newest one's signature is checked."""
+    noted = LOG_CHECKPOINTS.find(connection, "all", LOG_CHECKPOINTS.select)
+    roots = {each.size: _stated(_unverified, each.note, each.size) for each in noted}
+    if head.size:
+        roots[head.size] = _stated(keeper.verifier.open, head.checkpoint, head.size)
+    return roots
+
+
+def _unverified(note: bytes) -> Checkpoint:
+    """What a kept checkpoint says: the newest one's signature covers all that the older ones state."""
+    return parse_checkpoint(parse_note(note).text)
+
+
+def _stated(read: Callable[[bytes], Checkpoint], note: bytes, size: int) -> bytes:
+    try:
+        checkpoint = read(note)
+    except EvidenceInvalid as error:
+        raise LogRefused(f"the checkpoint over {size} entries does not verify: {error}") from error
+    if checkpoint.size != size:
+        raise LogRefused(f"the checkpoint kept for {size} entries is over {checkpoint.size}")
+    return checkpoint.root
 
 
 def _refuse_headless(connection: Connection) -> None:
     if next(read_entries(connection), None) is not None:
         raise LogRefused("there are entries and no head over them", 0)
+    for table in (tables.trust_bundle, tables.operator, tables.customer, tables.licence):
+        if connection.execute(Statement(select(table).limit(1), connection.dialect).text, (1, 0)):
+            raise LogRefused(f"there are rows in {table.name} and no log of how they came there", 0)
 
 
 def _check_line(index: int, line: LoggedEntry) -> None:
@@ -130,15 +174,10 @@ def _check_line(index: int, line: LoggedEntry) -> None:
         raise LogRefused(str(error), index) from error
     if entry.leaf_hash() != line.leaf_hash or encode(entry) != line.body:
         raise LogRefused("its content does not match its leaf", index)
-
-
-def _check_checkpoint(head: LogHead, root: bytes, keeper: LogKeeper) -> None:
-    try:
-        checkpoint = keeper.verifier.open(head.checkpoint)
-    except EvidenceInvalid as error:
-        raise LogRefused(f"the checkpoint does not verify: {error}") from error
-    if checkpoint.size != head.size or checkpoint.root != root:
-        raise LogRefused(f"the tree over {head.size} entries is not the one in the signed checkpoint")
+    for name, listed in (("kind", line.kind), ("at", str(line.at)), ("licence", line.licence)):
+        field = entry.field(name)
+        if not isinstance(field, ErasedField) and listed != (field.value.decode() if field else ""):
+            raise LogRefused(f"it is listed under another {name} than it has", index)
 
 
 def read_entries(connection: Connection, start: int = 0) -> Iterator[LoggedEntry]:

@@ -66,7 +66,7 @@ def listed(
     descending: bool = False,
 ) -> tuple[list[T], str]:
     """One page in the order of the primary key, and the token of the next; empty at the end."""
-    key = list(rows.table.primary_key.columns)[0]
+    key = next(iter(rows.table.primary_key.columns))
     wanted = list(conditions)
     if page.token:
         after = _token(key, page.token)
@@ -129,6 +129,7 @@ class SystemNow:
 
     @property
     def live(self) -> tuple[Lease, ...]:
+        """The leases that have not ended."""
         return tuple(lease for lease in self.leases if not lease.ended_at)
 
     @property
@@ -191,7 +192,7 @@ def suspension_now(connection: Connection, identifier: str) -> SuspensionNow | N
 
 
 def unconfirmed_systems(connection: Connection, now: Instant) -> tuple[int, int]:
-    """Systems of suspended licences that have not acknowledged: those that may still act, and those past their bound."""
+    """Systems of suspended licences that have not acknowledged: who may still act, and who is past the bound."""
     system, licence, deployment = tables.suspension_system.c, tables.licence.c, tables.deployment.c
     open_ones = (
         select(func.count(distinct(system.deployment)))

@@ -27,6 +27,8 @@ class IssuedDirective:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
+    """A system's signed word that it has acted on an epoch."""
+
     deployment: str
     epoch: int
     licence: str
@@ -72,6 +74,8 @@ class Fork:
 
 
 class ApprovalStatus(StrEnum):
+    """What has become of a command that needed a second person."""
+
     PENDING = "pending"
     EXECUTED = "executed"
     REJECTED = "rejected"
@@ -147,6 +151,8 @@ class DenialTally:
 
 @dataclass(frozen=True, slots=True)
 class StoredBundle:
+    """A trust bundle as it was published."""
+
     version: int
     envelope: bytes
 
@@ -177,6 +183,8 @@ class LogHead:
 
 @dataclass(frozen=True, slots=True)
 class LogCheckpoint:
+    """A signed checkpoint kept as history."""
+
     size: int
     at: Instant
     note: bytes

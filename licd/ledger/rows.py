@@ -94,7 +94,7 @@ class Rows(Generic[T]):
         return [self.from_row(row) for row in connection.execute(statement.text, statement.arguments(given))]
 
     def where(self, connection: Connection, *conditions: ColumnElement[bool]) -> list[T]:
-        """The values of which the conditions hold, in the order of their key. For the cold roads: compiled each time."""
+        """The values of which the conditions hold, in the order of their key; compiled each time, for cold roads."""
         clause = self.select(*conditions).order_by(*self.table.primary_key.columns)
         statement = Statement(clause, connection.dialect)
         return [self.from_row(row) for row in connection.execute(statement.text, statement.arguments({}))]

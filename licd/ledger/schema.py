@@ -9,7 +9,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import URL, create_engine, inspect
+
+from licd.ledger.tables import metadata
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 
@@ -26,16 +28,29 @@ def _config(url: str) -> Config:
 
 
 def sqlite_url(path: Path) -> str:
-    return f"sqlite:///{path}"
+    """The address of a database file, whatever characters its path has."""
+    return URL.create("sqlite", database=str(path)).render_as_string()
 
 
 def migrate(url: str) -> None:
-    """Moves the schema forward to what this licd knows. Raises SchemaRefused when it is ahead already."""
+    """Moves the schema forward to what this licd knows. Raises SchemaRefused when it is ahead, or not licd's."""
     known = {each.revision for each in ScriptDirectory.from_config(_config(url)).walk_revisions()}
     found = revision(url)
     if found is not None and found not in known:
         raise SchemaRefused(f"the database is at schema {found}, which this licd does not know; use a newer licd")
+    if found is None:
+        _refuse_strangers(url)
     command.upgrade(_config(url), "head")
+
+
+def _refuse_strangers(url: str) -> None:
+    engine = create_engine(url)
+    try:
+        strange = sorted(set(inspect(engine).get_table_names()) & set(metadata.tables))
+    finally:
+        engine.dispose()
+    if strange:
+        raise SchemaRefused(f"the database has a table {strange[0]} that licd did not make; give licd one of its own")
 
 
 def revision(url: str) -> str | None:
@@ -51,5 +66,6 @@ def revision(url: str) -> str | None:
 def head() -> str:
     """The newest revision this licd knows."""
     newest = ScriptDirectory.from_config(_config("sqlite://")).get_current_head()
-    assert newest is not None, "the migrations have exactly one head"
+    if newest is None:
+        raise SchemaRefused("licd came without its migrations")
     return newest

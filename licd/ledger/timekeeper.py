@@ -41,8 +41,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What a timekeeper knows: the mark, wall and boot clock as they were last believed, the instant that stood for
-    them, and the jump that was seen since."""
+    """What a timekeeper knows: the mark, both clocks as they were last believed, and the jump that was seen since.
+
+    known is the instant that stood for them.
+    """
 
     mark: Instant
     wall: Instant

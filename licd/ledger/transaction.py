@@ -1,4 +1,4 @@
-"""What a command sees while it is decided: working copies of licences, rows, the time, and where to note what it did."""
+"""What a command sees while it is decided: working copies, rows, the time, and where to note what it did."""
 
 from __future__ import annotations
 
@@ -49,12 +49,18 @@ class Command(Protocol[R_co]):
     """
 
     @property
-    def grants(self) -> bool: ...
+    def grants(self) -> bool:
+        """Whether it may give a right."""
+        ...
 
     @property
-    def urgent(self) -> bool: ...
+    def urgent(self) -> bool:
+        """Whether it goes before everything that waits."""
+        ...
 
-    def run(self, tx: Transaction, /) -> R_co: ...
+    def run(self, tx: Transaction, /) -> R_co:
+        """Decides and writes, through the transaction alone."""
+        ...
 
 
 @dataclass(slots=True)
@@ -82,6 +88,7 @@ class States:
         return found
 
     def keep(self, state: LicenceState) -> None:
+        """Keeps a copy."""
         self._kept[state.licence.id] = state
 
     def trim(self) -> None:
@@ -90,9 +97,11 @@ class States:
             self._kept.popitem(last=False)
 
     def drop(self, licence: str) -> None:
+        """Forgets one copy: it may differ from the rows."""
         self._kept.pop(licence, None)
 
     def clear(self) -> None:
+        """Forgets all copies."""
         self._kept.clear()
         self.licence_of.clear()
 

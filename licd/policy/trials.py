@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from licd.core.bounds import epsilon, stop_bounds
 from licd.core.reasons import Reason
-from licd.core.regions import expand, permits
+from licd.core.regions import permits
 from licd.core.scope import Acquisition, Place, RegionClaim, place_denial, scope_denial
 from licd.core.terms import Terms, rights_of
 from licd.core.time import DAY, HOUR, SECOND

@@ -43,13 +43,16 @@ class Answering(Generic[M]):
 
     @property
     def grants(self) -> bool:
+        """As the command inside."""
         return self.inner.grants
 
     @property
     def urgent(self) -> bool:
+        """As the command inside."""
         return self.inner.urgent
 
     def run(self, tx: Transaction) -> M:
+        """Decides, and packs what was decided."""
         return self.respond(self.inner.run(tx))
 
 

@@ -39,7 +39,9 @@ class FrameStream(Protocol):
         """The next frame; None when the other side has finished."""
         ...
 
-    async def write(self, frame: Message, /) -> None: ...
+    async def write(self, frame: Message, /) -> None:
+        """Sends a frame; waits while the other side does not read."""
+        ...
 
 
 class Gate:

@@ -56,7 +56,7 @@ class CallerReader:
     """Says who is behind a gRPC context. Certificates are parsed once."""
 
     def __init__(self, listener: Listener, trust_domain: str, refuse: Callable[[Listener, LicdError], None]) -> None:
-        """refuse is told of callers whom nobody can name."""
+        """Refuse is told of callers whom nobody can name."""
         self._listener: Final = listener
         self._refuse: Final = refuse
         self._known: Final = lru_cache(maxsize=CERTIFICATES_KEPT)(_reader_of(trust_domain))
@@ -119,6 +119,7 @@ class GrpcStream:
         return _parsed(self._kind, raw)
 
     async def write(self, frame: Message, /) -> None:
+        """Sends a frame; waits while the other side does not read."""
         await self._context.write(frame.SerializeToString())
 
 

@@ -1,4 +1,4 @@
-"""`licd init`: keys, a development authority, configuration, policies, database, first operators. All of it or nothing."""
+"""`licd init`: keys, a development authority, configuration, policies, database, operators. All of it or nothing."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _bundle(
 
 
 def _leaf(
-    authority: Authority, directory: Path, name: str, identity: Identity, now: Instant, hosts: Sequence[str] = ()
+    authority: Authority, directory: Path, name: str, identity: Identity, *, now: Instant, hosts: Sequence[str] = ()
 ) -> bytes:
     """Writes NAME.key and NAME.pem; returns the hash of the key."""
     key = make_private_key()
@@ -172,13 +172,13 @@ def _leaf(
 
 
 def _server_certificate(state: StateDirectory, wishes: Wishes, authority: Authority, now: Instant) -> None:
-    _leaf(authority, state.root / "tls", "server", ServerIdentity("replica-1"), now, wishes.hosts)
+    _leaf(authority, state.root / "tls", "server", ServerIdentity("replica-1"), now=now, hosts=wishes.hosts)
 
 
 def _operator(state: StateDirectory, wishes: Wishes, name: str, authority: Authority, now: Instant) -> AddOperator:
     directory = state.operator(name)
     directory.mkdir(mode=0o700)
-    channel_key = _leaf(authority, directory, "tls", OperatorIdentity(name), now)
+    channel_key = _leaf(authority, directory, "tls", OperatorIdentity(name), now=now)
     write_certificates(directory / "ca.pem", [authority.certificate])
     signer = create_key_file(directory / "signing.key", KeyPurpose.OPERATOR, passphrase=None, randomness=entropy)
     (directory / "licctl.toml").write_text(

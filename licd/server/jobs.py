@@ -77,9 +77,11 @@ class Schedule:
             self._scheduler.add_job(_logged(job), "interval", seconds=seconds, id=job.__name__)
 
     def start(self) -> None:
+        """Begins the rounds."""
         self._scheduler.start()
 
     def stop(self) -> None:
+        """Ends the rounds; a job under way is finished by its own means."""
         self._scheduler.shutdown(wait=False)
 
 

@@ -67,7 +67,7 @@ class Ratchet:
             self._append("".join(f"{done.log_size} {each.licence} {each.epoch}\n" for each in done.directives))
         except OSError as error:
             # The change is durable, and a suspension that is answered late helps nobody.
-            logger.error("the ratchet was not written; until it is, keep every backup", error=str(error))
+            logger.error("the ratchet was not written; until it is, keep every backup", error=str(error))  # noqa: TRY400
 
     def failed(self, why: str) -> None:
         """Nothing was changed."""

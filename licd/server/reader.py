@@ -15,7 +15,9 @@ R = TypeVar("R")
 class Reader(Protocol):
     """Runs a query over what is durable now."""
 
-    async def run(self, query: Callable[[Connection], R], /) -> R: ...
+    async def run(self, query: Callable[[Connection], R], /) -> R:
+        """Raises what the query raises."""
+        ...
 
 
 class ThreadReader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from licd.core.errors import LicdError
 from licd.core.time import Instant
@@ -88,5 +88,4 @@ def _executed(ledger: Ledger, command: Reconcile | _Look) -> Reconciled:
     outcome = ledger.execute([command])[0]
     if isinstance(outcome, LicdError):
         raise outcome
-    assert isinstance(outcome, Reconciled), outcome
-    return outcome
+    return cast("Reconciled", outcome)

@@ -45,9 +45,8 @@ def renew_certificates(state: StateDirectory, life: Millis, hosts: Sequence[str]
     desk = _Desk(authority, SystemClock().wall(), life)
     enabled = _enabled_operators(state)
     renewed = [desk.renew(state.server[0], state.server[1], ServerIdentity, hosts)]
-    for folder in sorted(path.parent for path in state.root.glob("operators/*/tls.pem")):
-        renewed.append(desk.renew_operator(folder, enabled))
-    return renewed
+    folders = sorted(path.parent for path in state.root.glob("operators/*/tls.pem"))
+    return [*renewed, *(desk.renew_operator(folder, enabled) for folder in folders)]
 
 
 def _enabled_operators(state: StateDirectory) -> dict[str, bytes]:

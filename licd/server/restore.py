@@ -1,4 +1,4 @@
-"""`licd restore`: puts rows back from a backup. What licd has answered since is lost, so it starts read-only after it."""
+"""`licd restore`: puts rows back from a backup. What licd has answered since is lost, so it starts read-only."""
 
 from __future__ import annotations
 

@@ -79,6 +79,7 @@ class ServerCertificate:
         self._seen = 0
 
     def configuration(self) -> grpc.ServerCertificateConfiguration:
+        """The certificate as it is on the disk now."""
         self._seen = self._chain.stat().st_mtime_ns
         pair = (self._key.read_bytes(), self._chain.read_bytes())
         return grpc.ssl_server_certificate_configuration([pair], root_certificates=self._roots)
@@ -125,7 +126,7 @@ async def running(state: StateDirectory, passphrase: bytes | None = NO_PASSPHRAS
 
 async def _remember_behind(daemon: Daemon, ratchet: Ratchet) -> None:
     """Writes down that the rows are behind, so that the next start knows it too, and since when nothing is granted."""
-    while not (why := _behind_of(daemon)):
+    while not (why := _behind_of(daemon)):  # noqa: ASYNC110 -- a system's link may show it at any time
         await asyncio.sleep(BEHIND_PERIOD)
     if ratchet.high.silent_since:
         return
@@ -133,7 +134,7 @@ async def _remember_behind(daemon: Daemon, ratchet: Ratchet) -> None:
     try:
         ratchet.note_behind(SystemClock().wall(), why)
     except OSError as error:
-        logger.error("the ratchet was not written", error=str(error))
+        logger.error("the ratchet was not written", error=str(error))  # noqa: TRY400 -- the line says it all
 
 
 def _behind_of(daemon: Daemon) -> str:

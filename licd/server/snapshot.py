@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Self
 
 from sqlalchemy.engine.interfaces import Dialect
 
@@ -33,6 +33,7 @@ class Snapshot:
 
     @property
     def dialect(self) -> Dialect:
+        """SQLite's."""
         return SQLITE_DIALECT
 
     def execute(self, text: str, arguments: Sequence[Any] = ()) -> list[Row]:
@@ -79,7 +80,7 @@ class Snapshot:
         """Lets go of the moment."""
         self._raw.close()
 
-    def __enter__(self) -> Snapshot:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

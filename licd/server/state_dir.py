@@ -6,6 +6,7 @@ import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from licd.core.errors import Invalid
 from licd.keys.kinds import KeyPurpose
@@ -19,18 +20,22 @@ class StateDirectory:
 
     @property
     def database(self) -> Path:
+        """The SQLite file; its -wal and -shm lie beside it."""
         return self.root / "licd.db"
 
     @property
     def reserve(self) -> Path:
+        """Disk space set aside."""
         return self.root / "reserve"
 
     @property
     def hold(self) -> Path:
+        """The switch: while it is there, nothing is signed."""
         return self.root / "hold"
 
     @property
     def lock(self) -> Path:
+        """Held by whoever works on the directory."""
         return self.root / "lock"
 
     def key(self, purpose: KeyPurpose) -> Path:
@@ -62,7 +67,7 @@ class StateDirectory:
     def held(self) -> bool:
         """Whether the local hold switch is set. A switch that cannot be looked at counts as set."""
         try:
-            os.stat(self.hold)
+            self.hold.lstat()
         except FileNotFoundError:
             return False
         except OSError:
@@ -94,7 +99,7 @@ class DirectoryLock:
         """Lets another daemon in."""
         os.close(self._file)
 
-    def __enter__(self) -> DirectoryLock:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

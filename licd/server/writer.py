@@ -32,9 +32,13 @@ class Writer(Protocol):
         """Commands that no batch has taken yet."""
         ...
 
-    async def execute(self, command: Command[R], /) -> R: ...
+    async def execute(self, command: Command[R], /) -> R:
+        """Raises the LicdError of the command."""
+        ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Decides what waits, then stops."""
+        ...
 
 
 class ThreadWriter:
@@ -52,6 +56,7 @@ class ThreadWriter:
 
     @property
     def waiting(self) -> int:
+        """Commands that no batch has taken yet."""
         return len(self._urgent) + len(self._usual)
 
     async def execute(self, command: Command[R], /) -> R:

@@ -53,7 +53,9 @@ def to_status(error: LicdError) -> status_pb2.Status:
     return status_pb2.Status(code=STATUS[error.code].value[0], message=str(error), details=details)
 
 
-def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest | error_details_pb2.RetryInfo) -> any_pb2.Any:
+def _packed(
+    message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest | error_details_pb2.RetryInfo,
+) -> any_pb2.Any:
     packed = any_pb2.Any()
     packed.Pack(message)
     return packed

@@ -6,7 +6,8 @@ from typing import Final
 
 from licd.core.model import Customer, Deployment, DeploymentStatus, Lease, Licence, LicenceStatus, Session
 from licd.core.time import Instant
-from licd.v1 import licence_pb2, operator_pb2 as pb
+from licd.v1 import licence_pb2
+from licd.v1 import operator_pb2 as pb
 from licd.v1.envelope_pb2 import Envelope
 from licd.wire.terms import terms_message
 
@@ -27,6 +28,7 @@ DEPLOYMENT_STATUS: Final = {
 
 
 def customer_message(customer: Customer) -> pb.Customer:
+    """A customer as operators read it."""
     return pb.Customer(
         customer=customer.id,
         name=customer.name,
@@ -47,6 +49,7 @@ def licence_status(licence: Licence, now: Instant) -> pb.LicenceStatus.ValueType
 def licence_message(
     licence: Licence, now: Instant, *, live: int = 0, cooling: int = 0, deployments: int = 0
 ) -> pb.Licence:
+    """A licence as operators read it, with its seats as counted by the caller."""
     return pb.Licence(
         licence=licence.id,
         customer=licence.customer,
@@ -64,7 +67,10 @@ def licence_message(
     )
 
 
-def deployment_message(deployment: Deployment, session: Session | None = None, *, connected: bool = False) -> pb.Deployment:
+def deployment_message(
+    deployment: Deployment, session: Session | None = None, *, connected: bool = False
+) -> pb.Deployment:
+    """A deployment as operators read it."""
     return pb.Deployment(
         deployment=deployment.id,
         licence=deployment.licence,
@@ -82,12 +88,14 @@ def deployment_message(deployment: Deployment, session: Session | None = None, *
 
 
 def lease_state(lease: Lease, now: Instant) -> pb.LeaseState.ValueType:
+    """Live, cooling or ended, at now."""
     if not lease.ended_at:
         return pb.LEASE_STATE_LIVE
     return pb.LEASE_STATE_COOLING if lease.free_at > now else pb.LEASE_STATE_ENDED
 
 
 def lease_message(lease: Lease, customer: str, hard_end: Instant, now: Instant) -> pb.Lease:
+    """A lease as operators read it."""
     return pb.Lease(
         lease=lease.id,
         licence=lease.licence,
@@ -102,6 +110,6 @@ def lease_message(lease: Lease, customer: str, hard_end: Instant, now: Instant) 
         hard_end_ms=hard_end,
         ended_at_ms=lease.ended_at,
         end_reason=lease.end_reason,
-        free_at_ms=lease.free_at,
+        free_at_ms=lease.free_at if lease.ended_at else 0,
         state=lease_state(lease, now),
     )

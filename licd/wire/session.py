@@ -49,6 +49,7 @@ class Header:
 
 
 def header_message(header: Header) -> session_pb2.ReplyHeader:
+    """The header as a message."""
     return session_pb2.ReplyHeader(
         issuer=header.issuer,
         system=header.system,
@@ -67,7 +68,9 @@ def header_message(header: Header) -> session_pb2.ReplyHeader:
 def acquisition_from_message(message: session_pb2.Acquisition, where: str) -> Acquisition:
     """One target asked for. Raises Invalid naming the field; what is merely not permitted is left to core."""
     if len(message.target) != TARGET_BYTES:
-        raise Invalid(f"a target is a pseudonym of {TARGET_BYTES} bytes, got {len(message.target)}", field=f"{where}.target")
+        raise Invalid(
+            f"a target is a pseudonym of {TARGET_BYTES} bytes, got {len(message.target)}", field=f"{where}.target"
+        )
     if len(message.regions) > CLAIMS_LIMIT:
         raise Invalid(f"at most {CLAIMS_LIMIT} region claims", field=f"{where}.regions")
     authorisation = message.authorisation
@@ -124,7 +127,10 @@ def permit_payload(header: Header, permit: Permit, heartbeat: Millis) -> bytes:
         targets=b"".join([each.target for each in leases]),
         hard_ends_ms=[each.hard_end for each in leases],
         outcomes=[outcome_message(each) for each in permit.outcomes],
-        ended=[session_pb2.LeaseEnd(lease=lease, reason=denial_pb2.DenialReason.ValueType(why)) for lease, why in permit.ended],
+        ended=[
+            session_pb2.LeaseEnd(lease=lease, reason=denial_pb2.DenialReason.ValueType(why))
+            for lease, why in permit.ended
+        ],
         heartbeat_ms=heartbeat,
         revision=permit.revision,
     )
@@ -137,6 +143,7 @@ def refusal_payload(header: Header, denied: Denied) -> bytes:
 
 
 def outcome_message(outcome: Outcome) -> session_pb2.Outcome:
+    """The answer to one operation."""
     match outcome:
         case Granted():
             return session_pb2.Outcome(grant=grant_message(outcome))
@@ -149,6 +156,7 @@ def outcome_message(outcome: Outcome) -> session_pb2.Outcome:
 
 
 def grant_message(granted: Granted) -> session_pb2.Grant:
+    """A granted lease."""
     lease = granted.lease
     return session_pb2.Grant(
         lease=lease.id,
@@ -162,10 +170,12 @@ def grant_message(granted: Granted) -> session_pb2.Grant:
 
 
 def released_message(released: Released) -> session_pb2.Released:
+    """A lease given back."""
     return session_pb2.Released(lease=released.lease, free_at_ms=released.free_at)
 
 
 def denial_message(denied: Denied) -> denial_pb2.Denial:
+    """A denial with all that the caller needs to go on."""
     return denial_pb2.Denial(
         reason=denial_pb2.DenialReason.ValueType(denied.reason),
         detail=denied.detail,

@@ -16,8 +16,8 @@ from licd.core.terms import (
     DeploymentRegions,
     Deployments,
     DistinctTargets,
-    OfflineGrace,
     Offences,
+    OfflineGrace,
     PermitLength,
     ProtectedPersonAttestation,
     Purposes,
@@ -101,7 +101,9 @@ def constraint_message(constraint: Constraint) -> pb.Constraint:
         case TargetChurn(limit, period):
             return pb.Constraint(target_churn=pb.TargetChurn(limit=limit, period_ms=period))
         case TargetRegions(regions, bases):
-            found = pb.TargetRegions(regions=sorted(regions), bases=[pb.RegionBasis.ValueType(each) for each in sorted(bases)])
+            found = pb.TargetRegions(
+                regions=sorted(regions), bases=[pb.RegionBasis.ValueType(each) for each in sorted(bases)]
+            )
             return pb.Constraint(target_regions=found)
         case DeploymentRegions(regions):
             return pb.Constraint(deployment_regions=pb.DeploymentRegions(regions=sorted(regions)))
@@ -125,7 +127,7 @@ def constraint_message(constraint: Constraint) -> pb.Constraint:
             assert_never(constraint)
 
 
-def _constraint(message: pb.Constraint, index: int) -> Constraint:  # noqa: C901, PLR0911 - one arm a kind
+def _constraint(message: pb.Constraint, index: int) -> Constraint:
     match message.WhichOneof("kind"):
         case "concurrent_targets":
             return ConcurrentTargets(message.concurrent_targets.limit)

@@ -1,4 +1,4 @@
-"""Was an act covered: by a permit that licd signed for this system, this target and this use, and until when it says?"""
+"""Was an act covered by a permit that licd signed for this system, this target and this use, until when it says?"""
 
 from __future__ import annotations
 

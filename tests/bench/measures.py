@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import statistics
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
+import uvloop
 
 from licd.v1.enrolment_service_pb2 import GetTrustBundleRequest
 from tests.bench import echo
 from tests.bench.load import rate
 from tests.bench.raw import OPTIONS, RawSystem
 from tests.bench.stage import Enrolled, Stage
+
+T = TypeVar("T")
 
 ROUNDS = 5
 SECONDS = 2.0
@@ -33,6 +36,10 @@ class Measured:
     sides: dict[str, float]
     unit: str
     note: str = ""
+
+    def report(self) -> dict[str, object]:
+        """What goes into the report file."""
+        return {"ratio": self.ratio, "goal": self.goal, "met": self.met, "unit": self.unit, "sides": self.sides}
 
     @property
     def met(self) -> bool:
@@ -88,14 +95,6 @@ async def alternate(
     return statistics.median(rates[0]), statistics.median(rates[1])
 
 
-def run(measure: Callable[[Stage, list[Enrolled]], Awaitable[Measured]], stage: Stage, systems: list[Enrolled]) -> Measured:
-    """One measure on a loop of its own."""
-    import uvloop
-
-    async def main() -> Measured:
-        return await measure(stage, systems)
-
+def run_on_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Runs to its end on an event loop of its own, as fast as the daemon's."""
     return uvloop.run(main())
-
-
-__all__ = ["Measured", "acquire_vs_echo", "asyncio", "run"]

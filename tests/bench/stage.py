@@ -34,12 +34,15 @@ from licd.v1 import (
     deployment_service_pb2_grpc,
     enrolment_service_pb2,
     enrolment_service_pb2_grpc,
+    key_service_pb2,
+    key_service_pb2_grpc,
     licence_service_pb2,
     licence_service_pb2_grpc,
 )
 from tests.bench import clock
 
 ROOT = Path(__file__).parents[2]
+LICENCE = "bench-licence"
 LICD = "from licd.server.command import main; main()"
 
 
@@ -178,6 +181,14 @@ def invite(stage: Stage, licence: str, names: list[str]) -> dict[str, str]:
             ).invitation.join_token
             for name in names
         }
+
+
+def bundle(stage: Stage) -> bytes:
+    """The installation's trust bundle, as an operator exports it."""
+    with stage.channel("alice") as alice:
+        stub = key_service_pb2_grpc.KeyServiceStub(alice)
+        trust = stub.ExportTrustBundle(key_service_pb2.ExportTrustBundleRequest()).trust
+        return trust.bundles[-1].SerializeToString()
 
 
 def _token(text: str) -> dict[str, Any]:

@@ -132,6 +132,10 @@ class FakeLicd:
         self.seats: dict[int, Seat] = {}
         self.ended: dict[int, int] = {}
         """Leases that are not renewed, and why."""
+        self.names_ended = True
+        """Whether a permit says which leases were not renewed."""
+        self.never_ends = False
+        self.keeps_omitted = False
         self.sequence = 0
         self.session = ""
         self.sessions = 0
@@ -147,8 +151,9 @@ class FakeLicd:
 
     def enrol(self, public_key: bytes, first: bytes) -> None:
         """Begin a new chain, for the system with this key."""
-        purpose, validity = KeyPurpose.SYSTEM, {"not_before_ms": NOW - DAY, "not_after_ms": NOW + 30 * DAY}
-        self.keyring = Keyring([VerificationKey.of(purpose, public_key, **validity)])
+        starts, ends = NOW - DAY, NOW + 30 * DAY
+        made = VerificationKey.of(KeyPurpose.SYSTEM, public_key, not_before_ms=starts, not_after_ms=ends)
+        self.keyring = Keyring([made])
         self.sequence, self.last_link, self.last_reply = 0, b"", (Kind.PERMIT, first)
         self.links.clear()
 
@@ -238,8 +243,9 @@ class FakeLicd:
                 why = self.ended.pop(lease, denial_pb2.DENIAL_REASON_LEASE_NOT_FOUND)
                 self.seats.pop(lease, None)
                 gone.append(session_pb2.LeaseEnd(lease=lease, reason=denial_pb2.DenialReason.ValueType(why)))
-        self.seats = {lease: seat for lease, seat in self.seats.items() if lease in link.held}
-        return gone
+        if not self.keeps_omitted:
+            self.seats = {lease: seat for lease, seat in self.seats.items() if lease in link.held}
+        return gone if self.names_ended else []
 
     def _operate(self, operation: session_pb2.Operation) -> session_pb2.Outcome:
         if operation.WhichOneof("verb") == "release":
@@ -259,7 +265,7 @@ class FakeLicd:
                     seats_held=[denial_pb2.SeatHeld(lease=lease) for lease in self.seats],
                 )
             )
-        seat = known or self._new_seat(asked)
+        seat = known or self.new_seat(asked)
         return session_pb2.Outcome(
             grant=session_pb2.Grant(
                 lease=seat.lease,
@@ -272,13 +278,15 @@ class FakeLicd:
             )
         )
 
-    def _new_seat(self, asked: session_pb2.Acquisition) -> Seat:
+    def new_seat(self, asked: session_pb2.Acquisition) -> Seat:
         self.next_lease += 1
         ends = asked.authorisation.expires_at_ms or NOW + 20 * DAY
         seat = self.seats[self.next_lease] = Seat(self.next_lease, asked.target, self.now_ms, ends)
         return seat
 
     def hard_end(self, seat: Seat) -> int:
+        if self.never_ends:
+            return NOW + 10**12
         age = self.now_ms - seat.granted_at
         return min(self.now_ms + self.length + min(self.grace, age), seat.ends)
 

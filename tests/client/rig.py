@@ -1,6 +1,6 @@
 """A machine on a virtual clock, with a network that does as it is told, talking to the fake licd."""
 
-import random
+import random  # noqa: TID251 -- seeded
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -211,6 +211,14 @@ class Rig:
         self.now = until
         self.feed(Tick())
         self.settle()
+
+    def intercept(self) -> Envelope:
+        """Take the one message that is under way off the network. Returns the link it carries."""
+        [effect] = self.sent
+        self.sent.clear()
+        link = link_in(effect)
+        assert link is not None
+        return link
 
     def cut(self) -> None:
         """The stream breaks and nothing gets through."""

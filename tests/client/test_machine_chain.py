@@ -20,13 +20,12 @@ def test_opens_a_session_with_its_first_link_and_then_a_stream():
 def test_persists_every_link_before_it_sends_it():
     rig = Rig()
     effects = rig.feed(Start(NOW, NOW - DAY, NOW + DAY))
-    kinds = [type(effect) for effect in effects if isinstance(effect, Persist | SendOpen)]
-    assert kinds == [Persist, SendOpen]
+    assert [type(effect) for effect in effects if isinstance(effect, Persist | SendOpen)] == [Persist, SendOpen]
     rig.settle()
     before = len(rig.effects)
     rig.advance(5 * SECOND)
-    kinds = [type(effect) for effect in rig.effects[before:] if isinstance(effect, Persist | SendFrame)]
-    assert kinds == [Persist, SendFrame]
+    later = [type(effect) for effect in rig.effects[before:] if isinstance(effect, Persist | SendFrame)]
+    assert later == [Persist, SendFrame]
 
 
 def test_sends_a_link_at_each_heartbeat_and_no_more():
@@ -163,7 +162,7 @@ def test_the_first_link_on_a_stream_brings_the_last_reply_along_and_the_next_doe
     assert brought == [b"last", b""]
 
 
-def request_has_last_reply(frame):
+def request_has_last_reply(frame: bytes):
     return SessionRequest.FromString(frame).HasField("last_reply")
 
 
@@ -185,9 +184,8 @@ def test_waits_longer_after_each_failure_but_never_longer_than_a_heartbeat():
 def test_a_reply_that_comes_twice_is_dropped_the_second_time():
     rig = Rig().start()
     op = rig.ask()
-    [effect] = rig.sent
-    rig.sent.clear()
-    reply = reply_frame(rig.licd.answer(link_in(effect)))
+    link = rig.intercept()
+    reply = reply_frame(rig.licd.answer(link))
     rig.feed(FrameReceived(reply))
     until = rig.holds[op].until
     rig.now += 100
@@ -199,9 +197,8 @@ def test_a_reply_that_comes_twice_is_dropped_the_second_time():
 def test_a_late_reply_to_an_earlier_link_is_dropped():
     rig = Rig().start()
     rig.ask("first")
-    [effect] = rig.sent
-    rig.sent.clear()
-    late = reply_frame(rig.licd.answer(link_in(effect)))
+    link = rig.intercept()
+    late = reply_frame(rig.licd.answer(link))
     rig.feed(FrameReceived(late))
     rig.ask("second")
     rig.feed(FrameReceived(late))
@@ -295,7 +292,7 @@ def test_stopping_waits_no_longer_than_it_may():
     rig.lose_replies = True
     rig.feed(Stop())
     rig.settle()
-    assert not rig.finished
+    finished = [rig.finished]
     rig.advance(3 * SECOND)
-    assert rig.finished
+    assert [*finished, rig.finished] == [False, True]
     assert rig.machine.handle(Start(0, 0, 0), rig.now) == []

@@ -14,7 +14,7 @@ from tests.client.fake_licd import ONLINE, SECOND, directive_frame, reply_frame
 from tests.client.rig import BOOT, Rig, acquisition, first_record, link_in
 
 
-def received(rig, data):
+def received(rig: Rig, data: bytes):
     rig.feed(FrameReceived(data))
     rig.feed(CallAnswered(rig.machine.view.line.number, data))
     rig.feed(TrustFetched(data))
@@ -22,7 +22,7 @@ def received(rig, data):
     rig.feed(UnaryAnswered(999, acquisition(), "id", rig.now, data))
 
 
-def works(rig):
+def works(rig: Rig):
     """After all that, it still gets a lease."""
     rig.sent.clear()
     rig.advance(10 * SECOND)
@@ -30,7 +30,7 @@ def works(rig):
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5))
-def test_any_bytes_are_dropped(frames):
+def test_any_bytes_are_dropped(frames: list[bytes]):
     rig = Rig().start()
     hold = rig.acquire()
     until = hold.until
@@ -41,15 +41,14 @@ def test_any_bytes_are_dropped(frames):
 
 
 @given(st.data())
-def test_a_good_frame_with_any_byte_changed_changes_nothing(data):
+def test_a_good_frame_with_any_byte_changed_changes_nothing(data: st.DataObject):
     rig = Rig().start()
     hold = rig.acquire()
     until = hold.until
     rig.ask("under way")
-    [effect] = rig.sent
-    rig.sent.clear()
+    link = rig.intercept()
     good = data.draw(
-        st.sampled_from([reply_frame(rig.licd.answer(link_in(effect))), directive_frame(rig.licd.suspend())])
+        st.sampled_from([reply_frame(rig.licd.answer(link)), directive_frame(rig.licd.suspend())])
     )
     at = data.draw(st.integers(0, len(good) - 1))
     bad = bytes([*good[:at], good[at] ^ data.draw(st.integers(1, 255)), *good[at + 1 :]])
@@ -61,12 +60,11 @@ def test_a_good_frame_with_any_byte_changed_changes_nothing(data):
 
 
 @given(st.data())
-def test_a_good_frame_cut_short_or_followed_by_anything_does_no_harm(data):
+def test_a_good_frame_cut_short_or_followed_by_anything_does_no_harm(data: st.DataObject):
     rig = Rig().start()
     rig.ask("under way")
-    [effect] = rig.sent
-    rig.sent.clear()
-    good = reply_frame(rig.licd.answer(link_in(effect)))
+    link = rig.intercept()
+    good = reply_frame(rig.licd.answer(link))
     cut = data.draw(st.integers(0, len(good)))
     rig.feed(FrameReceived(good[:cut] + data.draw(st.binary(max_size=40))))
 
@@ -104,7 +102,7 @@ payloads = st.builds(
 
 @given(st.sampled_from([Kind.PERMIT, Kind.DENIAL, Kind.DIRECTIVE]), payloads)
 @settings(max_examples=200)
-def test_even_what_licd_itself_has_sealed_may_be_nonsense(kind, payload):
+def test_even_what_licd_itself_has_sealed_may_be_nonsense(kind: Kind, payload: bytes):
     rig = Rig().start()
     rig.acquire()
     envelope = seal(kind, payload, ONLINE)
@@ -126,12 +124,11 @@ def test_even_what_licd_itself_has_sealed_may_be_nonsense(kind, payload):
     st.integers(-(2**63), 2**63 - 1),
     st.integers(-(2**31), 2**31 - 1),
 )
-def test_no_figures_in_a_right_reply_make_it_fail(decided, hard_end, heartbeat, revision):
+def test_no_figures_in_a_right_reply_make_it_fail(decided: int, hard_end: int, heartbeat: int, revision: int):
     rig = Rig().start()
     op = rig.ask("under way")
-    [effect] = rig.sent
-    rig.sent.clear()
-    permit = session_pb2.Permit.FromString(rig.licd.answer(link_in(effect)).payload)
+    link = rig.intercept()
+    permit = session_pb2.Permit.FromString(rig.licd.answer(link).payload)
     permit.header.decided_ms = decided
     permit.hard_ends_ms[0] = hard_end
     permit.heartbeat_ms = heartbeat
@@ -142,7 +139,7 @@ def test_no_figures_in_a_right_reply_make_it_fail(decided, hard_end, heartbeat, 
 
 
 @given(st.binary(max_size=400))
-def test_a_record_that_is_none_is_refused_and_nothing_else(data):
+def test_a_record_that_is_none_is_refused_and_nothing_else(data: bytes):
     try:
         ChainRecord.from_bytes(data)
     except RecordUnreadable:

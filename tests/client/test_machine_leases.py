@@ -11,7 +11,7 @@ from licd.client.session.events import FrameReceived, Rebooted, ReleaseAsked, St
 from licd.client.session.hold import HoldState
 from licd.v1 import denial_pb2
 from tests.client.fake_licd import NOW, SECOND, reply_frame
-from tests.client.rig import BOOT, Rig, link_in, target
+from tests.client.rig import BOOT, Rig, acquisition, link_in, target
 
 
 def test_a_granted_lease_holds_for_the_permit_length_from_when_its_link_was_sent():
@@ -29,25 +29,23 @@ def test_a_granted_lease_holds_for_the_permit_length_from_when_its_link_was_sent
 def test_a_lease_counts_from_the_send_not_from_the_arrival_of_the_reply():
     rig = Rig().start()
     op = rig.ask()
-    [effect] = rig.sent
-    rig.sent.clear()
+    link = rig.intercept()
     rig.licd.now_ms = NOW + 900  # decided later than sent: the difference is given up
-    reply = rig.licd.answer(link_in(effect))
+    reply = rig.licd.answer(link)
     rig.now += 2 * SECOND
     rig.feed(FrameReceived(reply_frame(reply)))
     assert rig.holds[op].until == BOOT + 20 * SECOND
 
 
 @given(sent=st.integers(0, 10**9), travel=st.integers(0, 19_999), decided=st.integers(0, 10**9))
-def test_no_lease_is_usable_for_longer_than_was_decided(sent, travel, decided):
+def test_no_lease_is_usable_for_longer_than_was_decided(sent: int, travel: int, decided: int):
     rig = Rig(now=BOOT).start()
     rig.now += sent % 4_000
     op = rig.ask()
-    [effect] = rig.sent
-    rig.sent.clear()
+    link = rig.intercept()
     rig.licd.now_ms = NOW + rig.now - BOOT + min(travel, decided % (travel + 1))
     decided_at = rig.licd.now_ms
-    reply = rig.licd.answer(link_in(effect))
+    reply = rig.licd.answer(link)
     sent_at = rig.now
     rig.now += travel
     rig.feed(FrameReceived(reply_frame(reply)))
@@ -231,7 +229,7 @@ def test_a_wish_given_up_while_it_was_under_way_is_given_back_when_granted():
         (denial_pb2.DENIAL_REASON_LEASE_LAPSED, Reason.LEASE_LAPSED),
     ],
 )
-def test_a_lease_that_licd_ends_is_lost_with_its_reason(reason, expected):
+def test_a_lease_that_licd_ends_is_lost_with_its_reason(reason: denial_pb2.DenialReason.ValueType, expected: Reason):
     rig = Rig().start()
     hold, other = rig.acquire("one"), rig.acquire("two")
     rig.licd.ended[hold.lease] = reason
@@ -249,32 +247,20 @@ def test_a_lease_missing_from_a_newer_permit_is_lost():
     hold = rig.acquire()
     op = rig.ask("other")
     del rig.licd.seats[hold.lease]
-    rig.licd.answer = without_ended(rig.licd)
+    rig.licd.names_ended = False
     rig.settle()
     assert not rig.usable(hold)
     assert rig.usable(rig.holds[op])
     assert [lost.stopped.cause for lost in rig.told(LeaseLost)] == [StopCause.ENDED]
 
 
-def without_ended(licd):
-    """The same licd, which leaves a lease out without naming it as ended."""
-    licd._renew = lambda link: []
-    return type(licd).answer.__get__(licd)
-
-
 def test_a_permit_gives_no_lease_that_nobody_asked_for():
     rig = Rig().start()
-    rig.licd.seats[7] = type(rig.licd)._new_seat(rig.licd, link_operation())
-    rig.licd._renew = lambda link: []
+    rig.licd.new_seat(acquisition("unasked"))
+    rig.licd.keeps_omitted = True
     rig.advance(5 * SECOND)
     assert not rig.holds
     assert list(rig.licd.links[-1].held) == []
-
-
-def link_operation():
-    from tests.client.rig import acquisition
-
-    return acquisition("unasked")
 
 
 def test_closing_stops_every_lease_and_answers_every_wish():
@@ -293,9 +279,8 @@ def test_a_machine_restored_elsewhere_stops_and_believes_nothing_sent_from_befor
     rig = Rig().start()
     hold = rig.acquire("one")
     op = rig.ask("two")
-    [effect] = rig.sent
-    rig.sent.clear()
-    reply = rig.licd.answer(link_in(effect))
+    link = rig.intercept()
+    reply = rig.licd.answer(link)
     rig.now = 500  # the other machine's boot clock
     rig.feed(Rebooted())
     assert not rig.usable(hold)
@@ -319,9 +304,8 @@ def test_the_program_may_wait_for_a_lease_from_before_there_is_contact():
 
 def test_no_permit_is_believed_for_more_than_the_longest_there_can_be():
     rig = Rig()
-    rig.licd.length = 10**12
+    rig.licd.never_ends = True
     rig.start()
-    rig.licd.hard_end = lambda seat: NOW + 10**12
     hold = rig.acquire()
     assert hold.until == BOOT + Pace().longest_permit
 

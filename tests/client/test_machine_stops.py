@@ -13,7 +13,7 @@ from tests.client.fake_licd import NOW, SECOND, directive_frame, reply_frame
 from tests.client.rig import BOOT, Rig, link_in, target
 
 
-def sha256(data):
+def sha256(data: bytes):
     return hashlib.sha256(data).digest()
 
 
@@ -130,9 +130,8 @@ def test_a_permit_decided_before_the_suspension_and_delivered_after_it_gives_not
     rig = Rig().start()
     hold = rig.acquire("one")
     op = rig.ask("two")
-    [effect] = rig.sent
-    rig.sent.clear()
-    permit = reply_frame(rig.licd.answer(link_in(effect)))
+    link = rig.intercept()
+    permit = reply_frame(rig.licd.answer(link))
     rig.feed(FrameReceived(directive_frame(rig.licd.suspend())))
     rig.feed(FrameReceived(permit))
     assert not rig.usable(hold)
@@ -224,9 +223,8 @@ def test_the_floor_outlives_the_process():
     rig = Rig().start()
     rig.acquire()
     op = rig.ask("under way")
-    [effect] = rig.sent
-    rig.sent.clear()
-    rig.licd.answer(link_in(effect))
+    link = rig.intercept()
+    rig.licd.answer(link)
     rig.feed(FrameReceived(directive_frame(rig.licd.suspend())))
     rig.licd.epoch, rig.licd.refused = 1, None  # restored from a backup of before the suspension
     again = rig.restart().start()
@@ -297,9 +295,8 @@ def test_a_permit_under_way_does_not_bring_a_force_released_lease_back():
     rig = Rig().start()
     taken = rig.acquire("taken")
     rig.ask("other")
-    [effect] = rig.sent
-    rig.sent.clear()
-    permit = reply_frame(rig.licd.answer(link_in(effect)))
+    link = rig.intercept()
+    permit = reply_frame(rig.licd.answer(link))
     rig.feed(FrameReceived(directive_frame(rig.licd.force_release(taken.lease))))
     rig.feed(FrameReceived(permit))
     assert not rig.usable(taken)
@@ -326,7 +323,9 @@ def test_revoking_another_system_changes_nothing_here():
         (session_pb2.DIRECTIVE_KIND_REVOKE, Reason.DEPLOYMENT_REVOKED),
     ],
 )
-def test_the_end_for_good_loses_every_lease_and_asks_seldom_from_then_on(kind, reason):
+def test_the_end_for_good_loses_every_lease_and_asks_seldom_from_then_on(
+    kind: session_pb2.DirectiveKind.ValueType, reason: Reason
+):
     rig = Rig().start()
     hold = rig.acquire()
     rig.licd.suspend(reason=reason)
@@ -400,7 +399,7 @@ def test_a_system_that_starts_under_suspension_says_so_and_waits():
 
 
 @pytest.mark.parametrize("reason", [Reason.LICENCE_EXPIRED, Reason.OVERDUE, Reason.ADDRESS_NOT_PERMITTED])
-def test_a_refusal_that_time_or_place_lifts_is_over_with_the_next_permit_of_the_same_epoch(reason):
+def test_a_refusal_that_time_or_place_lifts_is_over_with_the_next_permit_of_the_same_epoch(reason: Reason):
     rig = Rig().start()
     hold = rig.acquire()
     rig.licd.refused = denial_pb2.Denial(reason=denial_pb2.DenialReason.ValueType(reason))

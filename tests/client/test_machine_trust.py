@@ -1,22 +1,33 @@
 """Whose word counts: seals, keys, audiences, and the bundle they are judged by."""
 
+from typing import Any
+
 import pytest
 
-from licd.client.notices import FrameDropped, LicenceChanged, Suspended, TrustChanged
+from licd.client.notices import FrameDropped, LicenceChanged, SigningFailed, Suspended, TrustChanged
 from licd.client.session.effects import FetchLicence, FetchTrust, Record, RenewCertificate
-from licd.client.session.events import CertificateChanged, FrameReceived, LicenceFetched, Start, TrustFetched
+from licd.client.session.events import (
+    CallAnswered,
+    CertificateChanged,
+    FrameReceived,
+    LicenceFetched,
+    Start,
+    TrustFetched,
+)
 from licd.keys.bundle_update import reload
 from licd.keys.envelope import seal
 from licd.keys.kinds import KeyPurpose, Kind
+from licd.keys.signer import MemorySigner
 from licd.v1 import session_pb2
 from licd.v1.envelope_pb2 import Envelope
-from licd.v1.session_service_pb2 import SessionResponse
+from licd.v1.session_service_pb2 import OpenSessionResponse, SessionResponse
 from licd.v1.trust_pb2 import TrustBundleChain
 from tests.client.fake_licd import (
     DAY,
     ISSUER,
     LICENCE,
     NOW,
+    OF_SYSTEM,
     ONLINE,
     SECOND,
     SYSTEM,
@@ -35,15 +46,13 @@ NEXT = made_signer(KeyPurpose.PERMIT_ONLINE, "next")
 STRANGER = made_signer(KeyPurpose.PERMIT_ONLINE, "stranger")
 
 
-def under_way(rig):
+def under_way(rig: Rig):
     """The link that is on its way to licd."""
     rig.ask("under way")
-    [effect] = rig.sent
-    rig.sent.clear()
-    return link_in(effect)
+    return rig.intercept()
 
 
-def still_waits(rig):
+def still_waits(rig: Rig):
     return rig.machine.view.chain.outstanding is not None and not rig.holds
 
 
@@ -58,7 +67,7 @@ def still_waits(rig):
         ("nonce", b""),
     ],
 )
-def test_a_reply_with_another_header_is_dropped(field, value):
+def test_a_reply_with_another_header_is_dropped(field: str, value: object):
     rig = Rig().start()
     rig.licd.header = {field: value}
     reply = rig.licd.answer(under_way(rig))
@@ -114,7 +123,7 @@ def test_a_reply_with_a_field_of_the_future_is_dropped():
 
 
 @pytest.mark.parametrize("spoil", ["targets", "hard_ends_ms", "outcomes"])
-def test_a_permit_whose_columns_do_not_fit_together_is_dropped(spoil):
+def test_a_permit_whose_columns_do_not_fit_together_is_dropped(spoil: str):
     rig = Rig().start()
     permit = session_pb2.Permit.FromString(rig.licd.answer(under_way(rig)).payload)
     if spoil == "targets":
@@ -217,7 +226,7 @@ def test_newer_bundles_on_the_stream_are_followed_kept_and_used():
 
 
 @pytest.mark.parametrize("version", [1, 3])
-def test_a_bundle_that_is_not_the_next_is_refused(version):
+def test_a_bundle_that_is_not_the_next_is_refused(version: int):
     rig = Rig().start()
     other = bundle_envelope(version, keys=[key(STRANGER)])
     rig.push(SessionResponse(trust=TrustBundleChain(bundles=[other])).SerializeToString())
@@ -247,19 +256,15 @@ def test_keys_in_the_answer_to_open_session_come_before_the_reply():
     licd.signer = NEXT
     rig = Rig(licd)
     rig.feed(Start(NOW, NOW - DAY, NOW + DAY))
-    [effect] = rig.sent
-    rig.sent.clear()
-    from licd.client.session.events import CallAnswered
-    from licd.v1.session_service_pb2 import OpenSessionResponse
-
+    link = rig.intercept()
     second = bundle_envelope(2, keys=[key(NEXT), key(ISSUER)])
     response = OpenSessionResponse(
-        reply=licd.answer(link_in(effect)),
+        reply=licd.answer(link),
         licence=licence_envelope(revision=2),
         directives=[licd.directive(session_pb2.DIRECTIVE_KIND_AMEND)],
         trust=TrustBundleChain(bundles=[second]),
     )
-    rig.feed(CallAnswered(effect.number, response.SerializeToString()))
+    rig.feed(CallAnswered(rig.machine.view.line.number, response.SerializeToString()))
     assert rig.machine.view.chain.session == "session-1"
     assert rig.dropped == []
     assert [notice.revision for notice in rig.told(LicenceChanged)] == [2]
@@ -285,7 +290,7 @@ def test_a_newer_licence_is_kept_and_an_older_one_is_not():
 
 
 @pytest.mark.parametrize("changes", [{"licence": "lic-2"}, {"customer": "other"}])
-def test_somebody_elses_licence_is_dropped(changes):
+def test_somebody_elses_licence_is_dropped(changes: dict[str, Any]):
     rig = Rig().start()
     rig.push(SessionResponse(licence=licence_envelope(revision=2, **changes)).SerializeToString())
     assert rig.dropped == ["NOT_FOR_US"]
@@ -312,7 +317,9 @@ def test_the_certificate_is_renewed_at_two_thirds_of_its_life_and_the_stream_mov
     rig.advance(1)
     assert rig.effects.count(RenewCertificate()) == 1
     rig.feed(CertificateChanged(None))
-    rig.advance(60 * SECOND)
+    rig.advance(59 * SECOND)
+    assert rig.effects.count(RenewCertificate()) == 1
+    rig.advance(1 * SECOND)
     assert rig.effects.count(RenewCertificate()) == 2
     stream = rig.stream
     rig.feed(CertificateChanged((NOW, NOW + DAY)))
@@ -326,21 +333,18 @@ def test_the_certificate_is_renewed_at_two_thirds_of_its_life_and_the_stream_mov
 class BrokenSigner:
     """A token that was pulled out, until it is put back."""
 
-    def __init__(self, inner):
+    def __init__(self, inner: MemorySigner) -> None:
         self.inner = inner
         self.broken = False
         self.key_id, self.purpose, self.public_key = inner.key_id, inner.purpose, inner.public_key
 
-    def sign(self, message):
+    def sign(self, message: bytes):
         if self.broken:
             raise OSError("no token in the slot")
         return self.inner.sign(message)
 
 
 def test_a_signer_that_fails_is_silence_and_its_wishes_are_kept():
-    from licd.client.notices import SigningFailed
-    from tests.client.fake_licd import OF_SYSTEM
-
     signer = BrokenSigner(OF_SYSTEM)
     rig = Rig(signer=signer).start()
     hold = rig.acquire("one")

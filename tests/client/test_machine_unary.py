@@ -1,5 +1,7 @@
 """Leases had by unary calls: for the permit's length only, beside the chain."""
 
+from typing import Any
+
 import pytest
 
 from licd.client.answers import Denied, Failed, Granted, Reason, StopCause
@@ -17,8 +19,8 @@ from tests.client.rig import BOOT, Rig, acquisition, target
 OP = 50
 
 
-def header(rig, **changes):
-    fields = {
+def header(rig: Rig, **changes: Any):
+    fields: dict[str, Any] = {
         "issuer": DOMAIN,
         "system": SYSTEM,
         "request_id": "request-1",
@@ -29,7 +31,7 @@ def header(rig, **changes):
     return session_pb2.ReplyHeader(**(fields | changes))
 
 
-def answered(rig, *, sent_at=BOOT, lease=900, granted_target=None, **changes):
+def answered(rig: Rig, *, sent_at: int = BOOT, lease: int = 900, granted_target: bytes | None = None, **changes: Any):
     ends = NOW + rig.now - BOOT + 20 * SECOND
     granted_target = granted_target or target("unary")
     grant = session_pb2.Grant(lease=lease, target=granted_target, hard_end_ms=ends)
@@ -121,7 +123,7 @@ def test_a_denial_is_the_answer():
         {"granted_target": target("another")},
     ],
 )
-def test_a_permit_for_anything_else_is_no_answer(changes):
+def test_a_permit_for_anything_else_is_no_answer(changes: dict[str, Any]):
     rig = Rig().start()
     assert answered(rig, **changes) is None
     assert isinstance(rig.outcomes[OP], Failed)

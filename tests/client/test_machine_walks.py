@@ -1,6 +1,6 @@
 """Random walks: whatever is lost, repeated, suspended or restarted, nothing is acted on that licd has not allowed."""
 
-import random
+import random  # noqa: TID251 -- seeded
 
 import pytest
 
@@ -8,7 +8,8 @@ from licd.client.answers import Granted
 from licd.client.session.events import FrameReceived, ReleaseAsked, StreamBroken
 from licd.client.session.hold import HoldState
 from licd.client.session.standing import FOR_GOOD
-from licd.keys.envelope import Envelope
+from licd.v1 import session_pb2
+from licd.v1.envelope_pb2 import Envelope
 from tests.client.fake_licd import NOW, SECOND, FakeLicd, directive_frame
 from tests.client.rig import BOOT, Rig, link_in
 
@@ -18,21 +19,21 @@ STEPS = 120
 class Watched(FakeLicd):
     """Remembers, for every lease, the latest end that any permit ever gave it, and when the licence was stopped."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.cap = 40
         self.latest_end: dict[int, int] = {}
         self.frames: list[bytes] = []
         """Everything ever sent down, to be replayed."""
 
-    def _list(self, permit):
+    def _list(self, permit: session_pb2.Permit):
         super()._list(permit)
         for lease, end in zip(permit.leases, permit.hard_ends_ms, strict=True):
             self.latest_end[lease] = max(end, self.latest_end.get(lease, 0))
 
 
 class Walk:
-    def __init__(self, seed):
+    def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.licd = Watched()
         self.rig = Rig(self.licd, seed=seed).start()
@@ -106,7 +107,7 @@ class Walk:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_nothing_is_acted_on_that_licd_has_not_allowed_and_all_is_well_again_afterwards(seed):
+def test_nothing_is_acted_on_that_licd_has_not_allowed_and_all_is_well_again_afterwards(seed: int):
     walk = Walk(seed)
     for _ in range(STEPS):
         walk.step()

@@ -24,17 +24,19 @@ from tests.client.virtual import MemoryDisk, MemoryNetwork, VirtualClock, settle
 PURPOSE = "licd:serious-crime"
 
 
-async def test_a_lease_holds_for_as_long_as_its_block_runs(
-    opened: Opened, licd: FakeLicd, clock: VirtualClock
-) -> None:
+def usable(lease: Lease) -> bool:
+    return lease.usable
+
+
+async def test_a_lease_holds_for_as_long_as_its_block_runs(opened: Opened, licd: FakeLicd, clock: VirtualClock) -> None:
     async with opened() as system:
         async with system.lease(target(), purpose=PURPOSE, region="DE") as lease:
-            assert lease.usable
+            assert usable(lease)
             assert lease.check() == 20 * SECOND
             await clock.advance(60 * SECOND)
             assert lease.check() > 20 * SECOND
             assert (lease.region, lease.granted_at, lease.number) == ("DE", NOW, 101)
-        assert not lease.usable
+        assert not usable(lease)
         with pytest.raises(LeaseStopped) as stopped:
             lease.check()
         assert stopped.value.stopped.cause is StopCause.RELEASED
@@ -59,7 +61,7 @@ async def test_a_number_becomes_a_pseudonym_and_the_region_of_its_plan_and_never
             [operation] = licd.links[-1].operations
         asked = operation.acquire
         assert asked.target == pseudonym(disk.files["pseudonym.key"], number) == system.pseudonym_of(number)
-        claims = [(claim.region, claim.basis) for claim in asked.regions]
+        claims = [(claim.region, Basis(claim.basis)) for claim in asked.regions]
         assert claims == [("DE", Basis.NUMBER_PLAN), ("FR", Basis.PRESENT_LOCATION)]
         assert (asked.purpose, asked.offence, asked.attested_not_protected) == (PURPOSE, "eu:31", True)
         assert (asked.authorisation.reference, asked.authorisation.expires_at_ms) == ("7 Gs 12/26", ends_at)
@@ -76,9 +78,8 @@ async def test_a_number_of_no_region_is_denied_without_asking_licd(opened: Opene
 
 
 async def test_overrides_decide_a_region_where_the_plan_does_not(opened: Opened, licd: FakeLicd) -> None:
-    async with opened(number_overrides={"+800": "CH"}) as system:
-        async with system.lease("+80012345678", purpose=PURPOSE):
-            assert licd.links[-1].operations[0].acquire.regions[0].region == "CH"
+    async with opened(number_overrides={"+800": "CH"}) as system, system.lease("+80012345678", purpose=PURPOSE):
+        assert licd.links[-1].operations[0].acquire.regions[0].region == "CH"
 
 
 @pytest.mark.parametrize(
@@ -139,9 +140,7 @@ async def test_who_stops_waiting_gets_no_lease_behind_his_back(
         assert system.status.leases == 0
 
 
-async def test_waits_for_licd_as_long_as_it_takes(
-    opened: Opened, network: MemoryNetwork, clock: VirtualClock
-) -> None:
+async def test_waits_for_licd_as_long_as_it_takes(opened: Opened, network: MemoryNetwork, clock: VirtualClock) -> None:
     network.reachable = False
     async with opened() as system:
         waiting = asyncio.create_task(system.acquire(target(), purpose=PURPOSE))
@@ -152,7 +151,7 @@ async def test_waits_for_licd_as_long_as_it_takes(
         network.reachable = True
         await clock.advance(6 * SECOND)
         lease = await waiting
-        assert lease.usable
+        assert usable(lease)
         assert system.status.connected
         assert system.status.contact_detail == ""
 
@@ -179,21 +178,20 @@ async def test_the_program_is_told_of_suspension_and_reinstatement(
     opened: Opened, licd: FakeLicd, network: MemoryNetwork
 ) -> None:
     told = Told()
-    async with opened(callbacks=told.callbacks()) as system:
-        async with system.lease(target(), purpose=PURPOSE) as lease:
-            network.push(licd.suspend())
-            await settle()
-            assert [notice.stopped_leases for notice in told.suspended] == [1]
-            with pytest.raises(LeaseStopped, match="LICENCE_SUSPENDED, suspected misuse"):
-                lease.check()
-            assert system.status.refused == told.suspended[0].denied
-            with pytest.raises(LeaseDenied, match="LICENCE_SUSPENDED"):
-                await system.acquire(target("other"), purpose=PURPOSE)
-            network.push(licd.reinstate())
-            await settle()
-            assert len(told.reinstated) == 1
-            assert lease.usable
-            assert system.status.refused is None
+    async with opened(callbacks=told.callbacks()) as system, system.lease(target(), purpose=PURPOSE) as lease:
+        network.push(licd.suspend())
+        await settle()
+        assert [notice.stopped_leases for notice in told.suspended] == [1]
+        with pytest.raises(LeaseStopped, match="LICENCE_SUSPENDED, suspected misuse"):
+            lease.check()
+        assert system.status.refused == told.suspended[0].denied
+        with pytest.raises(LeaseDenied, match="LICENCE_SUSPENDED"):
+            await system.acquire(target("other"), purpose=PURPOSE)
+        network.push(licd.reinstate())
+        await settle()
+        assert len(told.reinstated) == 1
+        assert usable(lease)
+        assert system.status.refused is None
     assert len(licd.acknowledgements) == 1
 
 
@@ -207,10 +205,10 @@ async def test_the_program_is_told_of_a_lease_that_runs_out_and_is_lost(
         await clock.advance(lease.check() - 1)
         assert told.lapsing == [(lease, 10 * SECOND)]
         assert told.lost == []
-        assert lease.usable
+        assert usable(lease)
         await clock.advance(1)
         assert [(each, lost.stopped.cause) for each, lost in told.lost] == [(lease, StopCause.LAPSED)]
-        assert not lease.usable
+        assert not usable(lease)
 
 
 async def test_a_check_fails_when_the_time_is_up_even_before_anybody_noticed(
@@ -221,7 +219,7 @@ async def test_a_check_fails_when_the_time_is_up_even_before_anybody_noticed(
         clock.now += 20 * SECOND  # SIGSTOP: no task has run
         with pytest.raises(LeaseStopped, match="LAPSED"):
             lease.check()
-        assert not lease.usable
+        assert not usable(lease)
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -243,7 +241,7 @@ async def test_a_callback_that_raises_is_logged_and_stops_nothing(
             await settle()
             network.push(licd.reinstate())
             await settle()
-            assert lease.usable
+            assert usable(lease)
             assert system.status.failure is None
     assert caplog.text.count("a mistake of the program") >= 2
 
@@ -264,7 +262,7 @@ async def test_a_failure_in_the_background_stops_every_lease_and_says_so(
         lease = await system.acquire(target(), purpose=PURPOSE)
         network.streams[-1].down.put_nowait(ZeroDivisionError("nobody foresaw this"))
         await settle()
-        assert not lease.usable
+        assert not usable(lease)
         with pytest.raises(LeaseStopped, match="CLOSED"):
             lease.check()
         assert isinstance(system.status.failure, ZeroDivisionError)
@@ -284,7 +282,7 @@ async def test_closing_gives_everything_back_and_wakes_who_waits(
         closed = asyncio.create_task(system.wait_closed())
         await system.close()
         await closed
-        assert not lease.usable
+        assert not usable(lease)
         assert licd.seats == {}
         assert not disk.locked
         assert network.streams == []
@@ -315,7 +313,7 @@ async def test_a_crash_leaves_a_chain_that_goes_on(
         waiting = asyncio.create_task(system.acquire(target("other"), purpose=PURPOSE))
         await settle()
         await system.abandon()
-        assert not lease.usable
+        assert not usable(lease)
         with pytest.raises(SystemClosed):
             await waiting
     network.lose_replies = False
@@ -335,9 +333,9 @@ async def test_nothing_is_sent_that_could_not_be_written_down(
         disk.fails = OSError(28, "no space left on device")
         await clock.advance(19 * SECOND)
         assert licd.received == received
-        assert lease.usable
+        assert usable(lease)
         await clock.advance(SECOND)
-        assert not lease.usable
+        assert not usable(lease)
         disk.fails = None
         await clock.advance(10 * SECOND)
         assert licd.received > received
@@ -353,10 +351,10 @@ async def test_a_disk_that_hangs_does_not_keep_a_lease_from_stopping(
         stuck = asyncio.Event()
         disk.gate = stuck.wait  # type: ignore[assignment]
         await clock.advance(6 * SECOND)
-        assert lease.usable
+        assert usable(lease)
         network.push(licd.suspend())
         await settle()
-        assert not lease.usable
+        assert not usable(lease)
         assert licd.acknowledgements == []
         stuck.set()
         await settle()
@@ -397,7 +395,7 @@ async def test_a_unary_lease_holds_for_the_permit_length_and_is_given_back(
         await settle()
         assert Method.RELEASE_LEASE in network.calls
         assert licd.seats == {}
-        assert not lease.usable
+        assert not usable(lease)
 
 
 async def test_a_unary_denial_and_silence_are_told_apart(
@@ -439,7 +437,7 @@ async def test_the_certificate_is_renewed_at_two_thirds_of_its_life_and_kept(
         assert disk.files["1.channel"] != before
         assert network.credentials[-1].certificate_chain != network.credentials[-2].certificate_chain
         await clock.advance(10 * SECOND)
-        assert lease.usable
+        assert usable(lease)
         assert system.status.connected
         assert await system.renew_certificate()
 

@@ -127,9 +127,13 @@ AUTHORITY_PEM = certificates_to_pem([AUTHORITY.certificate]).decode()
 class MemoryNetwork:
     """Both listeners of a licd for one system, without a wire in between."""
 
-    def __init__(self, licd: FakeLicd, clock: VirtualClock) -> None:
+    def __init__(self, licd: FakeLicd, clock: VirtualClock, authority: Authority = AUTHORITY) -> None:
         self.licd = licd
         self.clock = clock
+        self.authority = authority
+        self.authority_pem = certificates_to_pem([authority.certificate]).decode()
+        self.customer_address = "licd.example:7002"
+        self.certificates_at: Callable[[], int] = clock.wall_ms
         self.reachable = True
         self.lose_replies = False
         self.streams: list[MemoryStream] = []
@@ -138,7 +142,7 @@ class MemoryNetwork:
         self.error: BaseException | None = None
         """Raised by the next calls instead of an answer."""
         self.bundles = [bundle_envelope()]
-        self.certificate_life = 7 * DAY
+        self.certificate_life = 1_800 * 1_000
         self.spoil: Callable[[enrolment_service_pb2.EnrolResponse], None] = lambda response: None
         self.enrolled: list[enrolment_service_pb2.EnrolRequest] = []
         self.closed = 0
@@ -170,7 +174,7 @@ class MemoryNetwork:
             case Method.RENEW_CERTIFICATE:
                 csr = session_service_pb2.RenewCertificateRequest.FromString(request).csr
                 return session_service_pb2.RenewCertificateResponse(
-                    certificate_chain_pem=self._leaf(csr), authorities_pem=AUTHORITY_PEM
+                    certificate_chain_pem=self._leaf(csr), authorities_pem=self.authority_pem
                 ).SerializeToString()
             case Method.ACQUIRE_LEASE:
                 return self._acquire(session_service_pb2.AcquireLeaseRequest.FromString(request)).SerializeToString()
@@ -192,8 +196,8 @@ class MemoryNetwork:
             receipt=receipt,
             trust=TrustBundleChain(bundles=self.bundles),
             licence=licence_envelope(),
-            authorities_pem=AUTHORITY_PEM,
-            customer_address="licd.example:7002",
+            authorities_pem=self.authority_pem,
+            customer_address=self.customer_address,
         )
         self.spoil(response)
         self.licd.enrol(request.public_key, receipt)
@@ -201,10 +205,10 @@ class MemoryNetwork:
 
     def _leaf(self, csr: bytes) -> str:
         leaf = issue_leaf(
-            AUTHORITY,
+            self.authority,
             check_request(csr),
             SystemIdentity("acme", "north"),
-            now_ms=self.clock.wall_ms(),
+            now_ms=self.certificates_at(),
             life_ms=self.certificate_life,
             randomness=lambda count: b"\x11" * count,
         )
@@ -259,7 +263,7 @@ class MemoryTransport:
         self.network.streams.append(stream)
         return stream
 
-    async def close(self) -> None:
+    async def close(self, within: int = 0) -> None:
         self.network.closed += 1
 
 

@@ -107,7 +107,7 @@ WRONG = [
     request_id(NOON).replace("-7", "-4"),
     request_id(NOON).replace("-8", "-c"),
     request_id(NOON).replace("0000", "000g"),
-    request_id(NOON).replace("0", "٠"),
+    request_id(NOON).replace("0", "\u0660"),
     request_id(NOON) + "\n",
 ]
 

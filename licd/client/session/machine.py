@@ -139,7 +139,6 @@ class Machine:
         state = self._state
         if validity is None:
             state.renewing = False
-            state.renew_after = now + state.pace.certificate_retry
             return
         upkeep.set_certificate(state, validity)
         if state.line.state in _STREAMING:

@@ -70,6 +70,7 @@ def keep_fresh(state: MachineState, now: Millis) -> None:
         state.out.append(FetchTrust(trust.bundle.version))
     if _certificate_is_due(state, now):
         state.renewing = True
+        state.renew_after = now + state.pace.certificate_retry
         state.out.append(RenewCertificate())
 
 

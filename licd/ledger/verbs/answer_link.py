@@ -11,10 +11,10 @@ from sqlalchemy import Select, asc, bindparam
 
 from licd.core.chain import LinkClaim, Verdict, judge, remember
 from licd.core.deployment import fence_deployment, system_of
-from licd.core.errors import Behind, Forbidden, Forked, StaleFrame
+from licd.core.errors import Behind, ClockDoubted, Forbidden, Forked, StaleFrame
 from licd.core.link import Link, Opening, Operation, Permit, answer_link
 from licd.core.model import DeploymentStatus, Session
-from licd.core.reasons import Denied
+from licd.core.reasons import Denied, Reason
 from licd.core.scope import Acquisition
 from licd.core.standing import standing
 from licd.core.state import LicenceState
@@ -29,6 +29,16 @@ from licd.wire.session import Header, permit_payload, refusal_payload
 
 SESSION_ID_BYTES: Final = 12
 DIRECTIVES_AT_ONCE: Final = 64
+FENCED: Final = Denied(Reason.SYSTEM_FENCED, "two copies of this system were seen; it must be enrolled anew")
+TIMELESS: Final = frozenset(
+    {
+        Reason.CUSTOMER_BANNED,
+        Reason.LICENCE_TERMINATED,
+        Reason.LICENCE_SUSPENDED,
+        Reason.DEPLOYMENT_REVOKED,
+        Reason.SYSTEM_FENCED,
+    }
+)
 REPLY_KINDS: Final = {kind.value: kind for kind in (Kind.PERMIT, Kind.DENIAL)}
 
 
@@ -59,7 +69,7 @@ class ForkSeen:
 class AnswerLink:
     """A link whose signature verified under the key of the given enrolment. frame is the envelope as it came."""
 
-    grants: ClassVar[bool] = True
+    grants: ClassVar[bool] = False  # refused in run() instead, where a no that time has no part in is still said
     urgent: ClassVar[bool] = False
 
     deployment: str
@@ -80,6 +90,9 @@ class AnswerLink:
     def run(self, tx: Transaction) -> Reply | ForkSeen:
         state = tx.state_of(self.deployment)
         session = self._session(state)
+        self._refuse_impeded(tx, state)
+        if state.deployments[self.deployment].status is DeploymentStatus.FENCED:
+            return self._fenced(tx, state, session)
         match judge(session, sha256(session.reply).digest(), self.claim):
             case Verdict.REPEAT:
                 return self._repeat(tx, state, session)
@@ -97,9 +110,23 @@ class AnswerLink:
         session = state.sessions.get(self.deployment)
         if session is None or found.enrolment != self.enrolment:
             raise Forbidden("the system was enrolled anew; these keys are no longer its own")
-        if found.status is DeploymentStatus.FENCED:
-            raise Forked(f"system {self.deployment} is fenced; it must be enrolled anew")
         return session
+
+    def _refuse_impeded(self, tx: Transaction, state: LicenceState) -> None:
+        """A suspended system hears its refusal even while licd's clock is in doubt; nobody hears anything else then."""
+        impediment = tx.impediment()
+        if impediment is None:
+            return
+        denied = standing(state, self.deployment, tx.now)
+        if not isinstance(impediment, ClockDoubted) or denied is None or denied.reason not in TIMELESS:
+            raise impediment
+
+    def _fenced(self, tx: Transaction, state: LicenceState, session: Session) -> Reply:
+        """A chain that has forked has no next link; what comes gets a signed no, for an error is only silence."""
+        denied = tx.installation.advise(FENCED, tx.now)
+        log_denial(tx, state.licence.id, self.deployment, denied)
+        kind, payload = self._payload(tx, state, session.session, denied)
+        return self._reply(tx, state, kind, payload, session.session, (denied,))
 
     def _accept(self, tx: Transaction, state: LicenceState, session: Session) -> Reply:
         link = Link(
@@ -174,11 +201,12 @@ class AnswerLink:
                 log_denial(tx, state.licence.id, self.deployment, outcome, target)
 
     def _repeat(self, tx: Transaction, state: LicenceState, session: Session) -> Reply:
-        """Says the stored reply again; where the licence no longer stands, a refusal takes a permit's place."""
+        """Says the stored reply again; a refusal takes a permit's place where the licence has changed since."""
         kind = REPLY_KINDS[session.reply_kind]
-        denied = standing(state, self.deployment, tx.now)
+        denied = standing(state, self.deployment, tx.now) or _outdated(state, session)
         if kind is Kind.PERMIT and denied is not None:
             denied = tx.installation.advise(denied, tx.now)
+            log_denial(tx, state.licence.id, self.deployment, denied)
             kind, payload = self._payload(tx, state, session.session, denied)
             replaced = replace(
                 session,
@@ -192,6 +220,7 @@ class AnswerLink:
         return self._reply(tx, state, kind, session.reply, session.session, ())
 
     def _fork(self, tx: Transaction, state: LicenceState, session: Session) -> ForkSeen:
+        tx.refuse_impeded()  # before or after is told by the clock
         fence_deployment(state, self.deployment, tx.now, first=session.link_hash, second=self.claim.payload_hash)
         tx.put(Fork(self.deployment, tx.now, session.link_hash, session.reply, self.frame))
         return ForkSeen(self.deployment)
@@ -208,6 +237,14 @@ class AnswerLink:
         epoch = state.licence.epoch
         missed = _directives_after(tx, state.licence.id, self.epoch_seen) if self.epoch_seen < epoch else ()
         return Reply(kind, payload, session, epoch, state.licence.id, missed, outcomes)
+
+
+def _outdated(state: LicenceState, session: Session) -> Denied | None:
+    """A permit of an earlier epoch is not signed again: what it permits may have been taken back since."""
+    if session.reply_epoch == state.licence.epoch:
+        return None
+    detail = f"the licence has changed since this was decided, from epoch {session.reply_epoch}; open a session"
+    return Denied(Reason.NO_SESSION, detail)
 
 
 def _advised(tx: Transaction, answer: Permit | Denied) -> Permit | Denied:

@@ -128,6 +128,8 @@ class SignApproval:
 
 @dataclass(frozen=True, slots=True)
 class RejectApproval:
+    """Ends what waits; it can be requested again."""
+
     grants: ClassVar[bool] = False
     urgent: ClassVar[bool] = False
 

@@ -14,6 +14,8 @@ from licd.ledger.verbs.licences import SuspendLicence, SuspensionScope, licences
 
 @dataclass(frozen=True, slots=True)
 class CreateCustomer:
+    """Makes a customer known; gives no right by itself."""
+
     grants: ClassVar[bool] = False
     urgent: ClassVar[bool] = False
 
@@ -32,6 +34,8 @@ class CreateCustomer:
 
 @dataclass(frozen=True, slots=True)
 class Banned:
+    """The customer, and the licences that were suspended with him."""
+
     customer: Customer
     licences: tuple[str, ...]
 
@@ -71,6 +75,8 @@ class BanCustomer:
 
 @dataclass(frozen=True, slots=True)
 class UnbanCustomer:
+    """Lifts a ban; licences stay suspended until each is reinstated."""
+
     grants: ClassVar[bool] = True
     urgent: ClassVar[bool] = False
 

@@ -5,6 +5,7 @@ So every denial is accounted for, and a customer cannot fill the disk with them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from licd.core.reasons import Denied
@@ -54,9 +55,10 @@ def _close(tx: Transaction, tally: DenialTally) -> None:
 
 
 def close_tallies(tx: Transaction, tallies: list[DenialTally]) -> None:
-    """Logs what was merely counted in minutes that are over."""
+    """Logs what was merely counted in minutes that are over. The tallies were seen earlier: each is looked at anew."""
     minute = tx.now // MINUTE
-    for tally in tallies:
-        if tally.minute < minute and tally.counted:
+    for seen in tallies:
+        tally = tx.get(DENIAL_TALLIES, seen.deployment, seen.reason)
+        if tally is not None and tally.minute < minute and tally.counted:
             _close(tx, tally)
-            tx.put(DenialTally(tally.deployment, tally.reason, tally.licence, tally.minute, tally.told, 0))
+            tx.put(replace(tally, counted=0))

@@ -26,6 +26,8 @@ from licd.ledger.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class InviteDeployment:
+    """Makes room for one system and keeps the hash of its join secret."""
+
     grants: ClassVar[bool] = True
     urgent: ClassVar[bool] = False
 
@@ -51,6 +53,8 @@ class InviteDeployment:
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
+    """What an enrolment came to."""
+
     deployment: Deployment
     licence: Licence
     receipt: bytes
@@ -91,6 +95,8 @@ def _by_token() -> Select[Any]:
 
 @dataclass(frozen=True, slots=True)
 class RevokeDeployment:
+    """Ends an enrolment for good."""
+
     grants: ClassVar[bool] = False
     urgent: ClassVar[bool] = True
 

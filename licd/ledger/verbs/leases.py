@@ -23,6 +23,7 @@ from licd.ledger.rows import LEASES
 from licd.ledger.transaction import Transaction
 from licd.ledger.verbs.answer_link import REPLY_KINDS, Reply
 from licd.ledger.verbs.denials import close_tallies, log_denial
+from licd.v1 import session_pb2
 from licd.wire.session import Header, permit_payload, refusal_payload
 
 COOL_DOWN_LIMIT: Millis = 60 * DAY
@@ -91,13 +92,20 @@ class AcquireLease:
 
 
 def answer_again(tx: Transaction, ask: AcquireLease, kind: str, payload: bytes) -> Reply:
-    """The stored answer to a repeated request; a permit only while the licence stands, else a refusal."""
+    """The stored answer to a repeated request; a permit only while the licence is as it was, else a refusal."""
     state = tx.state_of(ask.deployment)
-    denied = standing(state, ask.deployment, tx.now)
-    if kind == Kind.PERMIT.value and denied is not None:
-        return ask.refuse(tx, state, denied)
+    if kind == Kind.PERMIT.value:
+        denied = standing(state, ask.deployment, tx.now) or _outdated(state, payload)
+        if denied is not None:
+            return ask.refuse(tx, state, denied)
     session = state.sessions[ask.deployment].session
     return Reply(REPLY_KINDS[kind], payload, session, state.licence.epoch, state.licence.id, (), ())
+
+
+def _outdated(state: LicenceState, payload: bytes) -> Denied | None:
+    if session_pb2.Permit.FromString(payload).header.epoch == state.licence.epoch:
+        return None
+    return Denied(Reason.LEASE_LAPSED, "the licence has changed since this was granted; ask with a new request id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,8 @@ class ReleaseLease:
 
 @dataclass(frozen=True, slots=True)
 class ForceReleaseLease:
+    """An operator ends one lease; its target cools down."""
+
     grants: ClassVar[bool] = False
     urgent: ClassVar[bool] = True
 

@@ -23,7 +23,7 @@ from licd.ledger.transaction import Transaction
 from licd.wire.terms import terms_payload
 
 
-def _checked(tx: Transaction, terms: Terms) -> None:
+def _checked(terms: Terms) -> None:
     try:
         check_terms(terms)
         rights_of(terms)
@@ -53,7 +53,7 @@ class IssueLicence:
         if customer.banned:
             raise IllegalTransition(f"customer {customer.id} is banned", field="customer")
         terms = replace(self.terms, issuer=tx.installation.trust_domain, revision=1, issued_at=tx.now)
-        _checked(tx, terms)
+        _checked(terms)
         licence = Licence(
             id=identifier,
             customer=customer.id,
@@ -113,7 +113,7 @@ class AmendLicence:
             revision=old.revision + 1,
             issued_at=tx.now,
         )
-        _checked(tx, terms)
+        _checked(terms)
         token = _sealed(tx, terms)
         amend_licence(
             state,
@@ -137,6 +137,7 @@ class SuspensionScope:
     everything: bool = False
 
     def words(self) -> str:
+        """The scope for logs and messages."""
         if self.licence:
             return f"licence/{self.licence}"
         return f"customer/{self.customer}" if self.customer else "all"
@@ -144,6 +145,8 @@ class SuspensionScope:
 
 @dataclass(frozen=True, slots=True)
 class Suspended:
+    """One act of suspending, and the licences as they now are."""
+
     suspension: str
     decided_at: Instant
     licences: tuple[Licence, ...]
@@ -217,6 +220,8 @@ def hit_systems(state: LicenceState, suspension: str) -> Iterable[SuspensionSyst
 
 @dataclass(frozen=True, slots=True)
 class ReinstateLicence:
+    """Lifts the suspension of the epoch named."""
+
     grants: ClassVar[bool] = True
     urgent: ClassVar[bool] = False
 
@@ -236,6 +241,8 @@ class ReinstateLicence:
 
 @dataclass(frozen=True, slots=True)
 class TerminateLicence:
+    """Ends a licence for good."""
+
     grants: ClassVar[bool] = False
     urgent: ClassVar[bool] = True
 

@@ -56,7 +56,8 @@ class Reconciled:
 class Reconcile:
     """answered: the highest epoch ever answered, by licence, and answered_size the log that went with it.
 
-    mourned are licences that an earlier reconciliation found lost already. Nothing was granted since silent_since that these rows do not hold. Done twice, it finds less to do.
+    mourned are licences that an earlier reconciliation found lost already. Nothing was granted since silent_since that
+    these rows do not hold. Done twice, it finds less to do.
     """
 
     grants: ClassVar[bool] = False

@@ -36,7 +36,7 @@ def check_clock(patient: Patient) -> Iterator[Finding]:
 def _against_mark(patient: Patient, mark: Instant, shown: str) -> Iterator[Finding]:
     late = mark - patient.now
     if late > TOLERANCE:
-        what = f"it is {span(late)} behind the highest instant licd has decided at; nothing is granted until it catches up"
+        what = f"it is {span(late)} behind the highest instant licd has decided at; nothing is granted until then"
         yield fail(what, f"{SET_IT}; if it was ahead before and is right now: licctl clock accept")
     elif -late > LONG_IDLE:
         yield warn(f"it shows {shown}; licd last decided {span(-late)} ago", f"if that is not so, {SET_IT}")

@@ -7,9 +7,11 @@ import stat
 from collections.abc import Iterator
 from typing import Final
 
+from alembic.script import ScriptDirectory
+
 from licd.keys.kinds import KeyPurpose
 from licd.ledger.log import LogRefused, check_log
-from licd.ledger.schema import head, known_revisions
+from licd.ledger.schema import SCRIPTS, head
 from licd.server.doctor.finding import Finding, fail, ok, warn
 from licd.server.doctor.keys import described
 from licd.server.doctor.patient import Patient
@@ -19,7 +21,7 @@ WAL_RESET_FIXED: Final = (3, 51, 3)
 RESTORE: Final = "keep the file as evidence, and `licd restore` the newest backup"
 
 
-def check_sqlite(patient: Patient) -> Iterator[Finding]:
+def check_sqlite(_: Patient) -> Iterator[Finding]:
     """Older versions can damage a database when two connections write or checkpoint at the same moment."""
     if sqlite3.sqlite_version_info >= WAL_RESET_FIXED:
         yield ok(f"SQLite {sqlite3.sqlite_version}")
@@ -44,10 +46,15 @@ def check_database(patient: Patient) -> Iterator[Finding]:
         yield warn(f"others may read {path} (mode {mode:04o})", f"chmod 600 {path}")
     if revision == head():
         yield ok(f"whole, at schema {revision}")
-    elif revision in known_revisions():
+    elif revision in _known_revisions():
         yield ok(f"at schema {revision}; licd moves it to {head()} at its next start", "make a backup before")
     else:
-        yield fail(f"at schema {revision or 'none'}, which this licd does not know", "use the licd that made it, or a newer one")
+        what = f"at schema {revision or 'none'}, which this licd does not know"
+        yield fail(what, "use the licd that made it, or a newer one")
+
+
+def _known_revisions() -> set[str]:
+    return {each.revision for each in ScriptDirectory(str(SCRIPTS)).walk_revisions()}
 
 
 def check_log_entries(patient: Patient) -> Iterator[Finding]:

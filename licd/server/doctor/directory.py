@@ -29,7 +29,8 @@ def check_settings(patient: Patient) -> Iterator[Finding]:
     """Whether a daemon would take them."""
     config = patient.config()
     listen = config.listen
-    yield ok(f"trust domain {config.trust_domain}; listens on {listen.customer} (customers), {listen.operator} (operators)")
+    listening = f"listens on {listen.customer} (customers) and {listen.operator} (operators)"
+    yield ok(f"trust domain {config.trust_domain}; {listening}")
     if not listen.metrics.startswith(("127.", "localhost:", "[::1]:")):
         todo = "bind it to loopback, or let a firewall say who may read it: it needs no certificate"
         yield warn(f"metrics are served on {listen.metrics}", todo)

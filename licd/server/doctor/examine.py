@@ -20,7 +20,7 @@ from licd.server.doctor.directory import (
 )
 from licd.server.doctor.disk import check_disk, check_reserve
 from licd.server.doctor.finding import Finding, Level, fail
-from licd.server.doctor.keys import check_keys, check_operator_keys, check_root_keys
+from licd.server.doctor.keys import check_key_files, check_keys, check_operator_keys, check_root_keys
 from licd.server.doctor.patient import Patient
 from licd.server.doctor.policies import check_policies
 from licd.server.doctor.trust import check_bundle, check_ratchet
@@ -42,6 +42,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("ratchet", check_ratchet),
     ("leftovers", check_leftovers),
     ("trust bundle", check_bundle),
+    ("key files", check_key_files),
     ("keys", check_keys),
     ("root keys", check_root_keys),
     ("operators' keys", check_operator_keys),
@@ -72,7 +73,8 @@ def examine(root: Path, now: Instant) -> list[Examined]:
 def _found(check: Check, patient: Patient) -> list[Finding]:
     found: list[Finding] = []
     try:
-        found.extend(check(patient))
+        for finding in check(patient):
+            found.append(finding)  # noqa: PERF402 -- what it found before it failed stays
     except Exception as error:  # noqa: BLE001 -- whatever is broken is what this is here to tell
         words = " ".join(str(error).split()) or type(error).__name__
         found.append(fail(f"this cannot be checked: {words}", "mend what it names first, then look again"))

@@ -49,20 +49,32 @@ def described(path: Path) -> KeyFile:
         raise NoKeyFile(f"{path} is no key file") from error
 
 
+def check_key_files(patient: Patient) -> Iterator[Finding]:
+    """The files of the three keys that a daemon signs with."""
+    open_ones = []
+    for purpose in ONLINE:
+        try:
+            file = described(patient.state.key(purpose))
+        except NoKeyFile as error:
+            yield fail(str(error), "put the key back from where it is kept: mode 0600, owned by licd's user")
+            continue
+        if not file.protected:
+            open_ones.append(purpose.word)
+    if open_ones:
+        todo = "good for development; else keep keys under a passphrase (licd init --passphrase-file), or in a token"
+        yield warn(f"{', '.join(open_ones)}: the key lies open on the disk (protection none)", todo)
+    else:
+        yield ok("only their owner may read them, and a passphrase protects them")
+
+
 def check_keys(patient: Patient) -> Iterator[Finding]:
-    """The three that a daemon signs with."""
+    """Whether systems believe what they sign, and for how long."""
     bundle = patient.trust().bundle
     for purpose in ONLINE:
-        path = patient.state.key(purpose)
         try:
-            file = described(path)
-        except NoKeyFile as error:
-            yield fail(str(error), "put the key back from where it is kept, mode 0600, owned by licd's user")
-            continue
-        yield from _in_bundle(purpose, file, bundle, patient.now)
-        if not file.protected:
-            todo = "for anything but development: keys under a passphrase (init --passphrase-file), or in a token"
-            yield warn(f"{purpose.word}: the key lies open on the disk (protection none)", todo)
+            yield from _in_bundle(purpose, described(patient.state.key(purpose)), bundle, patient.now)
+        except NoKeyFile:
+            continue  # the check of the files says so
 
 
 def _in_bundle(purpose: KeyPurpose, file: KeyFile, bundle: Bundle, now: Instant) -> Iterator[Finding]:

@@ -1,0 +1,5 @@
+"""`python -m licd.server` is `licd`."""
+
+from licd.server.command import main
+
+main()

@@ -1,0 +1,100 @@
+"""`python -m simulator`: run a scenario, or the demonstration."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.clock import RealClock
+from simulator.daemon import DaemonFailed
+from simulator.progress import console_to_stdout, progress_on
+from simulator.run import Result, RunFailed, run_scenario
+from simulator.scenario import Scenario, ScenarioInvalid, load_scenario, scenario_file
+from simulator.summary import in_words, to_json
+
+
+class Exit(IntEnum):
+    """How a run ends."""
+
+    OK = 0
+    VIOLATION = 1
+    UNUSABLE = 2
+    """The scenario cannot be read, or the run could not be carried out."""
+    NOT_SHOWN = 3
+    """No violation, but the run did not show what the scenario expects it to."""
+    INTERRUPTED = 130
+
+
+app = typer.Typer(
+    name="simulator",
+    help="A fleet of simulated customers, honest and cheating, against a real daemon on loopback.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Seed = Annotated[int | None, typer.Option(help="Another seed than the scenario's.", show_default=False)]
+Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there.")]
+State = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Use the daemon that serves this state directory, not one of its own."),
+]
+Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")]
+
+
+@app.command()
+def run(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A TOML file, or demo, smoke, fleet-200.")],
+    seed: Seed = None,
+    json: Json = None,
+    state: State = None,
+    plain: Plain = False,
+) -> None:
+    """Run a scenario and print what came of it. Exit code 0 only when the oracle found no violation."""
+    raise typer.Exit(_run(scenario, seed, json, state, plain=plain))
+
+
+@app.command()
+def demo(seed: Seed = None, json: Json = None, plain: Plain = False) -> None:
+    """About a minute with licences from the example policies, and two suspensions on the way."""
+    raise typer.Exit(_run("demo", seed, json, None, plain=plain))
+
+
+def _run(name: str, seed: int | None, json: Path | None, state: Path | None, *, plain: bool) -> Exit:
+    try:
+        scenario = load_scenario(scenario_file(name))
+        result = asyncio.run(_until_interrupted(scenario if seed is None else scenario.with_seed(seed), state, plain))
+    except (ScenarioInvalid, RunFailed, DaemonFailed, OSError) as error:
+        typer.echo(f"simulator: {error}", err=True)
+        return Exit.UNUSABLE
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        typer.echo("simulator: interrupted; the daemon is stopped and its directory removed", err=True)
+        return Exit.INTERRUPTED
+    sys.stdout.write("\n" + in_words(result) + "\n")
+    if json is not None:
+        json.write_text(to_json(result), encoding="utf-8")
+    if not result.verdict.sound:
+        return Exit.VIOLATION
+    return Exit.NOT_SHOWN if result.trouble else Exit.OK
+
+
+async def _until_interrupted(scenario: Scenario, state: Path | None, plain: bool) -> Result:  # noqa: FBT001 -- private
+    """SIGTERM ends a run as tidily as Ctrl-C does."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await run_scenario(scenario, RealClock(), progress_on(console_to_stdout(), plain=plain), state)
+
+
+def main() -> None:
+    """Entry of `python -m simulator`."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    app()

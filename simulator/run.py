@@ -1,0 +1,165 @@
+"""One run of a scenario, from an empty state directory to a verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import grpc.aio
+
+from simulator.chance import stream
+from simulator.clock import SECOND, Clock, Millis, sleep
+from simulator.daemon import Daemon, temporary_daemon
+from simulator.fleet import Fleet
+from simulator.journal import Journal
+from simulator.office import Desk, Office
+from simulator.oracle.facts import Figures
+from simulator.oracle.oracle import Verdict, judge
+from simulator.papers import OperatorPapers, PolicyFigures, example_policies
+from simulator.progress import Progress
+from simulator.raw.line import LineBroken
+from simulator.scenario import Scenario
+from simulator.timeline import Timeline, Told
+
+SHOWN_EVERY: Final[Millis] = 500
+LOOPBACK: Final = "127.0.0.1"
+
+
+class RunFailed(RuntimeError):
+    """The run could not be carried out; this says nothing about licd's promises."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFigures:
+    """One system, at the end."""
+
+    name: str
+    kind: str
+    licence: str
+    honest: bool
+    journal: Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a run. unmet: what the scenario expects to see, and was not to be seen."""
+
+    scenario: Scenario
+    verdict: Verdict
+    systems: tuple[SystemFigures, ...]
+    told: tuple[Told, ...]
+    unmet: tuple[str, ...]
+
+    @property
+    def trouble(self) -> bool:
+        """Whether the run did not show what it was to show."""
+        return bool(self.unmet) or any(each.trouble for each in self.told)
+
+
+async def run_scenario(scenario: Scenario, clock: Clock, progress: Progress, state: Path | None = None) -> Result:
+    """Run it against a daemon of its own, or against the one that serves this state directory.
+
+    Raises RunFailed, DaemonFailed, OSError. Whatever happens, what was started is stopped and what was made is removed.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(progress.close)
+        progress.say(f"{scenario.title}: seed {scenario.seed}, {scenario.duration / SECOND:.0f} s")
+        if state is None:
+            progress.say("making a state directory and starting the daemon: licd init, licd serve")
+            daemon = await stack.enter_async_context(temporary_daemon(example_policies(), scenario.policies, clock))
+            progress.say(f"licd serves on loopback, mTLS, SQLite (process {daemon.pid})")
+        else:
+            daemon = Daemon(state, clock)
+        figures = PolicyFigures.read(daemon.state / "policies")
+        office = await stack.enter_async_context(_office(daemon, scenario, clock))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="licd-fleet-")))
+        fleet = Fleet(scenario, office, figures, clock, folder)
+        began = clock.boot_ms()
+        await _gather(fleet)
+        progress.say(
+            f"{len(fleet.licences)} licences for {len(scenario.customers)} customers, "
+            f"{len(fleet.systems)} systems enrolled in {(clock.boot_ms() - began) / SECOND:.1f} s"
+        )
+        told = await _play(fleet, office, daemon, progress)
+    offset = clock.wall_ms() - clock.boot_ms()
+    verdict = judge(fleet.record, Figures(figures.act, figures.skew, figures.rate_error, LOOPBACK, offset))
+    return Result(scenario, verdict, _systems(fleet), tuple(told), _unmet(scenario, verdict))
+
+
+@asynccontextmanager
+async def _office(daemon: Daemon, scenario: Scenario, clock: Clock) -> AsyncIterator[Office]:
+    desks = [Desk(OperatorPapers.read(daemon.state, name)) for name in ("alice", "bob")]
+    office = Office(desks[0], desks[1], clock, stream(scenario.seed, "office"))
+    try:
+        yield office
+    finally:
+        await office.close()
+
+
+async def _gather(fleet: Fleet) -> None:
+    try:
+        await fleet.gather()
+    except grpc.aio.AioRpcError as error:
+        raise RunFailed(f"licd did not let the operators set this up: {error.details()}") from error
+    except* LineBroken as group:
+        raise RunFailed(f"a system could not enrol: {group.exceptions[0]}") from group
+
+
+async def _play(fleet: Fleet, office: Office, daemon: Daemon, progress: Progress) -> list[Told]:
+    """Let the fleet and the timeline run for as long as the scenario says."""
+    told: list[Told] = []
+
+    def tell(something: Told) -> None:
+        told.append(something)
+        progress.told(something)
+
+    clock = fleet.clock
+    ends = clock.boot_ms() + fleet.scenario.duration
+    timeline = Timeline(fleet, office, daemon, tell)
+    running = [
+        asyncio.ensure_future(fleet.run()),
+        asyncio.ensure_future(timeline.run()),
+        asyncio.ensure_future(_show(fleet, progress)),
+    ]
+    over = asyncio.ensure_future(clock.sleep_until(ends))
+    try:
+        done, _ = await asyncio.wait({over, *running}, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in (over, *running):
+            task.cancel()
+        outcomes = await asyncio.gather(*running, return_exceptions=True)
+    failed = [each for each in outcomes if isinstance(each, Exception)]
+    if failed:
+        raise RunFailed(f"a part of the simulation failed: {_innermost(failed[0])!r}") from failed[0]
+    return told
+
+
+def _innermost(error: BaseException) -> BaseException:
+    return _innermost(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+async def _show(fleet: Fleet, progress: Progress) -> None:
+    began = fleet.clock.boot_ms()
+    while True:
+        progress.show(fleet, fleet.clock.boot_ms() - began)
+        await sleep(fleet.clock, SHOWN_EVERY)
+
+
+def _systems(fleet: Fleet) -> tuple[SystemFigures, ...]:
+    return tuple(SystemFigures(each.name, each.kind, each.licence, each.honest, each.journal) for each in fleet)
+
+
+def _unmet(scenario: Scenario, verdict: Verdict) -> tuple[str, ...]:
+    expected = scenario.expected
+    found = [f"no denial for {reason}" for reason in expected.denials if not verdict.denials.get(reason)]
+    if verdict.grants < expected.grants:
+        found.append(f"{verdict.grants} grants, at least {expected.grants} were expected")
+    if len(verdict.stoppings) < expected.stoppings:
+        found.append(f"{len(verdict.stoppings)} systems to stop, at least {expected.stoppings} were expected")
+    return tuple(found)

@@ -1,0 +1,90 @@
+"""What an offline check costs, against the raw Ed25519 verifications it contains. Times, in this one process."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from licd.client import offline
+from licd.client.system import System
+from licd.v1.envelope_pb2 import Envelope
+from licd.v1.session_pb2 import Permit
+from licd.v1.session_service_pb2 import OpenSessionRequest
+from tests.bench import clock
+from tests.bench.measures import Measured, run_on_loop
+from tests.bench.raw import RawSystem
+from tests.bench.stage import LICENCE, Enrolled, Stage, bundle, invite
+from tests.bench.stream import terms
+
+ROUNDS = 15
+MESSAGE_BYTES = 195
+
+
+def _time(call: Callable[[], Any], times: int) -> float:
+    """Seconds for one call."""
+    started = clock.seconds()
+    for _ in range(times):
+        call()
+    return (clock.seconds() - started) / times
+
+
+def _alternate(ours: Callable[[], Any], yardstick: Callable[[], Any], times: tuple[int, int]) -> tuple[float, float]:
+    rounds = [(_time(ours, times[0]), _time(yardstick, times[1])) for _ in range(ROUNDS)]
+    return statistics.median(each for each, _ in rounds), statistics.median(each for _, each in rounds)
+
+
+def _raw_verify() -> Callable[[], Any]:
+    key = Ed25519PrivateKey.generate()
+    message = clock.random(MESSAGE_BYTES)
+    signature, public = key.sign(message), key.public_key()
+    return lambda: public.verify(signature, message)
+
+
+def check_cached_vs_verify(stage: Stage, systems: list[Enrolled]) -> Measured:
+    """lease.check() of a held lease in the SDK against one raw verification."""
+    (token,) = invite(stage, LICENCE, ["checks-1"]).values()
+
+    async def measured() -> tuple[float, float]:
+        with tempfile.TemporaryDirectory(prefix="licd-bench-sdk-") as folder:
+            await System.enrol(token, folder)
+            async with (
+                System.open(Path(folder), region="AT") as system,
+                system.lease(clock.random(32), **terms()) as lease,
+            ):
+                return _alternate(lease.check, _raw_verify(), (20_000, 500))
+
+    ours, verify = run_on_loop(measured)
+    return Measured("check_cached_vs_verify", ours / verify, 0.02, False, {"check": ours * 1e6, "verify": verify * 1e6}, "us")
+
+
+def check_cold_vs_verify(stage: Stage, systems: list[Enrolled]) -> Measured:
+    """A fresh licence and a fresh permit checked offline, against the two raw verifications they contain."""
+
+    async def permit() -> tuple[bytes, bytes]:
+        system = RawSystem(systems[-1])
+        request = system.link([], [], opens=True)
+        answer = await system.stub.OpenSession(OpenSessionRequest(link=request))
+        await system.close()
+        return answer.reply.SerializeToString(), answer.licence.SerializeToString()
+
+    permit_bytes, licence_bytes = run_on_loop(permit)
+    trusted = offline.read_bundle(bundle(stage))
+    now = Permit.FromString(Envelope.FromString(permit_bytes).payload).header.decided_ms
+
+    def cold() -> None:
+        offline.check_licence(licence_bytes, trusted, now)
+        offline.check_permit(permit_bytes, trusted, now, system=systems[-1].system)
+
+    raw = _raw_verify()
+
+    def both() -> None:
+        raw()
+        raw()
+
+    ours, verify = _alternate(cold, both, (300, 300))
+    return Measured("check_cold_vs_verify", ours / verify, 1.15, False, {"check": ours * 1e6, "verify": verify * 1e6}, "us")

@@ -1,0 +1,154 @@
+"""Licences and permits checked from files, without licd."""
+
+from typing import Any
+
+import pytest
+
+from licd.client.offline import BundleError, SealInvalid, check_licence, check_permit, read_bundle, read_file
+from licd.keys.armour import armour
+from licd.keys.envelope import seal
+from licd.keys.kinds import KeyPurpose, Kind
+from licd.v1 import licence_pb2, session_pb2
+from tests.client.fake_licd import (
+    DAY,
+    DOMAIN,
+    ISSUER,
+    NOW,
+    ONLINE,
+    SECOND,
+    SYSTEM,
+    bundle,
+    bundle_envelope,
+    key,
+    licence_envelope,
+    made_signer,
+)
+
+A, B = b"a" * 32, b"b" * 32
+
+
+def permit(**changes: Any) -> bytes:
+    fields: dict[str, Any] = {
+        "header": session_pb2.ReplyHeader(issuer=DOMAIN, system=SYSTEM, decided_ms=NOW, epoch=4, licence="lic-1"),
+        "leases": [1, 2],
+        "targets": A + B,
+        "hard_ends_ms": [NOW + 20 * SECOND, NOW + 40 * SECOND],
+    }
+    message = session_pb2.Permit(**(fields | changes))
+    return seal(Kind.PERMIT, message.SerializeToString(), ONLINE).SerializeToString()
+
+
+def test_a_licence_in_its_term_is_read() -> None:
+    terms = check_licence(licence_envelope().SerializeToString(), bundle(), NOW)
+    assert (terms.licence, terms.customer, terms.not_after) == ("lic-1", "acme", NOW + 20 * DAY)
+
+
+def test_files_may_be_armoured() -> None:
+    raw = licence_envelope().SerializeToString()
+    assert read_file(armour(raw).encode()) == raw == read_file(raw)
+    bundle_raw = bundle_envelope().SerializeToString()
+    assert read_bundle(armour(bundle_raw).encode()).version == read_bundle(bundle_raw).version == 1
+
+
+@pytest.mark.parametrize(
+    ("at", "reason"), [(NOW - 1, "TOKEN_NOT_YET_VALID"), (NOW + 20 * DAY, "TOKEN_EXPIRED"), (NOW + 20 * DAY - 1, "")]
+)
+def test_a_licence_holds_from_its_first_millisecond_to_before_its_last(at: int, reason: str) -> None:
+    raw = licence_envelope().SerializeToString()
+    if not reason:
+        check_licence(raw, bundle(), at)
+        return
+    with pytest.raises(SealInvalid, match=reason):
+        check_licence(raw, bundle(), at)
+
+
+def test_a_licence_outlives_the_key_that_signed_it() -> None:
+    issuer_done = bundle(bundle_envelope(keys=[key(ONLINE), key(ISSUER, end=NOW + DAY)]))
+    assert check_licence(licence_envelope().SerializeToString(), issuer_done, NOW + 2 * DAY).revision == 1
+
+
+def test_a_licence_dated_outside_its_keys_validity_is_refused() -> None:
+    early = bundle(bundle_envelope(keys=[key(ONLINE), key(ISSUER, end=NOW)]))
+    with pytest.raises(SealInvalid, match="KEY_EXPIRED"):
+        check_licence(licence_envelope().SerializeToString(), early, NOW)
+
+
+def test_a_licence_longer_than_its_key_may_grant_is_refused() -> None:
+    short = bundle(bundle_envelope(keys=[key(ONLINE), key(ISSUER, life=DAY)]))
+    with pytest.raises(SealInvalid, match="TOKEN_LIFE_TOO_LONG"):
+        check_licence(licence_envelope().SerializeToString(), short, NOW)
+
+
+def test_nothing_is_believed_on_the_word_of_a_bundle_that_ran_out() -> None:
+    stale = bundle(bundle_envelope(expires_at_ms=NOW))
+    with pytest.raises(BundleError, match="FREEZE"):
+        check_licence(licence_envelope().SerializeToString(), stale, NOW)
+    with pytest.raises(BundleError, match="FREEZE"):
+        check_permit(permit(), stale, NOW, system=SYSTEM)
+
+
+@pytest.mark.parametrize("spoil", ["unknown constraint", "newer reader", "unknown field", "unspecified basis"])
+def test_terms_that_are_not_understood_are_refused(spoil: str) -> None:
+    message = licence_pb2.LicenceTerms.FromString(licence_envelope().payload)
+    match spoil:
+        case "unknown constraint":
+            message.constraints.add()
+        case "newer reader":
+            message.min_reader_version = 2
+        case "unspecified basis":
+            message.constraints[1].target_regions.bases.append(licence_pb2.REGION_BASIS_UNSPECIFIED)
+        case _:
+            pass
+    payload = message.SerializeToString() + (b"\xf8\x7f\x01" if spoil == "unknown field" else b"")
+    with pytest.raises(SealInvalid, match="UNKNOWN_FIELD"):
+        check_licence(seal(Kind.LICENCE, payload, ISSUER).SerializeToString(), bundle(), NOW)
+
+
+def test_a_licence_of_another_installation_is_refused() -> None:
+    with pytest.raises(SealInvalid, match="this installation is"):
+        check_licence(licence_envelope(issuer="other.example").SerializeToString(), bundle(), NOW)
+
+
+def test_a_permit_allows_each_target_until_its_own_end() -> None:
+    checked = check_permit(permit(), bundle(), NOW, system=SYSTEM)
+    assert (checked.epoch, checked.licence) == (4, "lic-1")
+    assert checked.allows(A, NOW)
+    assert not checked.allows(A, NOW - 1)
+    assert checked.allows(A, NOW + 20 * SECOND - 1)
+    assert not checked.allows(A, NOW + 20 * SECOND)
+    assert checked.allows(B, NOW + 20 * SECOND)
+    assert not checked.allows(b"c" * 32, NOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"targets": A}, "MALFORMED"),
+        ({"leases": [1]}, "MALFORMED"),
+        ({"header": session_pb2.ReplyHeader(issuer=DOMAIN, system="customer/a/system/b", decided_ms=NOW)}, "permit of"),
+        ({"header": session_pb2.ReplyHeader(issuer="other", system=SYSTEM, decided_ms=NOW)}, "permit of"),
+        ({"header": session_pb2.ReplyHeader(issuer=DOMAIN, system=SYSTEM, decided_ms=NOW - 2 * DAY)}, "NOT_YET_VALID"),
+    ],
+)
+def test_a_permit_that_is_not_right_is_refused(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(SealInvalid, match=reason):
+        check_permit(permit(**changes), bundle(), NOW, system=SYSTEM)
+
+
+def test_a_permit_that_has_run_out_is_refused() -> None:
+    with pytest.raises(SealInvalid, match="TOKEN_EXPIRED"):
+        check_permit(permit(), bundle(), NOW + 40 * SECOND, system=SYSTEM)
+
+
+def test_one_kind_is_not_taken_for_another() -> None:
+    with pytest.raises(SealInvalid, match="KIND_MISMATCH"):
+        check_permit(licence_envelope().SerializeToString(), bundle(), NOW, system=SYSTEM)
+    with pytest.raises(SealInvalid, match="KIND_MISMATCH"):
+        check_licence(permit(), bundle(), NOW)
+
+
+def test_a_strangers_permit_is_refused() -> None:
+    stranger = made_signer(KeyPurpose.PERMIT_ONLINE, "stranger")
+    forged = seal(Kind.PERMIT, session_pb2.Permit().SerializeToString(), stranger).SerializeToString()
+    with pytest.raises(SealInvalid, match="KEY_UNKNOWN"):
+        check_permit(forged, bundle(), NOW, system=SYSTEM)
