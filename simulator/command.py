@@ -53,6 +53,7 @@ Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of a live ta
 def run(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A TOML file, or demo, smoke, fleet-200.")],
     seed: Seed = None,
+    *,
     json: Json = None,
     state: State = None,
     plain: Plain = False,
@@ -62,7 +63,7 @@ def run(
 
 
 @app.command()
-def demo(seed: Seed = None, json: Json = None, plain: Plain = False) -> None:
+def demo(*, seed: Seed = None, json: Json = None, plain: Plain = False) -> None:
     """About a minute with licences from the example policies, and two suspensions on the way."""
     raise typer.Exit(_run("demo", seed, json, None, plain=plain))
 

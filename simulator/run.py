@@ -23,7 +23,6 @@ from simulator.oracle.facts import Figures
 from simulator.oracle.oracle import Verdict, judge
 from simulator.papers import OperatorPapers, PolicyFigures, example_policies
 from simulator.progress import Progress
-from simulator.raw.line import LineBroken
 from simulator.scenario import Scenario
 from simulator.timeline import Timeline, Told
 
@@ -107,8 +106,8 @@ async def _gather(fleet: Fleet) -> None:
         await fleet.gather()
     except grpc.aio.AioRpcError as error:
         raise RunFailed(f"licd did not let the operators set this up: {error.details()}") from error
-    except* LineBroken as group:
-        raise RunFailed(f"a system could not enrol: {group.exceptions[0]}") from group
+    except ExceptionGroup as group:
+        raise RunFailed(f"a system could not enrol: {_innermost(group)!r}") from group
 
 
 async def _play(fleet: Fleet, office: Office, daemon: Daemon, progress: Progress) -> list[Told]:

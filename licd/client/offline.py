@@ -7,7 +7,8 @@ fresh as it says. `now_ms` is the caller's: unix milliseconds, licd's clock as w
 from dataclasses import dataclass
 from typing import Final
 
-from licd.client.session.trust import read_terms, refuse_unfit_keys
+from licd.client.session.permits import columns_of
+from licd.client.session.trust import read_known, read_terms, refuse_unfit_keys
 from licd.core.terms import Terms
 from licd.core.time import Instant
 from licd.keys.armour import dearmour
@@ -15,14 +16,12 @@ from licd.keys.bundle import Bundle, BundleError
 from licd.keys.bundle_update import refuse_frozen, reload
 from licd.keys.envelope import parse_envelope, verify_ageless
 from licd.keys.kinds import Kind
-from licd.keys.payload import read_payload
 from licd.keys.seal_reasons import SealInvalid, SealReason
 from licd.v1 import session_pb2
 
 __all__ = ["BundleError", "CheckedPermit", "SealInvalid", "check_licence", "check_permit", "read_bundle", "read_file"]
 
 _ARMOUR: Final = b"-----BEGIN LICD "
-_TARGET_BYTES: Final = 32
 
 
 def read_file(data: bytes) -> bytes:
@@ -73,16 +72,16 @@ def check_permit(envelope: bytes, bundle: Bundle, now_ms: Instant, *, system: st
     """
     refuse_frozen(bundle, now_ms)
     verified = verify_ageless(parse_envelope(envelope), Kind.PERMIT, bundle.keyring)
-    permit = read_payload(verified, session_pb2.Permit)
-    header = permit.header
-    latest = max(permit.hard_ends_ms, default=header.decided_ms)
-    refuse_unfit_keys(verified, header.decided_ms, latest - header.decided_ms)
-    if (header.issuer, header.system) != (bundle.trust_domain, system):
-        raise SealInvalid(SealReason.KEY_UNKNOWN, f"a permit of {header.issuer} for {header.system}")
-    if permit.leases and now_ms >= latest:
-        raise SealInvalid(SealReason.TOKEN_EXPIRED, f"this permit held until {latest}")
-    targets, ends = permit.targets, permit.hard_ends_ms
-    if len(targets) != _TARGET_BYTES * len(ends) or len(permit.leases) != len(ends):
+    permit = read_known(verified, session_pb2.Permit)
+    header, columns = permit.header, columns_of(permit)
+    if columns is None:
         raise SealInvalid(SealReason.MALFORMED, "the columns of this permit differ in length")
-    by_target = {targets[_TARGET_BYTES * at : _TARGET_BYTES * (at + 1)]: end for at, end in enumerate(ends)}
-    return CheckedPermit(header.system, header.licence, header.epoch, header.decided_ms, by_target)
+    _, targets, ends = columns
+    decided = header.decided_ms
+    latest = max(ends, default=decided)
+    refuse_unfit_keys(verified, decided, latest - decided)
+    if header.issuer != bundle.trust_domain or header.system != system:
+        raise SealInvalid(SealReason.KEY_UNKNOWN, f"a permit of {header.issuer} for {header.system}")
+    if ends and now_ms >= latest:
+        raise SealInvalid(SealReason.TOKEN_EXPIRED, f"this permit held until {latest}")
+    return CheckedPermit(system, header.licence, header.epoch, decided, dict(zip(targets, ends, strict=True)))

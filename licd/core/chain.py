@@ -11,9 +11,9 @@ Judged in this order:
 A fork needs two different frames; an honest system, which persists a link before it sends it and has one outstanding,
 sends nothing but its outstanding link and copies of accepted ones.
 
-What is remembered are the links that were accepted first on their stream, or by a call. Only their copies can come
-on something that looks younger than it is: a connection that was held up as a whole brings the link that was
-outstanding then, and that link was answered after being said again, first, elsewhere. So the memory is used up by
+What is remembered are the links that came first on their stream or by a call, and those that were said again. Only
+their copies can come on something that looks younger than it is: a connection that was held up as a whole brings the
+link that was outstanding then, and its answer was read where it was said again, first. So the memory is used up by
 reconnections, not by links, of which a busy system sends hundreds while a packet is late.
 """
 
@@ -102,10 +102,12 @@ def accepted_recently(session: Session, payload_hash: bytes) -> bool:
 
 
 def recall(session: Session, claim: LinkClaim) -> bytes:
-    """The list to store with a link that is accepted now; session is as it was before."""
-    if claim.stream_opened_at < session.accepted_at:
-        return session.recent
-    return remember(session.recent, claim.payload_hash)
+    """The list to store with a link that is accepted or repeated now; session is as it was before."""
+    is_repeat = claim.payload_hash == session.link_hash
+    is_first = claim.stream_opened_at >= session.accepted_at
+    if (is_repeat or is_first) and not accepted_recently(session, claim.payload_hash):
+        return remember(session.recent, claim.payload_hash)
+    return session.recent
 
 
 def remember(recent: bytes, payload_hash: bytes) -> bytes:

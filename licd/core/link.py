@@ -11,9 +11,9 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from licd.core.acquire_lease import Granted, acquire_lease
 from licd.core.bounds import hard_end
@@ -66,9 +66,8 @@ class Link:
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Renewed:
-    """A lease on a permit, and its hard end there."""
+class Renewed(NamedTuple):
+    """A lease on a permit, and its hard end there. One is made for each lease of each link."""
 
     lease: int
     target: bytes
@@ -140,7 +139,7 @@ def _renew(
     state.put(renewed)
     outcomes = tuple(_operate(state, deployment, each, now, held, new_lease_id) for each in link.operations)
     permit = Permit(
-        leases=tuple(_renewal(renewed, lease) for lease in held.values()),
+        leases=_renewals(renewed, held.values()),
         outcomes=outcomes,
         ended=tuple(ended),
         revision=state.licence.terms.revision,
@@ -162,9 +161,13 @@ def _sort_held(
     """Splits what the system wants to go on with into what it can, and what not and why."""
     held: dict[int, Lease] = {}
     ended: list[tuple[int, Reason]] = []
+    running = _all_running(state.sessions[deployment], now)
     for identifier in asked:
         lease = mine.get(identifier)
-        if lease is not None and state.bound(lease) > now:
+        if lease is not None and (
+            (running and lease.attached and (not lease.authorisation_end or lease.authorisation_end > now))
+            or state.bound(lease) > now
+        ):
             held[identifier] = lease
             continue
         if lease is not None:
@@ -173,6 +176,11 @@ def _sort_held(
         if reason is not None:
             ended.append((identifier, reason))
     return held, ended
+
+
+def _all_running(session: Session, now: Instant) -> bool:
+    """Whether the last permit still holds for every lease it renewed, but for ended authorisations."""
+    return now < min(session.renewed_at + session.length, session.licence_end)
 
 
 def _why_ended(state: LicenceState, deployment: str, identifier: int) -> Reason | None:
@@ -247,9 +255,12 @@ def _operate(
             assert_never(operation)
 
 
-def _renewal(session: Session, lease: Lease) -> Renewed:
-    ends = session.licence_end
-    if lease.authorisation_end and lease.authorisation_end < ends:
+def _renewals(session: Session, leases: Iterable[Lease]) -> tuple[Renewed, ...]:
+    """The leases of a permit that has just been decided, each with its hard end."""
+    now, length, grace, last = session.renewed_at, session.length, session.grace, session.licence_end
+    found: list[Renewed] = []
+    for lease in leases:
         ends = lease.authorisation_end
-    until = hard_end(session.renewed_at, lease.granted_at, session.length, session.grace, ends)
-    return Renewed(lease.id, lease.target, until)
+        until = hard_end(now, lease.granted_at, length, grace, ends if 0 < ends < last else last)
+        found.append(Renewed(lease.id, lease.target, until))
+    return tuple(found)

@@ -22,6 +22,7 @@ from licd.ledger.rows import LOG_CHECKPOINTS, LOG_ENTRIES, LOG_HEADS
 
 HEAD_ID: Final = 1
 SALT_BYTES: Final = 16
+HEAD_FIELDS: Final = ("kind", "at")
 CHECKPOINT_HISTORY: Final = MINUTE
 READ_AT_ONCE: Final = 10_000
 
@@ -76,7 +77,7 @@ class Log:
 
         Must be followed by commit; after a rollback this object is to be thrown away.
         """
-        lines = [self._line(self.size + offset, entry, now, random) for offset, entry in enumerate(entries)]
+        lines = _lines(entries, self.size, now, random)
         if lines:
             self._frontier = self._frontier.extend([line.leaf_hash for line in lines])
             self.size += len(lines)
@@ -89,18 +90,36 @@ class Log:
         head = LogHead(HEAD_ID, self.size, self._frontier.to_bytes(), self.checkpoint, self._history_at, mark)
         LOG_HEADS.put(connection, [head])
 
-    def _line(self, index: int, entry: Entry, now: Instant, random: Callable[[int], bytes]) -> LoggedEntry:
-        fields = [("kind", entry.kind.encode()), ("at", b"%d" % now)]
+
+def _lines(entries: Sequence[Entry], first: int, now: Instant, random: Callable[[int], bytes]) -> list[LoggedEntry]:
+    """The entries with their time, sealed. Randomness for all salts is taken at once."""
+    count = sum(len(entry.fields) + len(HEAD_FIELDS) for entry in entries)
+    salts = random(SALT_BYTES * count) if count else b""
+    at = b"%d" % now
+    lines: list[LoggedEntry] = []
+    used = 0
+    for index, entry in enumerate(entries, first):
+        fields = [("kind", entry.kind.encode()), ("at", at)]
         fields += [(name, _value(value)) for name, value in entry.fields]
-        sealed = seal(fields, random(SALT_BYTES * len(fields)))
-        licence = next((str(value) for name, value in entry.fields if name == "licence"), "")
-        return LoggedEntry(index, now, entry.kind, licence, sealed.leaf_hash, sealed.encoded)
+        end = used + SALT_BYTES * len(fields)
+        sealed = seal(fields, salts[used:end])
+        used = end
+        lines.append(LoggedEntry(index, now, entry.kind, _licence_of(entry), sealed.leaf_hash, sealed.encoded))
+    return lines
+
+
+def _licence_of(entry: Entry) -> str:
+    """The licence an entry is about, by which it is listed; empty for one that is about none."""
+    name, value = entry.fields[0] if entry.fields else ("", "")
+    if name == "licence":
+        return str(value)
+    return next((str(value) for name, value in entry.fields if name == "licence"), "")
 
 
 def _value(value: FieldValue) -> bytes:
     if isinstance(value, bytes):
         return value
-    return str(value).encode()
+    return value.encode() if isinstance(value, str) else b"%d" % value
 
 
 def read_head(connection: Connection) -> LogHead | None:

@@ -16,7 +16,7 @@ from typing import Final, cast
 import grpc
 import structlog
 
-from licd.core.errors import Invalid
+from licd.core.errors import Invalid, ShuttingDown
 from licd.core.time import SECOND, Millis
 from licd.keys.file_signer import read_key_file
 from licd.keys.kinds import KeyPurpose
@@ -27,7 +27,7 @@ from licd.ledger.verbs.clock import Beat
 from licd.policy import load
 from licd.server.caller import Listener
 from licd.server.clock import SystemClock, entropy, stopwatch
-from licd.server.config import ServerConfig, read_config
+from licd.server.config import Listen, ServerConfig, read_config
 from licd.server.exposition import Exposition, serve_metrics
 from licd.server.grpc_server import GrpcListener
 from licd.server.jobs import Schedule
@@ -193,12 +193,21 @@ async def _listeners(
         )
     )
     for each in listeners:
-        await each.start()
+        await _open(each, listen)
         stack.push_async_callback(each.stop, 0)
     host = config.listen.customer.rpartition(":")[0]
     daemon.addresses.enrolment = config.advertise.enrolment or f"{host}:{listeners[0].port}"
     daemon.addresses.customer = config.advertise.customer or f"{host}:{listeners[1].port}"
     return listeners
+
+
+async def _open(listener: GrpcListener, listen: Listen) -> None:
+    name = listener.listener.value
+    try:
+        await listener.start()
+    except ShuttingDown as error:
+        problem = f"cannot listen on {getattr(listen, name)}; is the port taken, or the address another machine's?"
+        raise Invalid(problem, field=f"listen.{name}") from error
 
 
 def _metrics(config: ServerConfig, daemon: Daemon) -> Exposition:

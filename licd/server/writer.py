@@ -11,9 +11,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, Protocol, TypeVar
 
+import structlog
+
 from licd.core.errors import LicdError, OverQuota, ShuttingDown
 from licd.ledger.ledger import Ledger
 from licd.ledger.transaction import Command
+
+logger = structlog.get_logger("licd.writer")
 
 R = TypeVar("R")
 
@@ -86,8 +90,15 @@ class ThreadWriter:
 
     def _run(self) -> None:
         while taken := self._take():
-            outcomes = self._ledger.execute([command for command, _ in taken])
-            self._loop.call_soon_threadsafe(_deliver, taken, outcomes)
+            self._loop.call_soon_threadsafe(_deliver, taken, self._outcomes(taken))
+
+    def _outcomes(self, taken: Sequence[Waiting]) -> Sequence[Any]:
+        """Whatever happens, everybody who waits is answered and the thread goes on."""
+        try:
+            return self._ledger.execute([command for command, _ in taken])
+        except Exception:
+            logger.exception("the ledger failed")
+            return [LicdError("licd failed on this command; whether it was done is unknown") for _ in taken]
 
     async def close(self) -> None:
         """Decides what waits, then stops the thread."""

@@ -64,7 +64,12 @@ def opened(disk: MemoryDisk, network: MemoryNetwork, clock: VirtualClock) -> Ope
 
     @asynccontextmanager
     async def open_system(**settings: Any) -> AsyncIterator[System]:
-        given: dict[str, Any] = {"disk": disk, "network": network, "clock": clock, "randomness": random.Random(2).randbytes}
+        given: dict[str, Any] = {
+            "disk": disk,
+            "network": network,
+            "clock": clock,
+            "randomness": random.Random(2).randbytes,
+        }
         system = System.open("unused", region="DE", **(given | settings))
         await system.start()
         await settle()

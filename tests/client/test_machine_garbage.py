@@ -11,7 +11,7 @@ from licd.keys.kinds import Kind
 from licd.v1 import session_pb2
 from licd.v1.session_service_pb2 import AcquireLeaseResponse, OpenSessionResponse, SessionResponse
 from tests.client.fake_licd import ONLINE, SECOND, directive_frame, reply_frame
-from tests.client.rig import BOOT, Rig, acquisition, first_record, link_in
+from tests.client.rig import BOOT, Rig, acquisition, first_record
 
 
 def received(rig: Rig, data: bytes):
@@ -47,9 +47,7 @@ def test_a_good_frame_with_any_byte_changed_changes_nothing(data: st.DataObject)
     until = hold.until
     rig.ask("under way")
     link = rig.intercept()
-    good = data.draw(
-        st.sampled_from([reply_frame(rig.licd.answer(link)), directive_frame(rig.licd.suspend())])
-    )
+    good = data.draw(st.sampled_from([reply_frame(rig.licd.answer(link)), directive_frame(rig.licd.suspend())]))
     at = data.draw(st.integers(0, len(good) - 1))
     bad = bytes([*good[:at], good[at] ^ data.draw(st.integers(1, 255)), *good[at + 1 :]])
     rig.feed(FrameReceived(bad))

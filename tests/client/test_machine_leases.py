@@ -11,7 +11,7 @@ from licd.client.session.events import FrameReceived, Rebooted, ReleaseAsked, St
 from licd.client.session.hold import HoldState
 from licd.v1 import denial_pb2
 from tests.client.fake_licd import NOW, SECOND, reply_frame
-from tests.client.rig import BOOT, Rig, acquisition, link_in, target
+from tests.client.rig import BOOT, Rig, acquisition, target
 
 
 def test_a_granted_lease_holds_for_the_permit_length_from_when_its_link_was_sent():

@@ -10,7 +10,7 @@ from licd.client.session.events import FrameReceived, StreamBroken
 from licd.client.session.hold import HoldState
 from licd.v1 import denial_pb2, session_pb2
 from tests.client.fake_licd import NOW, SECOND, directive_frame, reply_frame
-from tests.client.rig import BOOT, Rig, link_in, target
+from tests.client.rig import BOOT, Rig, target
 
 
 def sha256(data: bytes):

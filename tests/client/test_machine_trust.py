@@ -40,7 +40,7 @@ from tests.client.fake_licd import (
     made_signer,
     reply_frame,
 )
-from tests.client.rig import BOOT, Rig, link_in
+from tests.client.rig import BOOT, Rig
 
 NEXT = made_signer(KeyPurpose.PERMIT_ONLINE, "next")
 STRANGER = made_signer(KeyPurpose.PERMIT_ONLINE, "stranger")

@@ -184,7 +184,8 @@ async def test_the_program_is_told_of_suspension_and_reinstatement(
         assert [notice.stopped_leases for notice in told.suspended] == [1]
         with pytest.raises(LeaseStopped, match="LICENCE_SUSPENDED, suspected misuse"):
             lease.check()
-        assert system.status.refused == told.suspended[0].denied
+        refused = system.status.refused
+        assert refused == told.suspended[0].denied
         with pytest.raises(LeaseDenied, match="LICENCE_SUSPENDED"):
             await system.acquire(target("other"), purpose=PURPOSE)
         network.push(licd.reinstate())

@@ -39,7 +39,7 @@ class Trust:
     def open(self, envelope: Envelope, kind: Kind, message_type: type[M]) -> tuple[Verified, M]:
         """Check the seal and read what is in it. Its age is `refuse_aged`'s to judge. Raises SealInvalid."""
         verified = verify_ageless(envelope, kind, self.bundle.keyring)
-        return verified, read_payload(verified, message_type)
+        return verified, read_known(verified, message_type)
 
     def refuse_aged(self, verified: Verified, decided: Instant, now: Millis, life: Millis = 0) -> None:
         """Refuse what the keys could not sign when they say they did, or a bundle that has run out.
@@ -71,6 +71,19 @@ class Trust:
         self.due = now if self.due is None else min(self.due, now + self._retry)
 
 
+def read_known(verified: Verified, message_type: type[M]) -> M:
+    """Do what `read_payload` does, and where nothing is unknown for a tenth of its price. Raises SealInvalid.
+
+    What, without its unknown fields, is written as the very bytes that came, had none.
+    """
+    message = parsed(message_type, verified.payload)
+    if message is not None:
+        message.DiscardUnknownFields()
+        if message.SerializeToString() == verified.payload:
+            return message
+    return read_payload(verified, message_type)
+
+
 def refuse_unfit_keys(verified: Verified, signed_at: Instant, life: Millis) -> None:
     """Refuse a token dated outside its keys' validity, or that lives longer than they may grant. Raises SealInvalid."""
     for key in verified.keys:
@@ -89,7 +102,7 @@ def read_terms(envelope: Envelope, bundle: Bundle) -> Terms:
     Raises SealInvalid, also for terms that this reader does not understand or of another installation.
     """
     verified = verify_ageless(envelope, Kind.LICENCE, bundle.keyring)
-    message = read_payload(verified, licence_pb2.LicenceTerms)
+    message = read_known(verified, licence_pb2.LicenceTerms)
     try:
         terms = terms_from_message(message)
     except TermsInvalid as error:

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from licd.core.acquire_lease import Granted
 from licd.core.chain import BackedReply, LinkClaim
 from licd.core.errors import Forbidden, Invalid, SealRefused, StaleFrame
+from licd.core.model import Deployment
 from licd.core.reasons import Denied
 from licd.core.release_lease import Released
 from licd.core.time import HOUR, SECOND, Instant, Millis
@@ -169,7 +170,7 @@ class SessionService:
         caller: Caller,
         stream_opened_at: Instant,
     ) -> Reply:
-        backed = self._backed(last_reply, link.system) if last_reply.payload else None
+        backed = self._backed(last_reply, link.system, known.deployment) if last_reply.payload else None
         payload_hash = sha256(envelope.payload).digest()
         opening = link.opening if link.WhichOneof("action") == "opening" else None
         command = AnswerLink(
@@ -196,8 +197,12 @@ class SessionService:
         self._count(answer)
         return answer
 
-    def _backed(self, envelope: Envelope, system: str) -> BackedReply | None:
-        """What a reply that licd signed itself says; one that does not verify backs nothing."""
+    def _backed(self, envelope: Envelope, system: str, deployment: Deployment) -> BackedReply | None:
+        """What a reply that licd signed itself says; one that does not verify backs nothing.
+
+        Nor does one to a unary call, which is no step of a chain, or one from before the enrolment: a system that kept
+        it could show licd to be behind what belongs to another chain.
+        """
         for kind, message in ((Kind.PERMIT, session_pb2.Permit), (Kind.DENIAL, session_pb2.Refusal)):
             if envelope.payload_type != kind.payload_type:
                 continue
@@ -206,7 +211,7 @@ class SessionService:
                 header = message.FromString(envelope.payload).header
             except (SealInvalid, DecodeError):
                 return None
-            if header.system != system:
+            if header.system != system or not header.link or header.decided_ms < deployment.enrolled_at:
                 return None
             return BackedReply(header.sequence, sha256(envelope.payload).digest())
         return None

@@ -1,7 +1,6 @@
 """What the verbs do while a daemon serves, and how a daemon starts on what they left."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from licd.server.backup import make_backup
 from licd.server.ratchet import read_high
 from licd.server.state_dir import StateDirectory, in_use
 from tests.server.command.conftest import Licd
-from tests.server.command.daemon import Daemon, command, serving
+from tests.server.command.daemon import FREE, Daemon, serving
 from tests.server.command.desk import at_work
 
 
@@ -24,10 +23,10 @@ def daemon(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dae
         yield daemon
 
 
-def test_a_second_daemon_is_refused(daemon: Daemon) -> None:
-    done = subprocess.run(command(daemon.state), check=False, capture_output=True, encoding="utf-8")
-    assert done.returncode == 3
-    assert done.stderr == f"licd: state: another licd works on {daemon.state.root}; stop it first\n"
+def test_a_second_daemon_is_refused(licd: Licd, daemon: Daemon) -> None:
+    done = licd("serve", "--state", daemon.state.root)
+    assert done.code == 3
+    assert done.err == f"licd: state: another licd works on {daemon.state.root}; stop it first\n"
 
 
 def test_doctor_works_beside_it(licd: Licd, daemon: Daemon) -> None:
@@ -82,11 +81,11 @@ def test_a_daemon_that_starts_behind_writes_down_since_when(state: StateDirector
     assert not in_use(state)
 
 
-def test_a_daemon_does_not_start_without_its_database(state: StateDirectory) -> None:
+def test_a_daemon_does_not_start_without_its_database(licd: Licd, state: StateDirectory) -> None:
     state.database.unlink()
-    done = subprocess.run(command(state), check=False, capture_output=True, encoding="utf-8")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "licd restore" in done.stderr
+    done = licd("serve", "--state", state.root)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "licd restore" in done.err
     assert not state.database.exists()
 
 
@@ -100,11 +99,27 @@ def test_a_daemon_does_not_start_without_its_database(state: StateDirectory) -> 
         ('other = "127.0.0.1:1"', "listen.other"),
     ],
 )
-def test_a_wrong_setting_is_one_line_that_names_it(state: StateDirectory, setting: str, problem: str) -> None:
+def test_a_wrong_setting_is_one_line_that_names_it(
+    licd: Licd, state: StateDirectory, setting: str, problem: str
+) -> None:
     file = state.root / "licd.toml"
     name = setting.split(" ", 1)[0]
     lines = [line for line in file.read_text().splitlines() if not line.startswith(f"{name} = ")]
     file.write_text("\n".join(lines).replace("[listen]", f"[listen]\n{setting}"))
-    done = subprocess.run(command(state), check=False, capture_output=True, encoding="utf-8")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert f"licd.toml: {problem}: " in done.stderr
+    done = licd("serve", "--state", state.root)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert f"licd.toml: {problem}: " in done.err
+
+
+@pytest.mark.parametrize("listener", ["enrolment", "customer", "operator", "metrics"])
+def test_an_address_in_use_is_one_line_that_names_the_setting(
+    licd: Licd, state: StateDirectory, daemon: Daemon, monkeypatch: pytest.MonkeyPatch, listener: str
+) -> None:
+    for name, address in FREE.items():
+        monkeypatch.setenv(name, address)
+    monkeypatch.setenv(f"LICD_LISTEN__{listener.upper()}", f"127.0.0.1:{daemon.ports[listener]}")
+    done = licd("serve", "--state", state.root)
+    assert done.code == 2
+    assert [line for line in done.err.splitlines() if not line.startswith("{")][-1].startswith(
+        f"licd: listen.{listener}: cannot listen on 127.0.0.1:{daemon.ports[listener]}"
+    )

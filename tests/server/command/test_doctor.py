@@ -12,9 +12,10 @@ from licd.core.time import DAY, HOUR, MINUTE
 from licd.server.clock import SystemClock
 from licd.server.doctor.examine import CHECKS, examine
 from licd.server.doctor.finding import Finding, Level
+from licd.server.initialise import initialise
 from licd.server.ratchet import Ratchet
 from licd.server.state_dir import DirectoryLock, StateDirectory
-from tests.server.command.conftest import Licd
+from tests.server.command.conftest import Licd, wishes
 from tests.server.command.desk import at_work
 
 NOW = SystemClock().wall()
@@ -55,11 +56,23 @@ def test_an_empty_directory_fails_check_by_check(tmp_path: Path) -> None:
     assert failed >= {"settings", "database", "log", "trust bundle", "key files", "authority", "policies"}
 
 
-PARTS = ("licd.toml", "licd.db", "ratchet", "keys/evidence.key", "tls/server.pem", "tls/authority.pem", "policies/roles.toml")
+PARTS = (
+    "licd.toml",
+    "licd.db",
+    "ratchet",
+    "keys/evidence.key",
+    "tls/server.pem",
+    "tls/authority.pem",
+    "policies/roles.toml",
+)
 
 
-@pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("content", [b"", b"\x00\xff\x1b[31m garbage", b"-----BEGIN CERTIFICATE-----\n"])
+GARBAGE = b"\x00\xff\x1b[31m garbage"
+
+
+@pytest.mark.parametrize(
+    ("part", "content"), [*((part, GARBAGE) for part in PARTS), ("licd.db", b""), ("tls/server.pem", b"")]
+)
 def test_garbage_in_any_file_is_told_and_the_other_checks_go_on(
     licd: Licd, state: StateDirectory, part: str, content: bytes
 ) -> None:
@@ -140,9 +153,6 @@ def test_what_has_run_out_fails(state: StateDirectory) -> None:
 
 
 def test_a_certificate_of_another_authority_fails(state: StateDirectory, tmp_path: Path) -> None:
-    from licd.server.initialise import initialise
-    from tests.server.command.conftest import wishes
-
     initialise(tmp_path / "other", wishes())
     for name in ("authority.pem", "authority.key"):
         shutil.copy(tmp_path / "other" / "tls" / name, state.root / "tls" / name)
@@ -159,7 +169,7 @@ def test_root_keys_that_were_moved_away_are_no_finding(state: StateDirectory) ->
 # ------------------------------------------------------------------------------------------------ rows
 def test_an_entry_that_was_changed_is_named(state: StateDirectory) -> None:
     with sqlite3.connect(state.database) as raw:
-        raw.execute("UPDATE log_entry SET body = (SELECT body FROM log_entry WHERE \"index\" = 0) WHERE \"index\" = 1")
+        raw.execute('UPDATE log_entry SET body = (SELECT body FROM log_entry WHERE "index" = 0) WHERE "index" = 1')
     raw.close()
     finding = worst(state, "log")
     assert finding.level is Level.FAIL
@@ -230,5 +240,6 @@ def test_little_room_is_told(state: StateDirectory, monkeypatch: pytest.MonkeyPa
     for free, level in ((1, Level.FAIL), (500 * 256, Level.WARN)):
         fields = list(real)
         fields[1], fields[4] = 4096, free
-        monkeypatch.setattr(os, "statvfs", lambda _, shown=os.statvfs_result(fields): shown)
+        shown = os.statvfs_result(fields)
+        monkeypatch.setattr(os, "statvfs", lambda _, shown=shown: shown)
         assert worst(state, "disk").level is level

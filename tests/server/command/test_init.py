@@ -1,7 +1,6 @@
 """`licd init` makes all of a state directory, or nothing."""
 
 import os
-import signal
 import stat
 import subprocess
 import sys
@@ -14,10 +13,12 @@ from licd.server.command.init import packaged_policies
 from licd.server.config import read_config
 from licd.server.initialise import Wishes, initialise
 from licd.server.ratchet import read_high
+from licd.server.serve import read_secrets
 from licd.server.state_dir import DirectoryLock, StateDirectory
 from tests.server.command.conftest import Licd, wishes
 
-KILLED_IN = """
+STEPS = ("create_key_file", "_bundle", "_operator", "_database", "_write_config")
+KILLED = """
 import os, signal, sys
 from pathlib import Path
 from licd.server import initialise
@@ -26,17 +27,20 @@ from tests.server.command.conftest import wishes
 def killed(*arguments, **options):
     os.kill(os.getpid(), signal.SIGKILL)
 
-setattr(initialise, sys.argv[2], killed)
-initialise.initialise(Path(sys.argv[1]), wishes())
+for step in sys.argv[2:]:
+    if child := os.fork():
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, step
+    else:
+        setattr(initialise, step, killed)
+        initialise.initialise(Path(sys.argv[1], step), wishes())
 """
 
 
-@pytest.mark.parametrize("step", ["create_key_file", "_bundle", "_operator", "_database", "_write_config"])
-def test_killed_on_the_way_it_leaves_nothing_that_looks_like_a_state_directory(tmp_path: Path, step: str) -> None:
-    root = tmp_path / "state"
-    done = subprocess.run([sys.executable, "-c", KILLED_IN, root, step], check=False, cwd=Path.cwd())
-    assert done.returncode == -signal.SIGKILL
-    assert not root.exists()
+def test_killed_on_the_way_it_leaves_nothing_that_looks_like_a_state_directory(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path, *STEPS], check=True)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert [name.split(".")[1] for name in left] == sorted(STEPS)  # each has died at it, and none has its name
+    assert all(name.endswith(".growing") for name in left)
     assert list(tmp_path.rglob("licd.toml")) == []
 
 
@@ -89,9 +93,7 @@ def test_takes_an_empty_directory_that_is_there(licd: Licd, tmp_path: Path) -> N
         (("alice", "../bob"), "lower-case"),
     ],
 )
-def test_refuses_operators_that_cannot_be(
-    licd: Licd, tmp_path: Path, operators: tuple[str, ...], problem: str
-) -> None:
+def test_refuses_operators_that_cannot_be(licd: Licd, tmp_path: Path, operators: tuple[str, ...], problem: str) -> None:
     named = [part for name in operators for part in ("--operator", name)]
     done = licd("init", "--state", tmp_path / "state", *named)
     assert done.code == 2
@@ -130,8 +132,6 @@ def test_a_passphrase_protects_the_keys(licd: Licd, tmp_path: Path) -> None:
 
 
 def licd_keys(root: Path, passphrase: bytes | None) -> None:
-    from licd.server.serve import read_secrets
-
     read_secrets(StateDirectory(root), "licd.example", passphrase)
 
 

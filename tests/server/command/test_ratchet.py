@@ -1,6 +1,5 @@
 """The file that remembers what was answered."""
 
-import os
 import resource
 import signal
 from pathlib import Path
@@ -53,7 +52,9 @@ def test_a_torn_last_line_counts_for_nothing_and_does_not_run_into_the_next(path
     assert (high.log_size, high.epochs, high.unsettled) == (4, {"one": 2}, "")
 
 
-@pytest.mark.parametrize("line", ["nonsense\n", "4 one\n", "x one 2\n", "4 one two three\n", "\n", "4 one 2.5\n", "\xff\n"])
+@pytest.mark.parametrize(
+    "line", ["nonsense\n", "4 one\n", "x one 2\n", "4 one two three\n", "\n", "4 one 2.5\n", "\xff\n"]
+)
 def test_a_line_that_cannot_be_read_leaves_the_rows_unsettled(path: Path, line: str) -> None:
     path.write_bytes(path.read_bytes() + line.encode("latin-1"))
     assert "line 2" in read_high(path).unsettled
@@ -121,4 +122,4 @@ def test_what_a_full_disk_refused_is_written_with_the_next_batch(path: Path) -> 
 
 
 def test_is_its_owners_alone(path: Path) -> None:
-    assert os.stat(path).st_mode & 0o077 == 0
+    assert path.stat().st_mode & 0o077 == 0

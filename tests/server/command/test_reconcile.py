@@ -1,5 +1,6 @@
 """`licd reconcile`: nothing that was answered is ever answered otherwise, and then licd grants again."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,12 @@ def state_with_two(state: StateDirectory) -> StateDirectory:
     return state
 
 
-def lose(licd: Licd, state: StateDirectory, tmp_path: Path, what: "list[tuple[str, ...]]") -> None:
+def lose(licd: Licd, state: StateDirectory, tmp_path: Path, what: Sequence[tuple[str | int, ...]]) -> None:
     """Backs up, does what is to be lost, and restores."""
     made = make_backup(state, tmp_path / "backup", with_keys=False)
     with at_work(state) as desk:
         for verb, *arguments in what:
-            getattr(Desk, verb)(desk, *arguments)
+            getattr(Desk, str(verb))(desk, *arguments)
     assert licd("restore", "--state", state.root, made.path).code == 0
 
 
@@ -52,7 +53,7 @@ def silent_for(state: StateDirectory, span: int) -> None:
     path.write_text("".join(" ".join(line) + "\n" for line in moved))
 
 
-LOST_SUSPENSION = [("suspend", "one"), ("reinstate", "one", 2), ("suspend", "one")]
+LOST_SUSPENSION: Sequence[tuple[str | int, ...]] = [("suspend", "one"), ("reinstate", "one", 2), ("suspend", "one")]
 
 
 def test_a_licence_that_is_behind_goes_beyond_what_was_answered_and_is_suspended(

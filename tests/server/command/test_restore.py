@@ -31,9 +31,7 @@ def why_behind(state: StateDirectory) -> str:
         return behind(read_high(state.root / "ratchet"), rows)
 
 
-def test_an_older_one_comes_back_and_says_in_what_it_is_behind(
-    licd: Licd, state: StateDirectory, backup: Path
-) -> None:
+def test_an_older_one_comes_back_and_says_in_what_it_is_behind(licd: Licd, state: StateDirectory, backup: Path) -> None:
     with at_work(state) as desk:
         desk.suspend("one")
     done = licd("restore", "--state", state.root, backup)

@@ -1,0 +1,58 @@
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.daemon import Daemon, Office, Operator, copy_state, make_state, serving
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh state directory, made once and copied."""
+    root = tmp_path_factory.mktemp("template") / "state"
+    make_state(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def daemon(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Daemon]:
+    """One daemon for all tests that only add to it."""
+    state = copy_state(template, tmp_path_factory.mktemp("daemon") / "state", drain_seconds=1)
+    with capture_logs(), serving(state) as made:
+        yield made
+
+
+@pytest.fixture
+def own_daemon(tmp_path: Path, template: Path) -> Iterator[Callable[..., Daemon]]:
+    """Makes daemons for tests that break something; on the same directory again when called again."""
+    with ExitStack() as stack:
+
+        def make(**limits: int) -> Daemon:
+            root = tmp_path / "state"
+            if not root.exists():
+                copy_state(template, root, **({"drain_seconds": 1} | limits))
+            from licd.server.state_dir import StateDirectory
+
+            return stack.enter_context(serving(StateDirectory(root)))
+
+        yield make
+
+
+@pytest.fixture
+def office(daemon: Daemon) -> Office:
+    return Office(daemon)
+
+
+@pytest.fixture
+def alice(office: Office) -> Operator:
+    return office.alice
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[list[Any]]:
+    """What is logged, as values; nothing is printed."""
+    with capture_logs() as found:
+        yield found
