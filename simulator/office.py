@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
+import grpc
 import grpc.aio
 
 from licd.keys.envelope import seal
@@ -40,12 +41,17 @@ from licd.v1.lease_service_pb2_grpc import LeaseServiceStub
 from licd.v1.licence_pb2 import Constraint
 from licd.v1.licence_service_pb2_grpc import LicenceServiceStub
 from simulator.chance import Random
-from simulator.clock import Clock
+from simulator.clock import SECOND, Clock, Millis, sleep
 from simulator.papers import OperatorPapers
 from simulator.request_id import request_id
 
 ANSWER_WITHIN: Final = 10.0
 """Seconds."""
+PATIENCE: Final[Millis] = 15 * SECOND
+ASK_AGAIN_AFTER: Final[Millis] = 300
+
+Q = TypeVar("Q")
+R = TypeVar("R")
 
 
 class Desk:
@@ -81,22 +87,33 @@ class Office:
     def _id(self) -> str:
         return request_id(self._clock.wall_ms(), self._chance)
 
+    async def _ask(self, method: grpc.aio.UnaryUnaryMultiCallable[Q, R], request: Q) -> R:
+        """One call, and the very same again for a while when nobody is there: its request id makes that harmless."""
+        deadline = self._clock.boot_ms() + PATIENCE
+        while True:
+            try:
+                return await method(request, timeout=ANSWER_WITHIN)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE or self._clock.boot_ms() > deadline:
+                    raise
+            await sleep(self._clock, ASK_AGAIN_AFTER)
+
     # ------------------------------------------------------------------------------------------- rights
     async def create_customer(self, name: str, title: str) -> None:
         """Raises AioRpcError, as everything here does when licd refuses or cannot be reached."""
         request = customer_pb.CreateCustomerRequest(request_id=self._id(), customer=name, name=title)
-        await self._first.customers.CreateCustomer(request, timeout=ANSWER_WITHIN)
+        await self._ask(self._first.customers.CreateCustomer, request)
 
     async def issue(self, request: licence_pb.IssueLicenceRequest) -> operator.Licence:
         """Issue a licence; the request comes without an id."""
         request.request_id = self._id()
-        await self._both((await self._first.licences.IssueLicence(request, timeout=ANSWER_WITHIN)).approval)
+        await self._both((await self._ask(self._first.licences.IssueLicence, request)).approval)
         return await self.licence(request.licence)
 
     async def licence(self, name: str) -> operator.Licence:
         """A licence as it stands."""
         request = licence_pb.GetLicenceRequest(licence=name)
-        return (await self._first.licences.GetLicence(request, timeout=ANSWER_WITHIN)).licence
+        return (await self._ask(self._first.licences.GetLicence, request)).licence
 
     async def amend(self, name: str, constraints: list[Constraint], detail: str) -> operator.Licence:
         """Put other constraints into a licence."""
@@ -112,7 +129,7 @@ class Office:
         request = licence_pb.AmendLicenceRequest(
             request_id=self._id(), licence=name, version=found.version, terms=draft, detail=detail
         )
-        await self._both((await self._first.licences.AmendLicence(request, timeout=ANSWER_WITHIN)).approval)
+        await self._both((await self._ask(self._first.licences.AmendLicence, request)).approval)
         return await self.licence(name)
 
     async def reinstate(self, name: str, code: str, detail: str) -> operator.Licence:
@@ -121,7 +138,7 @@ class Office:
         request = licence_pb.ReinstateLicenceRequest(
             request_id=self._id(), licence=name, epoch=found.epoch, reason_code=code, detail=detail
         )
-        await self._both((await self._first.licences.ReinstateLicence(request, timeout=ANSWER_WITHIN)).approval)
+        await self._both((await self._ask(self._first.licences.ReinstateLicence, request)).approval)
         return await self.licence(name)
 
     async def _both(self, approval: operator.Approval) -> None:
@@ -134,7 +151,7 @@ class Office:
                 approval=approval.approval,
                 command=seal(Kind.OPERATOR_COMMAND, approval.command.payload, desk.signer),
             )
-            approval = (await desk.approvals.SignApproval(request, timeout=ANSWER_WITHIN)).approval
+            approval = (await self._ask(desk.approvals.SignApproval, request)).approval
         if approval.status != operator.APPROVAL_STATUS_EXECUTED:
             raise RuntimeError(f"{approval.summary}: two have signed, and it was not carried out")
 
@@ -142,7 +159,7 @@ class Office:
     async def invite(self, licence: str, deployment: str) -> str:
         """A join token for a new system."""
         request = deployment_pb.InviteDeploymentRequest(request_id=self._id(), licence=licence, deployment=deployment)
-        answer = await self._first.deployments.InviteDeployment(request, timeout=ANSWER_WITHIN)
+        answer = await self._ask(self._first.deployments.InviteDeployment, request)
         return answer.invitation.join_token
 
     async def revoke(self, deployment: str, code: str) -> None:
@@ -150,7 +167,7 @@ class Office:
         request = deployment_pb.RevokeDeploymentRequest(
             request_id=self._id(), deployment=deployment, reason_code=code, detail="a simulated end"
         )
-        await self._first.deployments.RevokeDeployment(request, timeout=ANSWER_WITHIN)
+        await self._ask(self._first.deployments.RevokeDeployment, request)
 
     # --------------------------------------------------------------------------------------------- stops
     async def suspend(
@@ -158,32 +175,32 @@ class Office:
     ) -> licence_pb.SuspendLicenceResponse:
         """One person, at once."""
         request = licence_pb.SuspendLicenceRequest(request_id=self._id(), scope=scope, reason_code=code, detail=detail)
-        return await self._second.licences.SuspendLicence(request, timeout=ANSWER_WITHIN)
+        return await self._ask(self._second.licences.SuspendLicence, request)
 
     async def suspension(self, handle: str) -> licence_pb.GetSuspensionResponse:
         """How far it has come."""
         request = licence_pb.GetSuspensionRequest(suspension=handle)
-        return await self._second.licences.GetSuspension(request, timeout=ANSWER_WITHIN)
+        return await self._ask(self._second.licences.GetSuspension, request)
 
     async def terminate(self, name: str, code: str, detail: str) -> operator.Licence:
         """End a licence for good."""
         request = licence_pb.TerminateLicenceRequest(
             request_id=self._id(), licence=name, reason_code=code, detail=detail
         )
-        return (await self._first.licences.TerminateLicence(request, timeout=ANSWER_WITHIN)).licence
+        return (await self._ask(self._first.licences.TerminateLicence, request)).licence
 
     async def force_release(self, name: str, number: int, code: str) -> int:
         """Take back so many of a licence's live leases. Returns how many there were to take."""
         listed = lease_pb.ListLeasesRequest(licence=name, state=operator.LEASE_STATE_LIVE)
-        leases = (await self._first.leases.ListLeases(listed, timeout=ANSWER_WITHIN)).leases[:number]
+        leases = (await self._ask(self._first.leases.ListLeases, listed)).leases[:number]
         for lease in leases:
             request = lease_pb.ForceReleaseLeaseRequest(
                 request_id=self._id(), lease=lease.lease, reason_code=code, detail="a simulated release"
             )
-            await self._first.leases.ForceReleaseLease(request, timeout=ANSWER_WITHIN)
+            await self._ask(self._first.leases.ForceReleaseLease, request)
         return len(leases)
 
     async def trust(self) -> trust_pb2.TrustBundleChain:
         """Every trust bundle from the first on."""
         request = key_pb.ExportTrustBundleRequest()
-        return (await self._first.keys.ExportTrustBundle(request, timeout=ANSWER_WITHIN)).trust
+        return (await self._ask(self._first.keys.ExportTrustBundle, request)).trust

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +128,7 @@ async def _play(fleet: Fleet, office: Office, daemon: Daemon, progress: Progress
     ]
     over = asyncio.ensure_future(clock.sleep_until(ends))
     try:
-        done, _ = await asyncio.wait({over, *running}, return_when=asyncio.FIRST_EXCEPTION)
+        await _until(over, running)
     finally:
         for task in (over, *running):
             task.cancel()
@@ -137,6 +137,15 @@ async def _play(fleet: Fleet, office: Office, daemon: Daemon, progress: Progress
     if failed:
         raise RunFailed(f"a part of the simulation failed: {_innermost(failed[0])!r}") from failed[0]
     return told
+
+
+async def _until(over: asyncio.Future[None], running: Sequence[asyncio.Future[None]]) -> None:
+    """Wait until it is over, or until one of these fails. One that is simply done, like the timeline, ends nothing."""
+    waiting = {over, *running}
+    while not over.done():
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if any(not task.cancelled() and task.exception() is not None for task in done):
+            return
 
 
 def _innermost(error: BaseException) -> BaseException:

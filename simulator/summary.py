@@ -105,11 +105,11 @@ def _lines(result: Result) -> Iterator[str]:
 
 def _stopping_lines(result: Result) -> Iterator[str]:
     yield "from a suspension to the last act on a target"
-    yield "                           systems    median   longest     bound"
+    yield "                               systems    median   longest     bound"
     for reach, each in result.verdict.latencies.items():
         spans = "".join(f"{span / SECOND:8.2f} s" for span in (each.median, each.longest, each.bound))
         late = f"  {each.beyond} took longer than the bound" if each.beyond else ""
-        yield f"  {reach:24} {each.systems:7}{spans}{late}"
+        yield f"  {reach:28} {each.systems:7}{spans}{late}"
     if not result.verdict.latencies:
         yield "  nobody was at work when one was decided"
     yield "  bound: W of who can be reached (push or pull), W = (L + min(G, age))/(1−ρ) + act of who cannot"

@@ -6,13 +6,12 @@ never a stop.
 """
 
 import asyncio
-import itertools
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, assert_never
 
-from licd.client.answers import Failed, Outcome, Released
+from licd.client.answers import Released
 from licd.client.clock import Clock
 from licd.client.errands import Errands
 from licd.client.errors import NoAnswer, SystemClosed
@@ -46,17 +45,15 @@ from licd.client.session.events import (
     Tick,
     UnaryAnswered,
 )
-from licd.client.session.hold import Hold
 from licd.client.session.machine import Machine
 from licd.client.timer import Timer
 from licd.client.transport import Stream
+from licd.client.waiting import Answer, Waiting
 from licd.core.errors import LicdError
 from licd.core.time import Millis
 from licd.v1 import session_pb2
 
 _LOG: Final = logging.getLogger("licd.client")
-
-_Answer = tuple[Outcome, Hold | None]
 
 
 class Driver:
@@ -81,8 +78,7 @@ class Driver:
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._streams: Final[dict[int, Stream]] = {}
         self._listening: Final[dict[int, asyncio.Task[None]]] = {}
-        self._waiting: Final[dict[int, asyncio.Future[_Answer]]] = {}
-        self._ops: Final = itertools.count(1)
+        self._waiting: Final = Waiting()
         self._boot_id = clock.boot_id()
         self._finished: Final = asyncio.Event()
         self._rpc_timeout: Final[Millis] = machine.view.pace.rpc_timeout
@@ -123,7 +119,7 @@ class Driver:
             case GiveBack(lease):
                 self._spawn(self._errands.give_back(lease))
             case Resolve(op, outcome):
-                self._answer(op, outcome)
+                self._waiting.answer(op, (outcome, self._machine.hold(op)))
             case Notify(notice):
                 self._tell(notice)
             case WakeAt(at):
@@ -139,11 +135,6 @@ class Driver:
             self._boot_id = boot_id
             self.feed(Rebooted())
         self.feed(Tick())
-
-    def _answer(self, op: int, outcome: Outcome) -> None:
-        future = self._waiting.pop(op, None)
-        if future is not None and not future.done():
-            future.set_result((outcome, self._machine.hold(op)))
 
     # ------------------------------------------------------------------------------------- out and in
     async def _send_all(self) -> None:
@@ -172,6 +163,13 @@ class Driver:
 
     async def _run(self, errand: Coroutine[Any, Any, Event]) -> None:
         self.feed(await errand)
+
+    def accept(self, authorities: Sequence[str]) -> None:
+        """Accept licd's certificates from these authorities too, from here on."""
+        moved = self._errands.accept(authorities)
+        if moved is not None:
+            self.feed(moved)
+            self._spawn(self._errands.retire())
 
     async def renew_certificate(self) -> bool:
         """Renew the certificate now. Returns whether a new one is in use."""
@@ -210,20 +208,20 @@ class Driver:
             listening.cancel()  # also when it is the one that brought the frame: it ends where it reads on
 
     # ---------------------------------------------------------------------------------------- wishes
-    async def acquire(self, acquisition: session_pb2.Acquisition) -> tuple[Outcome, Hold | None]:
+    async def acquire(self, acquisition: session_pb2.Acquisition) -> Answer:
         """Ask for a lease in the next link. Cancelled, the wish is given up, whatever became of it."""
-        op = next(self._ops)
+        op = self._waiting.number()
         return await self._ask(op, AcquireAsked(op, acquisition))
 
     async def take_unary(
         self, acquisition: session_pb2.Acquisition, request_id: str, sent_at: Millis, response: bytes
-    ) -> tuple[Outcome, Hold | None]:
+    ) -> Answer:
         """Have the machine judge the answer to a unary AcquireLease."""
-        op = next(self._ops)
+        op = self._waiting.number()
         return await self._ask(op, UnaryAnswered(op, acquisition, request_id, sent_at, response))
 
-    async def _ask(self, op: int, event: Event) -> _Answer:
-        future = self._wait(op)
+    async def _ask(self, op: int, event: Event) -> Answer:
+        future = self._waiting.future(op)
         self.feed(event)
         try:
             return await future
@@ -233,23 +231,15 @@ class Driver:
 
     async def release(self, op: int) -> Released:
         """Stop a hold, and wait until its lease was given back."""
-        future = self._wait(op)
+        future = self._waiting.future(op)
         self.feed(ReleaseAsked(op))
         outcome, _ = await future
         return outcome if isinstance(outcome, Released) else Released(0)
 
     def release_soon(self, op: int) -> None:
         """Stop a hold; its lease is given back with the next link."""
-        self._waiting.pop(op, None)
+        self._waiting.forget(op)
         self.feed(ReleaseAsked(op))
-
-    def _wait(self, op: int) -> asyncio.Future[_Answer]:
-        future: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
-        if self._finished.is_set():
-            future.set_result((Failed("the system is closed"), None))
-        else:
-            self._waiting[op] = future
-        return future
 
     # ------------------------------------------------------------------------------------------ ends
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -272,10 +262,7 @@ class Driver:
 
     def _end(self) -> None:
         self._machine.kill(self._clock.boot_ms())
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_result((Failed("the system is closed"), None))
-        self._waiting.clear()
+        self._waiting.end()
         self._finished.set()
 
     @property

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -34,20 +34,40 @@ class Errands:
         channel: Channel,
         directory: StateDirectory,
         request_id: Callable[[], str],
+        authorities: Sequence[str],
     ) -> None:
-        """Connect to nothing yet. Raises ValueError for a key that is none."""
+        """Connect to nothing yet. authorities are those that the trust bundle adds to those of the channel, PEM."""
         self._network: Final = network
         self._identity: Final = identity
         self._directory: Final = directory
         self._request_id: Final = request_id
-        self._transport: Transport = self._connect(channel)
+        self._channel = channel
+        self._authorities = tuple(authorities)
+        self._transport: Transport = self._connect()
         self._retired: list[Transport] = []
 
-    def _connect(self, channel: Channel) -> Transport:
+    def _connect(self) -> Transport:
         credentials = Credentials(
-            channel.authorities_pem, channel.certificate_chain_pem, self._identity.channel_key_pem
+            self._accepted(self._channel.authorities_pem),
+            self._channel.certificate_chain_pem,
+            self._identity.channel_key_pem,
         )
         return self._network.customers(self._identity.customer_address, credentials)
+
+    def _accepted(self, authorities: str) -> str:
+        return "\n".join(dict.fromkeys(each.strip() for each in (authorities, *self._authorities))) + "\n"
+
+    def accept(self, authorities: Sequence[str]) -> CertificateChanged | None:
+        """Take the authorities of a newer bundle. When they are others than before, connect anew: the event says so."""
+        if tuple(authorities) == self._authorities:
+            return None
+        self._authorities = tuple(authorities)
+        return self._move()
+
+    def _move(self) -> CertificateChanged:
+        self._retired.append(self._transport)
+        self._transport = self._connect()
+        return CertificateChanged(validity_of(self._channel))
 
     async def call(self, method: Method, request: bytes) -> bytes:
         """Make a call on the customer listener. Raises NoAnswer, LicdError."""
@@ -70,7 +90,8 @@ class Errands:
     async def fetch_trust(self, held_version: int) -> TrustFetched:
         """Ask the enrolment listener for newer bundles: it answers also who has no valid certificate any more."""
         request = enrolment_service_pb2.GetTrustBundleRequest(held_version=held_version)
-        transport = self._network.enrolment(self._identity.enrolment_address, self._identity.enrolment_authority_pem)
+        authorities = self._accepted(self._identity.enrolment_authority_pem)
+        transport = self._network.enrolment(self._identity.enrolment_address, authorities)
         try:
             raw = await transport.call(Method.GET_TRUST_BUNDLE, request.SerializeToString(), UNARY_TIMEOUT)
         except (NoAnswer, LicdError) as error:
@@ -107,9 +128,8 @@ class Errands:
         except (NoAnswer, LicdError, CertificateError, OSError) as error:
             _LOG.warning("the certificate could not be renewed, it is tried again: %s", error)
             return CertificateChanged(None)
-        self._retired.append(self._transport)
-        self._transport = self._connect(channel)
-        return CertificateChanged(validity_of(channel))
+        self._channel = channel
+        return self._move()
 
     async def _new_channel(self) -> Channel:
         key = channel_key(self._identity.channel_key_pem)

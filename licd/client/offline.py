@@ -4,22 +4,35 @@ What is checked here is what was signed. Whether a licence has been suspended si
 fresh as it says. `now_ms` is the caller's: unix milliseconds, licd's clock as well as he knows it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from licd.client.session.permits import columns_of
-from licd.client.session.trust import read_known, read_terms, refuse_unfit_keys
+from licd.client.session.permits import TARGET_BYTES
+from licd.client.session.trust import licence_message, refuse_unfit_keys
 from licd.core.terms import Terms
 from licd.core.time import Instant
-from licd.keys.armour import dearmour
+from licd.keys.armour import ArmourError, dearmour
 from licd.keys.bundle import Bundle, BundleError
 from licd.keys.bundle_update import refuse_frozen, reload
 from licd.keys.envelope import parse_envelope, verify_ageless
 from licd.keys.kinds import Kind
+from licd.keys.payload import read_payload
 from licd.keys.seal_reasons import SealInvalid, SealReason
-from licd.v1 import session_pb2
+from licd.v1 import licence_pb2, session_pb2
+from licd.wire.terms import terms_from_message
 
-__all__ = ["BundleError", "CheckedPermit", "SealInvalid", "check_licence", "check_permit", "read_bundle", "read_file"]
+__all__ = [
+    "ArmourError",
+    "Bundle",
+    "BundleError",
+    "CheckedLicence",
+    "CheckedPermit",
+    "SealInvalid",
+    "check_licence",
+    "check_permit",
+    "read_bundle",
+    "read_file",
+]
 
 _ARMOUR: Final = b"-----BEGIN LICD "
 
@@ -34,19 +47,37 @@ def read_bundle(data: bytes) -> Bundle:
     return reload(read_file(data))
 
 
-def check_licence(envelope: bytes, bundle: Bundle, now_ms: Instant) -> Terms:
-    """Return the terms of a licence that an issuer of this bundle signed and that is in its term now.
+@dataclass(frozen=True, slots=True)
+class CheckedLicence:
+    """A licence whose seal held, all of which was understood, and which was in its term."""
+
+    licence: str
+    customer: str
+    revision: int
+    not_before: Instant
+    not_after: Instant
+    message: licence_pb2.LicenceTerms = field(repr=False)
+
+    @property
+    def terms(self) -> Terms:
+        """Every limit, as values."""
+        return terms_from_message(self.message)
+
+
+def check_licence(envelope: bytes, bundle: Bundle, now_ms: Instant) -> CheckedLicence:
+    """Return a licence that an issuer of this bundle signed and that is in its term now.
 
     Raises SealInvalid (also TOKEN_NOT_YET_VALID, TOKEN_EXPIRED, and for terms this reader does not understand),
     BundleError when the bundle has run out.
     """
     refuse_frozen(bundle, now_ms)
-    terms = read_terms(parse_envelope(envelope), bundle)
-    if now_ms < terms.not_before:
-        raise SealInvalid(SealReason.TOKEN_NOT_YET_VALID, f"this licence holds from {terms.not_before} on")
-    if now_ms >= terms.not_after:
-        raise SealInvalid(SealReason.TOKEN_EXPIRED, f"this licence held until {terms.not_after}")
-    return terms
+    message = licence_message(parse_envelope(envelope), bundle)
+    starts, ends = message.not_before_ms, message.not_after_ms
+    if now_ms < starts:
+        raise SealInvalid(SealReason.TOKEN_NOT_YET_VALID, f"this licence holds from {starts} on")
+    if now_ms >= ends:
+        raise SealInvalid(SealReason.TOKEN_EXPIRED, f"this licence held until {ends}")
+    return CheckedLicence(message.licence, message.customer, message.revision, starts, ends, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +88,17 @@ class CheckedPermit:
     licence: str
     epoch: int
     decided: Instant
-    ends: dict[bytes, Instant]
+    targets: bytes = field(repr=False)
+    hard_ends: tuple[Instant, ...] = field(repr=False)
 
     def allows(self, target: bytes, now_ms: Instant) -> bool:
         """Whether the permit lets this target be acted on now. Neither before it was decided nor from its end on."""
-        return self.decided <= now_ms < self.ends.get(target, 0)
+        if now_ms < self.decided or len(target) != TARGET_BYTES:
+            return False
+        at = self.targets.find(target)
+        while at % TARGET_BYTES and at >= 0:
+            at = self.targets.find(target, at + 1)
+        return at >= 0 and now_ms < self.hard_ends[at // TARGET_BYTES]
 
 
 def check_permit(envelope: bytes, bundle: Bundle, now_ms: Instant, *, system: str) -> CheckedPermit:
@@ -72,16 +109,15 @@ def check_permit(envelope: bytes, bundle: Bundle, now_ms: Instant, *, system: st
     """
     refuse_frozen(bundle, now_ms)
     verified = verify_ageless(parse_envelope(envelope), Kind.PERMIT, bundle.keyring)
-    permit = read_known(verified, session_pb2.Permit)
-    header, columns = permit.header, columns_of(permit)
-    if columns is None:
+    permit = read_payload(verified, session_pb2.Permit)
+    header, targets, hard_ends = permit.header, permit.targets, tuple(permit.hard_ends_ms)
+    if len(targets) != TARGET_BYTES * len(hard_ends) or len(permit.leases) != len(hard_ends):
         raise SealInvalid(SealReason.MALFORMED, "the columns of this permit differ in length")
-    _, targets, ends = columns
     decided = header.decided_ms
-    latest = max(ends, default=decided)
+    latest = max(hard_ends, default=decided)
     refuse_unfit_keys(verified, decided, latest - decided)
     if header.issuer != bundle.trust_domain or header.system != system:
         raise SealInvalid(SealReason.KEY_UNKNOWN, f"a permit of {header.issuer} for {header.system}")
-    if ends and now_ms >= latest:
+    if hard_ends and now_ms >= latest:
         raise SealInvalid(SealReason.TOKEN_EXPIRED, f"this permit held until {latest}")
-    return CheckedPermit(system, header.licence, header.epoch, decided, dict(zip(targets, ends, strict=True)))
+    return CheckedPermit(system, header.licence, header.epoch, decided, targets, hard_ends)

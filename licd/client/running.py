@@ -77,7 +77,10 @@ class Running:
         self.terms: Terms = _terms(enrolled)
         self.machine: Final = _machine(enrolled, settings, self.terms.revision)
         self._validity: Final = _validity(enrolled)
-        self.errands: Final = Errands(network, enrolled.identity, enrolled.channel, directory, self.request_id)
+        authorities = enrolled.bundle.tls_authorities_pem
+        self.errands: Final = Errands(
+            network, enrolled.identity, enrolled.channel, directory, self.request_id, authorities
+        )
         self.driver: Final = Driver(self.machine, Saving(directory), self.errands, settings.clock, self._tell)
         self._caller: Final = Caller()
         self._leases: Final[dict[int, Lease]] = {}
@@ -145,7 +148,9 @@ class Running:
                 self._detail = detail
             case LicenceChanged(_, terms):
                 self.terms = terms
-            case LeaseRegained() | TrustChanged():
+            case TrustChanged():
+                self.driver.accept(self.machine.view.trust.bundle.tls_authorities_pem)
+            case LeaseRegained():
                 pass
             case _:
                 assert_never(notice)

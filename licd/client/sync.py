@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, Unpack
@@ -135,7 +135,8 @@ class System:
         try:
             yield Lease(lease, self)
         finally:
-            self.wait(context.__aexit__(None, None, None))
+            with suppress(SystemClosed):  # closed meanwhile: then it was given back
+                self.wait(context.__aexit__(None, None, None))
 
     def acquire(self, target: str | bytes, *, limit: float | None = None, **terms: Unpack[AskedFor]) -> Lease:
         """Get a lease that the program gives back itself, with `lease.release()`."""

@@ -24,6 +24,7 @@ from licd.core.reasons import Denied
 from licd.core.terms import Terms
 from licd.keys.signer import Randomness
 from licd.v1 import session_pb2
+from licd.wire.session import TEXT_LIMIT
 
 
 class System:
@@ -55,7 +56,10 @@ class System:
 
         region is where this system itself stands (ISO 3166), software what runs it: both are told to licd. disk,
         network, clock and randomness are for simulations. Entering raises NotEnrolled, StateDamaged, DirectoryInUse.
+        Raises ValueError for a region or software of more than 128 characters.
         """
+        if max(len(region), len(software)) > TEXT_LIMIT:
+            raise ValueError(f"region and software have at most {TEXT_LIMIT} characters each")
         settings = Settings(
             region=region,
             software=software,

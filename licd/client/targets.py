@@ -8,6 +8,7 @@ from licd.client.numbers import pseudonym, region_of
 from licd.core.reasons import Denied, Reason
 from licd.core.terms import Basis
 from licd.v1 import licence_pb2, session_pb2
+from licd.wire.session import acquisition_from_message
 
 TARGET_BYTES: Final = 32
 
@@ -34,7 +35,8 @@ def acquisition_of(
     """Make the question for one target: a number in E.164, or a pseudonym of 32 bytes with a declared region.
 
     A number's region is that of its number plan; where none can be named the denial is made here, and licd is not
-    asked. Raises NumberInvalid for text that is no number, ValueError for a wrong pseudonym or a region with a number.
+    asked. Raises NumberInvalid for text that is no number, ValueError for a wrong pseudonym or a region with a number,
+    Invalid for what licd would not even look at: a link with that in it would stay unanswered.
     """
     region = terms.get("region")
     if isinstance(target, str):
@@ -48,7 +50,9 @@ def acquisition_of(
         if len(target) != TARGET_BYTES:
             raise ValueError(f"a pseudonym has {TARGET_BYTES} bytes, not {len(target)}")
         named, hidden = ([(region, Basis.DECLARED)] if region is not None else []), target
-    return _acquisition(hidden, [*named, *terms.get("claims", ())], terms)
+    asked = _acquisition(hidden, [*named, *terms.get("claims", ())], terms)
+    acquisition_from_message(asked, "acquisition")
+    return asked
 
 
 def _acquisition(hidden: bytes, claims: Sequence[tuple[str, Basis]], terms: AskedFor) -> session_pb2.Acquisition:

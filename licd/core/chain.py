@@ -4,7 +4,8 @@ Judged in this order:
 1. payload equal to the last accepted          → the stored reply
 2. the right successor                         → accept
 3. one that is remembered, byte for byte       → late: a replay is not a fork
-4. backed by a reply that licd signed and does not know → licd is behind
+4. backed by a reply that licd signed and does not know → licd is behind; or, if that was answered before rows were
+   reconciled that are known to have lost something → the chain is taken up after that reply, once
 5. came on a stream opened before the last acceptance → late
 6. anything else                               → fork
 
@@ -37,6 +38,7 @@ class Verdict(Enum):
     LATE = "late"
     FORK = "fork"
     BEHIND = "behind"
+    TAKE_UP = "take-up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class BackedReply:
 
     sequence: int
     payload_hash: bytes
+    decided: Instant = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,10 @@ class LinkClaim:
     backed: BackedReply | None = None
 
 
-def judge(session: Session, reply_hash: bytes, claim: LinkClaim) -> Verdict:
+def judge(session: Session, reply_hash: bytes, claim: LinkClaim, reconciled_at: Instant = 0) -> Verdict:
     """Judges a link against the last accepted one; reply_hash is that of the stored reply's payload.
 
+    What licd answered before reconciled_at and has lost is known to be lost: the chain is taken up from there, once.
     Where a refusal took the stored reply's place, the system may have had the earlier one: either is its parent.
     """
     if claim.payload_hash == session.link_hash:
@@ -73,7 +77,7 @@ def judge(session: Session, reply_hash: bytes, claim: LinkClaim) -> Verdict:
     if accepted_recently(session, claim.payload_hash):
         return Verdict.LATE
     if _licd_is_behind(session, reply_hash, claim):
-        return Verdict.BEHIND
+        return Verdict.TAKE_UP if _is_known_to_be_lost(session, claim, reconciled_at) else Verdict.BEHIND
     if claim.stream_opened_at < session.accepted_at:
         return Verdict.LATE
     return Verdict.FORK
@@ -92,6 +96,11 @@ def _licd_is_behind(session: Session, reply_hash: bytes, claim: LinkClaim) -> bo
     if backed.sequence > session.sequence:
         return True
     return backed.sequence == session.sequence and backed.payload_hash not in _parents(session, reply_hash)
+
+
+def _is_known_to_be_lost(session: Session, claim: LinkClaim, reconciled_at: Instant) -> bool:
+    decided = claim.backed.decided if claim.backed else 0
+    return session.accepted_at < reconciled_at and 0 < decided < reconciled_at
 
 
 def accepted_recently(session: Session, payload_hash: bytes) -> bool:

@@ -94,6 +94,20 @@ class Seats:
         self._grants: list[Instant] = []
         self._forgotten: Instant = 0
 
+    def restore(self, leases: Iterable[Lease], now: Instant, window: Millis) -> None:
+        """Builds the index anew from rows: the live, and of the ended those whose free_at or bar is not yet past.
+
+        Of the ended ones it needs all with free_at > now - window: they also tell which later lease came back to a
+        seat that was still cooling, and so was not newly taken.
+        """
+        until: dict[bytes, Instant] = {}
+        for lease in sorted(leases, key=lambda each: (not each.ended_at, each.ended_at, each.granted_at)):
+            if lease.granted_at > now - window and until.get(lease.target, 0) <= lease.granted_at:
+                self.count_grant(lease.granted_at)
+            until[lease.target] = max(until.get(lease.target, 0), lease.free_at)
+            self.put(lease)
+        self.settle(now)
+
     def put(self, lease: Lease) -> None:
         """Takes a lease as it now is: a new one, or one that was put before and has changed."""
         known = lease.id in self.by_id
@@ -123,6 +137,9 @@ class Seats:
         self._mark_seen(lease.target, lease.seat_until)
         if lease.target in self.live:
             return
+        displaced = self.cooling.get(lease.target)
+        if displaced is not None and displaced.id != lease.id:
+            self.by_id.pop(displaced.id, None)
         self.cooling[lease.target] = lease
         self.by_id[lease.id] = lease
         heapq.heappush(self._cooling_heap, (lease.free_at, lease.id))

@@ -101,6 +101,11 @@ class Approval:
     rejected_by: str
     rejection: str
 
+    @property
+    def signers(self) -> tuple[str, ...]:
+        """Who has signed, in order."""
+        return tuple(filter(None, self.signed_by.split(",")))
+
     def request_bytes(self) -> bytes:
         """The request inside the command, as its requester sent it."""
         return OperatorCommand.FromString(Envelope.FromString(self.command).payload).request

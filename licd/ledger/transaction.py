@@ -30,7 +30,8 @@ STATES_KEPT: Final = 20_000
 class Installation:
     """What is the same for every decision of this installation.
 
-    advise completes a denial with what policy says about asking again.
+    advise completes a denial with what policy says about asking again. Of what was answered before reconciled_at
+    something is known to be lost.
     """
 
     trust_domain: str
@@ -39,6 +40,7 @@ class Installation:
     bundle_version: Callable[[], int]
     force_release_cool_down: Millis
     advise: Callable[[Denied, Instant], Denied]
+    reconciled_at: Instant = 0
 
 
 class Command(Protocol[R_co]):

@@ -9,16 +9,17 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from licd.core.errors import Forbidden, Invalid
+from licd.core.errors import Forbidden, Invalid, LicdError
 from licd.core.time import DAY, Instant, Millis
 from licd.keys.envelope import verify
+from licd.keys.errors import KeysError
 from licd.keys.keyring import Keyring
 from licd.keys.kinds import KeyPurpose, Kind
 from licd.keys.verification_key import VerificationKey
 from licd.ledger.records import Approval
 from licd.ledger.transaction import Command, Transaction
 from licd.ledger.verbs.approvals import RequestApproval, SignApproval
-from licd.ledger.verbs.once import Once
+from licd.ledger.verbs.once import Once, Recall
 from licd.policy.policies import Policies
 from licd.server.caller import Caller
 from licd.server.directory import FOREVER, Directory
@@ -32,6 +33,7 @@ M = TypeVar("M", bound=Message)
 ANSWERS_KEPT: Final[Millis] = DAY
 PERSONS: Final = 2
 TEXT_LIMIT: Final = 2000
+APPROVE: Final = "ApprovalService.SignApproval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,15 @@ class Changes:
         """Registers how requests of a method that may need a second person are planned."""
         self._planners[verb] = planner
 
-    async def once(self, request: Any, caller: Caller, command: Command[Any], respond: Callable[[Any], M]) -> M:
-        """Makes a change that one person may make."""
+    async def once(
+        self,
+        request: Any,
+        caller: Caller,
+        command: Command[Any],
+        respond: Callable[[Any], M],
+        kept: Callable[[M], M] = lambda response: response,
+    ) -> M:
+        """Makes a change that one person may make. kept is what is left of the response for when it is asked again."""
         kind = type(respond_type(request))
         once: Once[Any] = Once(
             inner=Answering(command, respond),
@@ -95,7 +104,7 @@ class Changes:
             request_id=request.request_id,
             fingerprint=fingerprint(request),
             keep=ANSWERS_KEPT,
-            pack=lambda response: ("", response.SerializeToString()),
+            pack=lambda response: ("", kept(response).SerializeToString()),
             unpack=lambda _tx, _kind, answer: kind.FromString(answer),
         )
         return cast("M", await self._writer.execute(once))
@@ -103,7 +112,10 @@ class Changes:
     async def widen(self, verb: str, request: Any, caller: Caller) -> Any:
         """Makes a change at once where policy lets one person, else asks for a second one's approval."""
         actor = caller.operator().operator
-        plan = await self._planners[verb](request, actor)
+        try:
+            plan = await self._planners[verb](request, actor)
+        except LicdError as error:
+            return await self._answered_before(request, caller, error)
         if not self._policies.roles.needs_second_person(verb, widens=plan.widens):
             return await self.once(request, caller, plan.command, plan.respond)
         ask = RequestApproval(
@@ -121,17 +133,29 @@ class Changes:
 
     async def sign(self, request: Any, caller: Caller, found: Approval, respond: Callable[[Approval], M]) -> M:
         """Adds the caller's signature to what waits; executes it when that completes it."""
+        try:
+            command = await self._signing(request, caller, found)
+        except (LicdError, KeysError) as error:
+            return cast("M", await self._answered_before(request, caller, error))
+        return await self.once(request, caller, command, respond)
+
+    async def _answered_before(self, request: Any, caller: Caller, error: Exception) -> Any:
+        """The stored answer to a request that can be made no more because it was made. Raises the error if it was not."""
+        known = await self._writer.execute(Recall(caller.name, request.request_id, fingerprint(request)))
+        if known is None:
+            raise error
+        return type(respond_type(request)).FromString(known)
+
+    async def _signing(self, request: Any, caller: Caller, found: Approval) -> SignApproval:
         method = METHODS[found.method]
         operator = self._directory.operator(caller)
-        if operator.id != found.requested_by and not self._policies.roles.may_call(
-            operator.role_set, "ApprovalService.SignApproval"
-        ):
+        if operator.id != found.requested_by and not self._policies.roles.may_call(operator.role_set, APPROVE):
             raise Forbidden(f"operator {operator.id} has no role that approves")
         self._refuse_former(found)
         envelope = self._verified(request.command, operator.id, operator.public_key)
         asked = method.request.FromString(found.request_bytes())
         plan = await self._planners[method.verb](asked, found.requested_by)
-        command = SignApproval(
+        return SignApproval(
             approval=found.id,
             signer=operator.id,
             envelope=envelope,
@@ -139,14 +163,18 @@ class Changes:
             subject_version=plan.version,
             pack=lambda result: plan.respond(result).SerializeToString(),
         )
-        return await self.once(request, caller, command, respond)
 
     def _refuse_former(self, found: Approval) -> None:
-        """What somebody asked for falls with his right to ask for it."""
-        requester = self._directory.operator_named(found.requested_by)
-        verb = METHODS[found.method].verb
-        if requester is None or not requester.enabled or not self._policies.roles.may_call(requester.role_set, verb):
+        """What somebody asked for, or agreed to, falls with his right to it."""
+        if not self._may(found.requested_by, METHODS[found.method].verb):
             raise Forbidden(f"operator {found.requested_by}, who asked for this, may no longer ask for it")
+        for name in found.signers:
+            if name != found.requested_by and not self._may(name, APPROVE):
+                raise Forbidden(f"operator {name}, who signed this, may no longer approve; request it again")
+
+    def _may(self, name: str, verb: str) -> bool:
+        operator = self._directory.operator_named(name)
+        return operator is not None and operator.enabled and self._policies.roles.may_call(operator.role_set, verb)
 
     def _verified(self, envelope: Envelope, operator: str, public_key: bytes) -> Envelope:
         key = VerificationKey.of(
@@ -195,7 +223,7 @@ def approval_message(approval: Approval, now: Instant = 0) -> pb.Approval:
         approval=approval.id,
         status=status,
         command=Envelope.FromString(approval.command),
-        signed_by=list(filter(None, approval.signed_by.split(","))),
+        signed_by=approval.signers,
         needed=approval.needed,
         method=approval.method,
         summary=approval.summary,

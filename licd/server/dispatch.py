@@ -72,6 +72,25 @@ class Gate:
         raise Forbidden(f"operator {operator.id} has no role that may call {method.verb}")
 
 
+class CountedFrames:
+    """A stream whose every frame is one request of its caller's quota."""
+
+    def __init__(self, frames: FrameStream, take: Callable[[], None]) -> None:
+        self._frames: Final = frames
+        self._take: Final = take
+
+    async def read(self) -> Message | None:
+        """Raises OverQuota; the frame is then not judged."""
+        frame = await self._frames.read()
+        if frame is not None:
+            self._take()
+        return frame
+
+    async def write(self, frame: Message, /) -> None:
+        """As the stream inside."""
+        await self._frames.write(frame)
+
+
 class Dispatch:
     """Serves every method of the protocol through the services given, by name."""
 
@@ -112,7 +131,7 @@ class Dispatch:
         method = METHODS[path]
         try:
             self._admit(method, caller)
-            await self._serving[path](frames, caller)
+            await self._serving[path](CountedFrames(frames, lambda: self._take(caller)), caller)
         except Exception as error:
             refused = self._explained(error, method)
             self._metrics.answered(method.verb, refused.code.value, 0)
@@ -132,11 +151,25 @@ class Dispatch:
         self._metrics.answered(method.verb, "OK", 0)
 
     def refuse(self, listener: Listener, error: LicdError) -> None:
-        """Counts a caller whom nobody could name."""
+        """Counts a caller whom nobody could name, or who knocks at the wrong door."""
         self._metrics.refused(listener.value, error.code.value)
+
+    def unreadable(self, path: str, error: Invalid, caller: Caller) -> LicdError:
+        """What a caller is told whose request cannot be read; it is counted as if it could."""
+        method = METHODS[path]
+        refused: LicdError = error
+        try:
+            self._admit(method, caller)
+        except LicdError as first:
+            refused = self._explained(first, method)
+        self._metrics.answered(method.verb, refused.code.value, 0)
+        return refused
 
     def _admit(self, method: Method, caller: Caller) -> None:
         self._gate.admit(method, caller)
+        self._take(caller)
+
+    def _take(self, caller: Caller) -> None:
         self._quota[caller.listener].take(caller.name, self._boot())
 
     def _explained(self, error: Exception, method: Method) -> LicdError:
@@ -149,7 +182,7 @@ class Dispatch:
             case SigningHeld():
                 return Held("signing is held on this machine")
             case SealInvalid():
-                return SealRefused(f"{error.reason}: {error}")
+                return SealRefused(str(error))
             case KeysError():
                 return Invalid(str(error))
             case _:

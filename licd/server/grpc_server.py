@@ -18,10 +18,13 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
-from licd.core.errors import Invalid, LicdError, ShuttingDown, Unauthenticated
+from licd.core.errors import Forbidden, Invalid, LicdError, ShuttingDown, Unauthenticated
+from licd.core.time import SECOND, Instant
 from licd.keys.errors import KeysError
 from licd.keys.identity import Identity
+from licd.keys.payload import refuse_unknown_fields
 from licd.keys.pki import identity_of, key_thumbprint
+from licd.keys.seal_reasons import SealInvalid
 from licd.server.caller import Caller, Listener
 from licd.server.dispatch import Dispatch
 from licd.server.methods import METHODS, SERVED, Method
@@ -55,10 +58,17 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class CallerReader:
     """Says who is behind a gRPC context. Certificates are parsed once."""
 
-    def __init__(self, listener: Listener, trust_domain: str, refuse: Callable[[Listener, LicdError], None]) -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        trust_domain: str,
+        refuse: Callable[[Listener, LicdError], None],
+        wall: Callable[[], Instant],
+    ) -> None:
         """Refuse is told of callers whom nobody can name."""
         self._listener: Final = listener
         self._refuse: Final = refuse
+        self._wall: Final = wall
         self._known: Final = lru_cache(maxsize=CERTIFICATES_KEPT)(_reader_of(trust_domain))
 
     def read(self, context: Context) -> Caller:
@@ -76,18 +86,21 @@ class CallerReader:
         pem = next(iter(context.auth_context().get("x509_pem_cert", ())), None)
         if pem is None:
             raise Unauthenticated("a client certificate is needed here")
-        identity, key = self._known(pem)
+        identity, key, ends = self._known(pem)
+        if self._wall() >= ends:
+            raise Unauthenticated("this certificate has ended since the connection was made; renew it and call anew")
         return Caller(self._listener, identity, key, address)
 
 
-def _reader_of(trust_domain: str) -> Callable[[bytes], tuple[Identity, bytes]]:
-    def read(pem: bytes) -> tuple[Identity, bytes]:
+def _reader_of(trust_domain: str) -> Callable[[bytes], tuple[Identity, bytes, Instant]]:
+    def read(pem: bytes) -> tuple[Identity, bytes, Instant]:
         certificate = x509.load_pem_x509_certificate(pem)
         key = certificate.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise Unauthenticated("certificates here have ECDSA P-256 keys")
         try:
-            return identity_of(certificate, trust_domain), key_thumbprint(key)
+            ends = int(certificate.not_valid_after_utc.timestamp()) * SECOND
+            return identity_of(certificate, trust_domain), key_thumbprint(key), ends
         except KeysError as error:
             raise Unauthenticated(str(error)) from error
 
@@ -124,10 +137,15 @@ class GrpcStream:
 
 
 def _parsed(kind: type[Message], raw: Any) -> Message:
+    """Raises Invalid for bytes that are no such message, or that say something this licd does not understand."""
     try:
-        return kind.FromString(raw)
+        message = kind.FromString(raw)
+        refuse_unknown_fields(message)
     except DecodeError as error:
         raise Invalid(f"these bytes are no {kind.DESCRIPTOR.name}") from error
+    except SealInvalid as error:
+        raise Invalid(f"not understood: {error.detail}") from error
+    return message
 
 
 async def _abort(context: Context, error: LicdError) -> None:
@@ -137,10 +155,16 @@ async def _abort(context: Context, error: LicdError) -> None:
 def _handler(method: Method, dispatch: Dispatch, callers: CallerReader) -> grpc.RpcMethodHandler[Any, Any]:
     """The gRPC side of one method. Requests come as raw bytes, so that what cannot be read is answered by us."""
 
+    def request(raw: bytes, caller: Caller) -> Message:
+        try:
+            return _parsed(method.request, raw)
+        except Invalid as error:
+            raise dispatch.unreadable(method.path, error, caller) from error
+
     async def unary(raw: bytes, context: Context) -> bytes:
         try:
             caller = callers.read(context)
-            answer = await dispatch.call(method.path, _parsed(method.request, raw), caller)
+            answer = await dispatch.call(method.path, request(raw, caller), caller)
         except LicdError as error:
             await _abort(context, error)
             raise
@@ -156,7 +180,7 @@ def _handler(method: Method, dispatch: Dispatch, callers: CallerReader) -> grpc.
     async def feed(raw: bytes, context: Context) -> AsyncIterator[bytes]:
         try:
             caller = callers.read(context)
-            async for answer in dispatch.feed(method.path, _parsed(method.request, raw), caller):
+            async for answer in dispatch.feed(method.path, request(raw, caller), caller):
                 yield answer.SerializeToString()
         except LicdError as error:
             await _abort(context, error)
@@ -168,11 +192,38 @@ def _handler(method: Method, dispatch: Dispatch, callers: CallerReader) -> grpc.
     return grpc.unary_unary_rpc_method_handler(unary)
 
 
+class WrongDoor(grpc.GenericRpcHandler):
+    """Answers calls of methods that another listener serves: refused and counted. Serves nothing."""
+
+    def __init__(self, listener: Listener, dispatch: Dispatch) -> None:
+        self._listener: Final = listener
+        self._dispatch: Final = dispatch
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """None for methods that nobody serves: gRPC says so by itself."""
+        method = METHODS.get(handler_call_details.method)
+        if method is None or method.listener is self._listener:
+            return None
+
+        async def refuse(_: Any, context: Context) -> None:
+            error = Forbidden(f"{method.verb} is not served on the {self._listener} listener")
+            self._dispatch.refuse(self._listener, error)
+            await _abort(context, error)
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+
 class GrpcListener:
     """One listener: its server, its health, its address."""
 
     def __init__(
-        self, listener: Listener, address: str, credentials: Credentials, dispatch: Dispatch, trust_domain: str
+        self,
+        listener: Listener,
+        address: str,
+        credentials: Credentials,
+        dispatch: Dispatch,
+        trust_domain: str,
+        wall: Callable[[], Instant],
     ) -> None:
         self.listener: Final = listener
         self._address: Final = address
@@ -180,7 +231,7 @@ class GrpcListener:
         self._server: Final = grpc.aio.server(options=OPTIONS)
         self._health: Final = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        callers = CallerReader(listener, trust_domain, dispatch.refuse)
+        callers = CallerReader(listener, trust_domain, dispatch.refuse, wall)
         for service in SERVED[listener]:
             handlers = {
                 method.path.rpartition("/")[2]: _handler(method, dispatch, callers)
@@ -188,6 +239,7 @@ class GrpcListener:
                 if method.service == service.name
             }
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
+        self._server.add_generic_rpc_handlers((WrongDoor(listener, dispatch),))
         if listener is Listener.OPERATOR:
             names = [service.full_name for service in SERVED[listener]]
             reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], self._server)

@@ -32,6 +32,7 @@ from licd.ledger.log import LogKeeper
 from licd.ledger.queries import bundles
 from licd.ledger.timekeeper import Clock
 from licd.ledger.transaction import Committed, Installation
+from licd.ledger.verbs.reconcile import reconciled_at
 from licd.policy import Policies
 from licd.server.caller import Listener
 from licd.server.certificates import Certificates
@@ -172,6 +173,7 @@ def build(
         bundle_version=lambda: trust.version,
         force_release_cool_down=config.limits.force_release_cool_down_seconds * SECOND,
         advise=partial(_advised, policies),
+        reconciled_at=reconciled_at(connection),
     )
     evidence_keys = [key.public_key for key in trust.bundle.keys if key.purpose is KeyPurpose.EVIDENCE]
     keeper = log_keeper(config.trust_domain, secrets.evidence, evidence_keys)

@@ -13,6 +13,7 @@ from licd.ledger.database import SqliteConnection
 from licd.ledger.ledger import Ledger
 from licd.ledger.schema import migrate, sqlite_url
 from licd.ledger.transaction import Installation
+from licd.ledger.verbs.reconcile import reconciled_at
 from licd.policy import load
 from licd.server.clock import SystemClock, entropy, stopwatch
 from licd.server.config import ServerConfig
@@ -34,6 +35,7 @@ def offline_ledger(state: StateDirectory, config: ServerConfig, passphrase: byte
     timing = load(state.root / config.policies).defaults.timing
     with Snapshot(state.database) as rows:
         trust = trust_of(rows)
+        reconciled = reconciled_at(rows)
     migrate(sqlite_url(state.database))
     connection = SqliteConnection(state.database)
     try:
@@ -46,6 +48,7 @@ def offline_ledger(state: StateDirectory, config: ServerConfig, passphrase: byte
                 bundle_version=lambda: trust.version,
                 force_release_cool_down=config.limits.force_release_cool_down_seconds * SECOND,
                 advise=lambda denied, _: denied,
+                reconciled_at=reconciled,
             ),
             log_keeper(config.trust_domain, evidence, evidence_keys(trust)),
             SystemClock(),

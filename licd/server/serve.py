@@ -18,9 +18,10 @@ import structlog
 
 from licd.core.errors import Invalid, ShuttingDown
 from licd.core.time import SECOND, Millis
+from licd.keys.errors import KeysError
 from licd.keys.file_signer import read_key_file
 from licd.keys.kinds import KeyPurpose
-from licd.keys.pem_files import certificates_from_pem, load_authority
+from licd.keys.pem_files import certificates_from_pem, load_authority, read_private_key
 from licd.ledger.database import SqliteConnection
 from licd.ledger.schema import migrate, sqlite_url
 from licd.ledger.verbs.clock import Beat
@@ -71,22 +72,32 @@ def read_secrets(state: StateDirectory, trust_domain: str, passphrase: bytes | N
 
 
 class ServerCertificate:
-    """The listeners' certificate, read again when its file changes: renewed without a restart."""
+    """The listeners' certificate, read again when its files change: renewed without a restart."""
 
     def __init__(self, state: StateDirectory) -> None:
         self._chain, self._key = state.server
         self._roots: Final = state.authority[0].read_bytes()
-        self._seen = 0
+        self._seen: tuple[int, ...] = ()
 
     def configuration(self) -> grpc.ServerCertificateConfiguration:
-        """The certificate as it is on the disk now."""
-        self._seen = self._chain.stat().st_mtime_ns
-        pair = (self._key.read_bytes(), self._chain.read_bytes())
-        return grpc.ssl_server_certificate_configuration([pair], root_certificates=self._roots)
+        """The certificate as it is on the disk now. Raises KeysError, OSError."""
+        seen = self._changed_at()
+        chain, key = self._chain.read_bytes(), self._key.read_bytes()
+        if certificates_from_pem(chain)[0].public_key() != read_private_key(self._key).public_key():
+            raise KeysError(f"{self._key} is not the key of {self._chain}")
+        self._seen = seen
+        return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=self._roots)
+
+    def _changed_at(self) -> tuple[int, ...]:
+        return tuple(each.stat().st_mtime_ns for each in (self._chain, self._key))
 
     def changed(self) -> grpc.ServerCertificateConfiguration | None:
         """Called at each handshake: the new configuration, or None to go on with the old."""
-        return self.configuration() if self._chain.stat().st_mtime_ns != self._seen else None
+        try:
+            return self.configuration() if self._changed_at() != self._seen else None
+        except (KeysError, OSError) as error:  # one file is there and the other not yet: the next handshake looks again
+            logger.warning("the listeners' certificate is not taken; the old one goes on", error=str(error))
+            return None
 
     def credentials(self, *, clients: bool) -> grpc.ServerCredentials:
         """Credentials of a listener; clients says whether it asks callers for a certificate."""
@@ -184,8 +195,11 @@ async def _listeners(
 ) -> tuple[GrpcListener, ...]:
     certificate = ServerCertificate(state)
     listen = config.listen
+    wall = SystemClock().wall
     listeners = tuple(
-        GrpcListener(listener, address, certificate.credentials(clients=clients), daemon.dispatch, config.trust_domain)
+        GrpcListener(
+            listener, address, certificate.credentials(clients=clients), daemon.dispatch, config.trust_domain, wall
+        )
         for listener, address, clients in (
             (Listener.ENROLMENT, listen.enrolment, False),
             (Listener.CUSTOMER, listen.customer, True),

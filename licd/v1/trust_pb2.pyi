@@ -34,7 +34,7 @@ class _KeyPurposeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyPurpose
     KEY_PURPOSE_PERMIT_ONLINE: _KeyPurpose.ValueType  # 3
     """permit, denial, directive"""
     KEY_PURPOSE_EVIDENCE: _KeyPurpose.ValueType  # 4
-    """checkpoints and checkpoint-receipt"""
+    """checkpoints, checkpoint-receipt, inquiry"""
     KEY_PURPOSE_OPERATOR: _KeyPurpose.ValueType  # 5
     """operator-command"""
     KEY_PURPOSE_SYSTEM: _KeyPurpose.ValueType  # 6
@@ -55,7 +55,7 @@ KEY_PURPOSE_LICENCE_ISSUER: KeyPurpose.ValueType  # 2
 KEY_PURPOSE_PERMIT_ONLINE: KeyPurpose.ValueType  # 3
 """permit, denial, directive"""
 KEY_PURPOSE_EVIDENCE: KeyPurpose.ValueType  # 4
-"""checkpoints and checkpoint-receipt"""
+"""checkpoints, checkpoint-receipt, inquiry"""
 KEY_PURPOSE_OPERATOR: KeyPurpose.ValueType  # 5
 """operator-command"""
 KEY_PURPOSE_SYSTEM: KeyPurpose.ValueType  # 6
@@ -80,7 +80,7 @@ class Key(_message.Message):
     MAX_TOKEN_LIFE_MS_FIELD_NUMBER: _builtins.int
     OWNER_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
-    """First 8 bytes of SHA-256(purpose ‖ public key), in hex."""
+    """First 8 bytes of SHA-256(purpose ‖ 0x00 ‖ public key), in hex; purpose as a word: licence-issuer."""
     purpose: Global___KeyPurpose.ValueType
     public_key: _builtins.bytes
     """Raw Ed25519 public key, 32 bytes."""

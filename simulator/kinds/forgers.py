@@ -36,13 +36,13 @@ class Forger(RawSystem):
             return
         if brazen:
             self.work_uncovered(wish, self._own_permit(wish))
+        self.client.broken = ""
         try:
             await self.client.send(make())
             await self.pause(0.3)
             await self.keep_up()
-            self.journal.note("tamper", how, "NOTHING_CAME_OF_IT")
-        except LineBroken as broken:
-            self.journal.note("tamper", how, broken.reason)
+        finally:
+            self.journal.note("tamper", how, self.client.broken or "IGNORED")
 
     def _tamperings(self) -> list[tuple[str, Callable[[], pb.SessionRequest]]]:
         return [

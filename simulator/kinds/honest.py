@@ -145,11 +145,16 @@ class Diligent(Participant):
                 self.stage.bench.end(job)
 
     def _work(self, lease: Lease, aim: Aim) -> Job:
+        relied_on: list[bytes | None] = [None]
+
         def cover() -> Cover | None:
+            """The newest permit that lists the target, as far as the tap has heard: it hears before the SDK does."""
             if not lease.usable:
                 return None
             ending = self.tap.permit_for(lease.target)
-            return Cover(ending.permit if ending else None)
+            if ending is not None:
+                relied_on[0] = ending.permit
+            return Cover(relied_on[0])
 
         return self.reported(self.stage.bench.begin(self.tap, lease.target, lease.region, aim.wish.purpose, cover))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -32,6 +31,8 @@ class RawClient:
     ) -> None:
         self.chain: Final = Chain(kept, chance)
         self.on_order: Callable[[session_pb2.Directive], None] = lambda _: None
+        self.broken = ""
+        """Why the last stream ended."""
         self._line: Final = line
         self._wire: Final = wire
         self._tap: Final = tap
@@ -45,15 +46,29 @@ class RawClient:
     # --------------------------------------------------------------------------------------------- links
     async def open(self, operations: Sequence[session_pb2.Operation] = ()) -> Answer:
         """Open a session, after the outstanding link has its answer."""
-        kept = self.chain.kept
-        if kept.outstanding is not None and not _opens(kept.outstanding):
-            with contextlib.suppress(LineBroken):
-                await self._over_stream(kept.outstanding)
+        await self._settle()
         opening = session_pb2.Opening(deployment_region=self._region, software="by-hand")
-        link = self.chain.link(self._clock.boot_ms(), (), operations, opening)
+        return await self._call(self.chain.link(self._clock.boot_ms(), (), operations, opening))
+
+    async def beat(self, held: Sequence[int] = (), operations: Sequence[session_pb2.Operation] = ()) -> Answer:
+        """Send the next link, after the outstanding one has its answer; opens a session first where there is none."""
+        await self._settle()
+        if not self.chain.session:
+            answer = await self.open()
+            if isinstance(answer, session_pb2.Refusal):
+                return answer
+        return await self._over_stream(self.chain.link(self._clock.boot_ms(), held, operations))
+
+    async def _settle(self) -> None:
+        """Send the outstanding link again, if there is one. What it asked for is forgotten: nobody waits for it now."""
+        link = self.chain.kept.outstanding
+        if link is not None:
+            await (self._call(link) if _opens(link) else self._over_stream(link))
+
+    async def _call(self, link: Envelope) -> Answer:
         request = pb.OpenSessionRequest(link=link)
-        if kept.last_reply is not None:
-            request.last_reply.CopyFrom(kept.last_reply)
+        if self.chain.kept.last_reply is not None:
+            request.last_reply.CopyFrom(self.chain.kept.last_reply)
         self._tap.sends(link)
         raw = await self._carried("OpenSession", request.SerializeToString())
         response = pb.OpenSessionResponse.FromString(raw)
@@ -65,14 +80,6 @@ class RawClient:
             self.chain.session = answer.header.session
         return answer
 
-    async def beat(self, held: Sequence[int] = (), operations: Sequence[session_pb2.Operation] = ()) -> Answer:
-        """Send the next link, or the outstanding one again; opens a session first where there is none."""
-        if not self.chain.session:
-            answer = await self.open()
-            if isinstance(answer, session_pb2.Refusal):
-                return answer
-        return await self._over_stream(self.chain.link(self._clock.boot_ms(), held, operations))
-
     async def send(self, frame: pb.SessionRequest) -> None:
         """Send any frame at all."""
         if await self._wire.carry():
@@ -80,6 +87,7 @@ class RawClient:
 
     async def _over_stream(self, link: Envelope) -> Answer:
         waiting = self._waiting = asyncio.get_running_loop().create_future()
+        waiting.add_done_callback(_looked_at)
         frame = pb.SessionRequest(link=link)
         if self._stream is None and self.chain.kept.last_reply is not None:
             frame.last_reply.CopyFrom(self.chain.kept.last_reply)
@@ -108,6 +116,7 @@ class RawClient:
                 if await self._wire.carry():
                     self._take(pb.SessionResponse.FromString(raw))
         except LineBroken as error:
+            self.broken = error.reason
             if stream is self._stream:
                 self._stream = None
                 if self._waiting is not None and not self._waiting.done():
@@ -154,6 +163,12 @@ class RawClient:
         if not await self._wire.carry():
             raise LineBroken("CUT", "the wire is cut")
         return answer
+
+
+def _looked_at(waiting: asyncio.Future[Answer]) -> None:
+    """A stream that breaks while its link is being sent is told of there, and here nobody waits any more."""
+    if not waiting.cancelled():
+        waiting.exception()
 
 
 def read_answer(envelope: Envelope) -> Answer:

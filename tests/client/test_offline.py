@@ -3,12 +3,17 @@
 from typing import Any
 
 import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from licd.client.offline import BundleError, SealInvalid, check_licence, check_permit, read_bundle, read_file
+from licd.core.terms import Terms, TermsInvalid
 from licd.keys.armour import armour
 from licd.keys.envelope import seal
 from licd.keys.kinds import KeyPurpose, Kind
 from licd.v1 import licence_pb2, session_pb2
+from licd.wire.terms import terms_from_message
 from tests.client.fake_licd import (
     DAY,
     DOMAIN,
@@ -22,6 +27,7 @@ from tests.client.fake_licd import (
     key,
     licence_envelope,
     made_signer,
+    terms,
 )
 
 A, B = b"a" * 32, b"b" * 32
@@ -39,8 +45,9 @@ def permit(**changes: Any) -> bytes:
 
 
 def test_a_licence_in_its_term_is_read() -> None:
-    terms = check_licence(licence_envelope().SerializeToString(), bundle(), NOW)
-    assert (terms.licence, terms.customer, terms.not_after) == ("lic-1", "acme", NOW + 20 * DAY)
+    checked = check_licence(licence_envelope().SerializeToString(), bundle(), NOW)
+    assert (checked.licence, checked.customer, checked.not_after) == ("lic-1", "acme", NOW + 20 * DAY)
+    assert checked.terms == terms()
 
 
 def test_files_may_be_armoured() -> None:
@@ -100,8 +107,43 @@ def test_terms_that_are_not_understood_are_refused(spoil: str) -> None:
         case _:
             pass
     payload = message.SerializeToString() + (b"\xf8\x7f\x01" if spoil == "unknown field" else b"")
+    if spoil != "unknown field":
+        with pytest.raises(TermsInvalid):
+            terms_from_message(message)
     with pytest.raises(SealInvalid, match="UNKNOWN_FIELD"):
         check_licence(seal(Kind.LICENCE, payload, ISSUER).SerializeToString(), bundle(), NOW)
+
+
+@given(st.integers(0, 4), st.integers(0, 9), st.binary(max_size=12))
+def test_what_is_understood_is_what_can_be_turned_into_values(reader: int, basis: int, constraint: bytes) -> None:
+    message = licence_pb2.LicenceTerms.FromString(licence_envelope().payload)
+    message.min_reader_version = reader
+    message.constraints[1].target_regions.bases.append(licence_pb2.RegionBasis.ValueType(basis))
+    try:
+        message.constraints.append(licence_pb2.Constraint.FromString(constraint))
+    except DecodeError:
+        return
+    message.DiscardUnknownFields()
+    try:
+        expected: Terms | None = terms_from_message(message)
+    except TermsInvalid:
+        expected = None
+    envelope = seal(Kind.LICENCE, message.SerializeToString(), ISSUER).SerializeToString()
+    if expected is None:
+        with pytest.raises(SealInvalid, match="UNKNOWN_FIELD"):
+            check_licence(envelope, bundle(), NOW)
+    else:
+        assert check_licence(envelope, bundle(), NOW).terms == expected
+
+
+def test_a_target_is_found_only_where_a_target_begins() -> None:
+    twisted = check_permit(permit(targets=b"a" * 16 + b"b" * 32 + b"a" * 16), bundle(), NOW, system=SYSTEM)
+    assert not twisted.allows(B, NOW)
+    assert twisted.allows(b"a" * 16 + b"b" * 16, NOW)
+    assert not twisted.allows(b"b" * 16, NOW)
+    raw = permit(targets=b"a" * 31 + b"b" * 33, hard_ends_ms=[NOW, NOW + 5])
+    shifted = check_permit(raw, bundle(), NOW, system=SYSTEM)
+    assert shifted.allows(B, NOW + 4)
 
 
 def test_a_licence_of_another_installation_is_refused() -> None:

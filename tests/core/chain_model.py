@@ -96,14 +96,13 @@ class State(NamedTuple):
 class Scope:
     """How far to look, and what to break: faults are named where they are planted."""
 
-    copies: int = 1
+    is_copied: bool = False
     links: int = 4
     streams: int = 2
     sends: int = 2
     lives: int = 1
     orders: int = 0
     restores: bool = False
-    calls: bool = True
     faults: frozenset[str] = frozenset()
     most: int = 400_000
 
@@ -116,7 +115,8 @@ class Found:
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     forks: list[list[str]] = field(default_factory=list)
     both_advanced: list[list[str]] = field(default_factory=list)
-    complete: bool = True
+    stuck: list[list[str]] = field(default_factory=list)
+    is_complete: bool = True
 
 
 @lru_cache(maxsize=None)
@@ -128,8 +128,8 @@ def start(scope: Scope) -> State:
     receipt = digest("receipt")
     blank = Disk(receipt, 0, None, NO_REPLY)
     licd = Licd(0, b"", receipt, False, b"", b"", False, 0)
-    systems = tuple(System("ab"[at], blank, blank, False, CALL, False, False, 1, False) for at in range(scope.copies))
-    return State(licd, None, systems, (), (), (), scope.orders)
+    system = System("a", blank, blank, False, CALL, False, False, 1, False)
+    return State(licd, None, (system,), (), (), (), scope.orders)
 
 
 def explore(scope: Scope) -> Found:
@@ -141,6 +141,8 @@ def explore(scope: Scope) -> Found:
     while wave:
         following: list[State] = []
         for state in wave:
+            if is_stuck(state, scope):
+                found.stuck.append(way_to(state, came_from))
             for step, then, verdict in steps(state, scope):
                 if verdict is not None:
                     found.verdicts[verdict] += 1
@@ -155,7 +157,7 @@ def explore(scope: Scope) -> Found:
                 following.append(then)
         wave = following
         if len(came_from) > scope.most:
-            found.complete = False
+            found.is_complete = False
             break
     found.states = len(came_from)
     return found
@@ -169,6 +171,15 @@ def way_to(state: State, came_from: dict[State, tuple[State, str] | None]) -> li
         way.append(step)
         at = came_from[state]
     return way[::-1]
+
+
+def is_stuck(state: State, scope: Scope) -> bool:
+    """Whether a lone system could dial as often as it likes and never be answered."""
+    link = state.systems[0].memory.outstanding
+    if link is None or len(state.systems) > 1:
+        return False
+    verdict, _ = judged(state.licd, Frame(0, CALL, link, state.systems[0].memory.last), scope, opened_at=YOUNGER)
+    return verdict is Verdict.LATE
 
 
 Step = tuple[str, State | None, Verdict | None]
@@ -185,6 +196,14 @@ def steps(state: State, scope: Scope) -> Iterator[Step]:
     for reply in dict.fromkeys(state.replies):
         yield reading(state, reply)
     yield from operator_steps(state, scope)
+
+
+def copied(state: State, memory: Disk) -> State:
+    """Two systems with other names from here on, so that what each makes by itself can be told apart."""
+    one = state.systems[0]
+    first = one._replace(name="b", advanced=False)
+    other = System("c", memory, memory, one.opened and memory is one.memory, CALL, False, False, one.lives, False)
+    return state._replace(systems=(first, other))
 
 
 def put(values: tuple[str, ...], index: int, value: str) -> tuple[str, ...]:
@@ -288,13 +307,14 @@ def judged(licd: Licd, frame: Frame, scope: Scope, *, opened_at: int) -> tuple[V
     session = session_of(licd, scope.faults)
     sequence, payload = frame.backed
     backed = BackedReply(sequence, payload) if payload and "nothing sent along" not in scope.faults else None
-    previous = licd.reply if "previous not looked at" in scope.faults else frame.link.previous
-    claim = LinkClaim(frame.link.sequence, previous, link, opened_at, backed)
+    claim = LinkClaim(frame.link.sequence, frame.link.previous, link, opened_at, backed)
+    if "anything follows" in scope.faults:
+        claim = LinkClaim(licd.sequence + 1, licd.reply, link, opened_at, backed)
     verdict = judge(session, licd.reply, claim)
     if verdict is Verdict.ACCEPT:
         keep = remember(licd.recent, link) if "all remembered" in scope.faults else recall(session, claim)
         reply = digest("reply", link, licd.suspended, licd.life)
-        return verdict, Licd(claim.sequence, link, reply, not licd.suspended, b"", keep, licd.suspended, licd.life)
+        return verdict, Licd(frame.link.sequence, link, reply, not licd.suspended, b"", keep, licd.suspended, licd.life)
     if verdict is Verdict.REPEAT and "repeats forgotten" not in scope.faults:
         licd = licd._replace(recent=recall(session, claim))
     if verdict is Verdict.REPEAT and licd.is_permit and licd.suspended:
@@ -316,6 +336,9 @@ def session_of(licd: Licd, faults: frozenset[str]) -> Session:
 
 def operator_steps(state: State, scope: Scope) -> Iterator[Step]:
     licd = state.licd
+    if scope.is_copied and len(state.systems) == 1:
+        yield "the directory is copied", copied(state, state.systems[0].disk), None
+        yield "the machine is copied", copied(state, state.systems[0].memory), None
     if state.orders_left:
         turned = licd._replace(suspended=not licd.suspended)
         word = "reinstated" if licd.suspended else "suspended"

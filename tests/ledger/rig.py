@@ -39,6 +39,7 @@ from licd.ledger.transaction import Command, Committed, Installation, States, Tr
 from licd.ledger.verbs.customers import CreateCustomer
 from licd.ledger.verbs.deployments import Enrol, Enrolled, InviteDeployment
 from licd.ledger.verbs.licences import IssueLicence
+from licd.ledger.verbs.reconcile import reconciled_at
 from licd.server.main import log_keeper
 
 R = TypeVar("R")
@@ -168,6 +169,7 @@ class Rig:
             bundle_version=lambda: 1,
             force_release_cool_down=10 * MINUTE,
             advise=lambda denied, _: denied,
+            reconciled_at=reconciled_at(self.connection),
         )
         self.ledger = Ledger(
             self.connection,

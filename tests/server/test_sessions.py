@@ -6,11 +6,13 @@ from hashlib import sha256
 import grpc
 import pytest
 
-from licd.core.errors import Forked, Invalid, SealRefused, Unauthenticated
+from licd.core.errors import Forbidden, Forked, Invalid, RequestIdReused, SealRefused, Unauthenticated
+from licd.keys.certificate_request import make_private_key, make_request
+from licd.keys.envelope import seal
 from licd.keys.kinds import Kind
 from licd.v1 import deployment_service_pb2, lease_service_pb2, licence_service_pb2, operator_pb2, session_pb2
 from licd.v1.session_service_pb2 import SessionRequest
-from tests.daemon import Daemon, Office, Operator, draft, fresh
+from tests.daemon import Daemon, Office, Operator, draft, fresh, new_id
 from tests.wired_system import System, acquire, joined, reason, release, target
 
 PROMPT = 1.0  # a push is a matter of milliseconds; the bound is for a busy machine
@@ -242,19 +244,12 @@ def test_asking_again_by_unary_call_extends_nothing(system: System):
 
 
 def test_the_same_unary_request_gets_the_same_permit(system: System):
-    first = system.acquire(1, "01890000-0000-7000-8000-000000000000".replace("01890000-0000", _stamp(system)))
-    again = system.acquire(1, first_id(system, first))
+    request_id = new_id()
+    first, again = system.acquire(1, request_id), system.acquire(1, request_id)
     assert again.permit.payload == first.permit.payload
-
-
-def _stamp(system: System) -> str:
-    digits = f"{system.daemon.clock.wall():012x}"
-    return f"{digits[:8]}-{digits[8:]}"
-
-
-def first_id(system: System, first: object) -> str:
-    permit = system.read(first.permit)  # type: ignore[attr-defined]
-    return permit.header.request_id
+    assert system.read(first.permit).header.request_id == request_id
+    with pytest.raises(RequestIdReused):
+        system.acquire(2, request_id)
 
 
 def test_a_lease_can_be_given_back_while_suspended(office: Office, system: System):
@@ -280,9 +275,6 @@ def test_a_certificate_is_renewed_while_suspended_and_for_the_same_key_only(offi
     system.papers = system.renew()
     system.channel = system.connect()
     assert reason(system.check().denial) == "LICENCE_SUSPENDED"
-    from licd.core.errors import Forbidden
-    from licd.keys.certificate_request import make_private_key, make_request
-
     with pytest.raises(Forbidden):
         system.renew(make_request(make_private_key()))
 
@@ -393,10 +385,7 @@ def test_what_is_not_sealed_by_the_system_itself_is_refused(office: Office, syst
     shown_as = type(good)(payload=good.payload, payload_type=Kind.ACKNOWLEDGEMENT.payload_type, signatures=good.signatures)
     unknown = system.link()
     unknown.payload += b"\xfa\x7f\x01x"
-    resealed = system.signer
-    from licd.keys.envelope import seal
-
-    strange = seal(Kind.LINK, unknown.payload, resealed)
+    strange = seal(Kind.LINK, unknown.payload, system.signer)
     for wrong in (other.link(), flipped, shown_as, type(good)(), strange):
         with system.stream() as stream:
             stream.send(wrong)

@@ -18,7 +18,11 @@ from licd.core.time import Millis
 from licd.v1 import session_pb2
 
 MOST_OPERATIONS: Final = 256
-"""Operations in one link: with the longest texts they stay well below the largest message."""
+"""Operations in one link, as licd takes them."""
+MOST_OPERATION_BYTES: Final = 128 * 1024
+"""Bytes of operations in one link; with all holds listed it stays below the largest message."""
+MOST_HOLDS: Final = 4_000
+"""Holds of one system: a permit that lists them all stays below the largest message, 256 KiB."""
 _NEVER: Final = 1 << 62
 
 
@@ -102,9 +106,7 @@ class Holds:
 
     def take(self) -> list[Asked]:
         """The operations of the next link; they are in flight from here on."""
-        asked = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_OPERATIONS))]
-        for hold in asked:
-            hold.queued = False
+        asked = self._take_asked()
         if not self._given_up:
             return list(asked)
         wanted = {hold.target for hold in (*self._queue, *asked)}
@@ -112,6 +114,18 @@ class Holds:
         for each in back:
             del self._given_up[each.lease]
         return [*asked, *back]
+
+    def _take_asked(self) -> list[Hold]:
+        asked: list[Hold] = []
+        room = MOST_OPERATION_BYTES
+        while self._queue and len(asked) < MOST_OPERATIONS:
+            room -= self._queue[0].acquisition.ByteSize()
+            if room < 0:
+                break
+            hold = self._queue.popleft()
+            hold.queued = False
+            asked.append(hold)
+        return asked
 
     def put_back(self, taken: Iterable[Asked]) -> None:
         """Undo `take`: the link could not be made."""

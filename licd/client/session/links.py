@@ -1,5 +1,7 @@
 """The next link: made, written down, sent; and sent again until it is answered."""
 
+from typing import Final
+
 from licd.client.notices import ContactLost, SigningFailed
 from licd.client.session.chain import LinkParts, Outstanding
 from licd.client.session.effects import CloseStream, OpenStream, SendFrame, SendOpen
@@ -12,6 +14,9 @@ from licd.keys.envelope import seal
 from licd.keys.kinds import Kind
 from licd.v1 import session_pb2, session_service_pb2
 from licd.v1.envelope_pb2 import Envelope
+
+MOST_REQUEST_BYTES: Final = 240 * 1024
+"""Requests stay below the largest message, 256 KiB."""
 
 
 def advance(state: MachineState, now: Millis) -> None:
@@ -125,17 +130,24 @@ def _operation(asked: Asked) -> session_pb2.Operation:
 
 def _open_request(state: MachineState, link: Outstanding) -> session_service_pb2.OpenSessionRequest:
     request = session_service_pb2.OpenSessionRequest(link=link.envelope)
-    if state.chain.last_reply.payload:
-        request.last_reply.CopyFrom(state.chain.last_reply)
+    _bring_last_reply(state, request)
     return request
+
+
+def _bring_last_reply(
+    state: MachineState, request: session_service_pb2.OpenSessionRequest | session_service_pb2.SessionRequest
+) -> None:
+    """Send the last reply along, so that a licd that was restored from a backup sees that it is behind."""
+    last_reply = state.chain.last_reply
+    if last_reply.payload and request.ByteSize() + last_reply.ByteSize() <= MOST_REQUEST_BYTES:
+        request.last_reply.CopyFrom(last_reply)
 
 
 def _send(state: MachineState, link: Outstanding, now: Millis) -> None:
     """Send the outstanding link up this stream; the first on a stream brings the last reply along."""
     request = session_service_pb2.SessionRequest(link=link.envelope)
     if not state.line.spoke:
-        if state.chain.last_reply.payload:
-            request.last_reply.CopyFrom(state.chain.last_reply)
+        _bring_last_reply(state, request)
         state.line.spoke = True
     state.sent_on = state.line.number
     state.line.sent(now)

@@ -120,7 +120,7 @@ class Machine:
     def _start(self, wall_ms: Instant, validity: tuple[Instant, Instant], now: Millis) -> None:
         state = self._state
         state.trust.anchor.start(wall_ms, now)
-        state.trust.fetched(now, well=not state.trust.bundle.is_stale(state.trust.anchor.estimate(now)))
+        state.trust.start(now)
         upkeep.set_certificate(state, validity)
         state.line.ready(now)
         state.started = True

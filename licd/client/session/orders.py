@@ -71,13 +71,13 @@ def _carry_out(state: MachineState, directive: session_pb2.Directive, carrier: b
 
 
 def _stop(state: MachineState, directive: session_pb2.Directive, reason: Reason, carrier: bytes, now: Millis) -> None:
-    standing = state.standing
-    superseded = directive.epoch < standing.epoch_seen and standing.refused is None
-    if directive.epoch <= standing.in_force or superseded:
-        return
+    standing, epoch = state.standing, directive.epoch
+    newest = standing.epoch_seen if standing.refused is None else standing.refused.epoch
+    if epoch <= standing.in_force or epoch < newest:
+        return  # history: what came after it has been acted on
     denied = Denied(reason, directive.detail, suspension_code=directive.reason_code)
-    refused = stop_all(state, denied, directive.epoch, carrier, now)
-    acknowledge_stop(state, refused, carrier, directive.epoch, now)
+    refused = stop_all(state, denied, epoch, carrier, now)
+    acknowledge_stop(state, refused, carrier, epoch, now)
 
 
 def _reinstate(state: MachineState, epoch: int) -> None:

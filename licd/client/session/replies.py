@@ -83,7 +83,6 @@ def _answers_each(state: MachineState, reply: _Reply, link: Outstanding) -> bool
 
 def _take_header(state: MachineState, header: session_pb2.ReplyHeader, link: Outstanding, now: Millis) -> None:
     state.trust.anchor.take(header.decided_ms, now)
-    state.licence = header.licence or state.licence
     if link.own and link.opens:
         state.chain.session = header.session
     if header.bundle_version > state.trust.bundle.version:
@@ -106,7 +105,7 @@ def _take_permit(state: MachineState, permit: session_pb2.Permit, ends: Ends, li
     state.listed = len(ends)
     if not link.own:
         return
-    if not state.standing.gives_rights(permit.header.epoch):
+    if not state.standing.gives_rights(permit.header.epoch) or permit.header.licence != state.licence:
         _refuse_in_flight(state, asked, _refusal_in_force(state), now)
         return
     resume(state, permit.header.epoch)
@@ -191,7 +190,7 @@ def _take_refusal(state: MachineState, refusal: session_pb2.Refusal, envelope: E
     carrier = hashlib.sha256(envelope.payload).digest()
     _refuse_in_flight(state, asked, denied, now)
     refused = stop_all(state, denied, epoch, carrier, now)
-    if news:
+    if news and denied.reason not in OF_THE_SESSION:  # of a session licd learns by the opening of the next one
         acknowledge_stop(state, refused, carrier, epoch, now)
 
 

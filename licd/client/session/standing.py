@@ -49,9 +49,11 @@ class Standing:
         self.refused: Refused | None = None
 
     def is_news(self, denied: Denied, epoch: int) -> bool:
-        """Whether a refusal says something that was not known: a newer epoch, or another reason."""
+        """Whether a refusal says something that was not known: a newer epoch, or another reason in the same one."""
         known = self.refused
-        return known is None or epoch > known.epoch or denied.reason is not known.denied.reason
+        if known is None or epoch != known.epoch:
+            return known is None or epoch > known.epoch
+        return denied.reason is not known.denied.reason
 
     def refuse(self, refused: Refused) -> None:
         """Take an authoritative no."""

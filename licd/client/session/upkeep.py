@@ -66,7 +66,7 @@ def keep_fresh(state: MachineState, now: Millis) -> None:
     """Ask for what is due."""
     trust = state.trust
     if trust.due is not None and now >= trust.due and not trust.fetching:
-        trust.fetching = True
+        trust.ask(now)
         state.out.append(FetchTrust(trust.bundle.version))
     if _certificate_is_due(state, now):
         state.renewing = True

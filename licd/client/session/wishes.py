@@ -5,6 +5,7 @@ from dataclasses import replace
 from licd.client.answers import Failed, Released, StopCause, Stopped
 from licd.client.session.effects import Finished, GiveBack
 from licd.client.session.hold import Hold, HoldState
+from licd.client.session.holds import MOST_HOLDS
 from licd.client.session.links import contact_failed, hang_up
 from licd.client.session.standing import OF_THE_SESSION
 from licd.client.session.state import MachineState
@@ -20,6 +21,8 @@ def acquire(state: MachineState, op: int, acquisition: session_pb2.Acquisition, 
         state.resolve(op, Failed("the system is being closed"))
     elif refused is not None and refused.denied.reason not in OF_THE_SESSION:
         state.resolve(op, refused.denied)
+    elif len(state.holds) >= MOST_HOLDS:
+        state.resolve(op, Failed(f"a system holds at most {MOST_HOLDS} leases at one time"))
     else:
         state.holds.ask(op, acquisition, now)
 

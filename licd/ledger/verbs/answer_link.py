@@ -93,7 +93,7 @@ class AnswerLink:
         self._refuse_impeded(tx, state)
         if state.deployments[self.deployment].status is DeploymentStatus.FENCED:
             return self._fenced(tx, state, session)
-        match judge(session, sha256(session.reply).digest(), self.claim):
+        match judge(session, sha256(session.reply).digest(), self.claim, tx.installation.reconciled_at):
             case Verdict.REPEAT:
                 return self._repeat(tx, state, session)
             case Verdict.ACCEPT:
@@ -102,8 +102,27 @@ class AnswerLink:
                 raise StaleFrame("a late frame of an earlier connection; the chain has gone on")
             case Verdict.BEHIND:
                 raise Behind(f"system {self.deployment} holds a reply that licd signed and does not know")
+            case Verdict.TAKE_UP:
+                return self._accept(tx, state, self._taken_up(state, session))
             case Verdict.FORK:
                 return self._fork(tx, state, session)
+
+    def _taken_up(self, state: LicenceState, session: Session) -> Session:
+        """The chain's head after what is lost: no permit ever given reaches further than this row now says."""
+        decided = self.claim.backed.decided if self.claim.backed else 0
+        rights = state.rights
+        taken = replace(
+            session,
+            sequence=self.claim.sequence - 1,
+            renewed_at=max(session.renewed_at, decided),
+            length=max(session.length, rights.length),
+            grace=max(session.grace, rights.grace),
+            licence_end=max(session.licence_end, rights.not_after),
+        )
+        state.put(taken)
+        head = (("sequence", taken.sequence), ("reply", self.claim.previous))
+        state.record("chain.taken-up", ("system", self.deployment), *head)
+        return taken
 
     def _session(self, state: LicenceState) -> Session:
         found = state.deployments[self.deployment]

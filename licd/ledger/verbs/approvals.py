@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
@@ -10,7 +10,7 @@ from licd.core.errors import Conflict, Forbidden, IllegalTransition, NotFound
 from licd.core.time import HOUR, Millis
 from licd.keys.kinds import Kind
 from licd.ledger.records import Approval, ApprovalStatus
-from licd.ledger.rows import APPROVALS
+from licd.ledger.rows import APPROVALS, OPERATORS
 from licd.ledger.transaction import Command, Transaction
 from licd.v1.envelope_pb2 import Envelope
 from licd.v1.session_pb2 import OperatorCommand
@@ -99,9 +99,10 @@ class SignApproval:
 
     def run(self, tx: Transaction) -> Approval:
         found = pending(tx, self.approval)
-        signed = found.signed_by.split(",") if found.signed_by else []
+        signed = [*found.signers]
         if self.signer in signed:
             raise Conflict(f"operator {self.signer} has signed this already", field="approval")
+        _refuse_disabled(tx, [found.requested_by, *signed, self.signer])
         merged = Envelope.FromString(found.command)
         if merged.payload != self.envelope.payload:
             raise Forbidden("these are not the bytes that were requested", field="command.payload")
@@ -124,6 +125,14 @@ class SignApproval:
         result = self.pack(self.inner.run(tx))
         tx.log("approval.executed", ("approval", approval.id), ("method", approval.method))
         return replace(approval, status=ApprovalStatus.EXECUTED, result=result)
+
+
+def _refuse_disabled(tx: Transaction, names: Iterable[str]) -> None:
+    """Looked at once more where it counts: somebody may have been disabled since the call came in."""
+    for name in names:
+        operator = tx.get(OPERATORS, name)
+        if operator is None or not operator.enabled:
+            raise Forbidden(f"operator {name} is disabled; request it again without him", field="approval")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from licd.keys.envelope import seal
 from licd.keys.kinds import Kind
 from licd.ledger import tables
 from licd.ledger.records import Suspension, SuspensionSystem
-from licd.ledger.rows import LICENCES
+from licd.ledger.rows import LICENCES, LOG_ENTRIES
 from licd.ledger.transaction import Transaction
 from licd.wire.terms import terms_payload
 
@@ -49,6 +49,10 @@ class IssueLicence:
         identifier = self.terms.licence
         if tx.get(LICENCES, identifier) is not None:
             raise AlreadyExists(f"there is a licence {identifier} already", field="licence")
+        if _was_lost(tx, identifier):
+            raise AlreadyExists(
+                f"licence {identifier} was lost in a restore; its name is not used again", field="licence"
+            )
         customer = tx.customer(self.terms.customer)
         if customer.banned:
             raise IllegalTransition(f"customer {customer.id} is banned", field="customer")
@@ -82,6 +86,11 @@ class IssueLicence:
             ("token", licence.token),
         )
         return licence
+
+
+def _was_lost(tx: Transaction, identifier: str) -> bool:
+    column = tables.log_entry.c
+    return bool(LOG_ENTRIES.where(tx.connection, column.kind == "licence.lost", column.licence == identifier))
 
 
 @dataclass(frozen=True, slots=True)

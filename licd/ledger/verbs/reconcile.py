@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
+from sqlalchemy import desc
+
 from licd.core.model import LicenceStatus
 from licd.core.reconcile_licence import reconcile_licence
 from licd.core.rights import IN_FORCE, suspend_licence
@@ -18,13 +20,15 @@ from licd.core.state import LicenceState
 from licd.core.terms import GRACE_CEILING, PERMIT_CEILING
 from licd.core.time import Instant
 from licd.ledger import tables
+from licd.ledger.database import Connection, Statement
 from licd.ledger.records import Suspension
-from licd.ledger.rows import LICENCES
+from licd.ledger.rows import LICENCES, LOG_ENTRIES
 from licd.ledger.transaction import Transaction
 from licd.ledger.verbs.licences import hit_systems
 
 CODE: Final = "log_gap"
 SCOPE: Final = "reconciled"
+KIND: Final = "ledger.reconciled"
 TEXT_LIMIT: Final = 100_000
 
 
@@ -139,7 +143,7 @@ class Reconcile:
 
     def _log(self, tx: Transaction, found: Reconciled) -> None:
         tx.log(
-            "ledger.reconciled",
+            KIND,
             ("actor", self.actor),
             ("why", self.why),
             ("answered_size", self.answered_size),
@@ -149,6 +153,15 @@ class Reconcile:
             ("suspended_in_doubt", _listed(found.doubted)),
             ("lost", _listed(f"{name} {epoch}" for name, epoch in sorted(found.lost.items()))),
         )
+
+
+def reconciled_at(connection: Connection) -> Instant:
+    """When these rows were last reconciled; 0 for never. Of what was answered before, something may be lost."""
+    column = tables.log_entry.c
+    newest = LOG_ENTRIES.select(column.kind == KIND).order_by(desc(column.index)).limit(1)
+    statement = Statement(newest, connection.dialect)
+    found = connection.execute(statement.text, statement.arguments({}))
+    return LOG_ENTRIES.from_row(found[0]).at if found else 0
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
-from licd.core.errors import Invalid, NotFound
+from licd.core.errors import Conflict, Invalid, NotFound
 from licd.core.model import Deployment, Session
 from licd.core.time import DAY, Millis
 from licd.ledger import tables
@@ -77,7 +77,10 @@ class DeploymentService:
                 )
             )
 
-        return await self._changes.once(request, caller, command, respond)
+        response = await self._changes.once(request, caller, command, respond, _without_token)
+        if not response.invitation.join_token:
+            raise Conflict("the join token was given once and is not kept; invite again", field="request_id")
+        return response
 
     async def get_deployment(self, request: pb.GetDeploymentRequest, caller: Caller) -> pb.GetDeploymentResponse:
         """Raises NotFound."""
@@ -146,6 +149,14 @@ class DeploymentService:
             seen_version=found.enrolment,
             summary=f"open deployment {found.id} ({found.status}) for a new enrolment: {detail}",
         )
+
+
+def _without_token(response: pb.InviteDeploymentResponse) -> pb.InviteDeploymentResponse:
+    """What is kept of the answer: a secret that is written down is one no more."""
+    kept = pb.InviteDeploymentResponse()
+    kept.CopyFrom(response)
+    kept.invitation.ClearField("join_token")
+    return kept
 
 
 def _revoked(deployment: Deployment) -> pb.RevokeDeploymentResponse:

@@ -7,7 +7,6 @@ from hashlib import sha256
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from licd.core.deployment import system_of
 from licd.core.errors import Invalid
@@ -16,6 +15,7 @@ from licd.core.time import Instant
 from licd.keys.certificate_request import check_request
 from licd.keys.identity import SystemIdentity
 from licd.keys.pki import key_thumbprint
+from licd.keys.public_key import PublicKeyError, parse_public_key
 from licd.ledger.verbs.deployments import Enrol
 from licd.server.caller import Caller
 from licd.server.certificates import Certificates
@@ -76,8 +76,6 @@ class EnrolmentService:
 def _check_lengths(request: pb.EnrolRequest) -> None:
     if not request.join_secret or len(request.join_secret) > SECRET_LIMIT:
         raise Invalid("the secret part of the join token", field="join_secret")
-    if len(request.public_key) != KEY_BYTES:
-        raise Invalid(f"a raw Ed25519 key of {KEY_BYTES} bytes", field="public_key")
     if len(request.pseudonym_key_commitment) != KEY_BYTES:
         raise Invalid(f"a SHA-256 commitment of {KEY_BYTES} bytes", field="pseudonym_key_commitment")
 
@@ -85,8 +83,12 @@ def _check_lengths(request: pb.EnrolRequest) -> None:
 def _check_proof(request: pb.EnrolRequest) -> None:
     message = PROOF_PREFIX + sha256(request.join_secret.encode()).digest() + sha256(request.csr).digest()
     try:
-        Ed25519PublicKey.from_public_bytes(request.public_key).verify(request.proof, message)
-    except (InvalidSignature, ValueError) as error:
+        key = parse_public_key(request.public_key)
+    except PublicKeyError as error:
+        raise Invalid(str(error), field="public_key") from error
+    try:
+        key.verify(request.proof, message)
+    except InvalidSignature as error:
         raise Invalid("not the signature of public_key over this enrolment", field="proof") from error
 
 

@@ -10,6 +10,7 @@ from licd.keys.certificate_request import check_request
 from licd.keys.identity import OperatorIdentity
 from licd.keys.kinds import KeyPurpose
 from licd.keys.pki import key_thumbprint
+from licd.keys.public_key import PublicKeyError, parse_public_key
 from licd.keys.verification_key import key_id_of, key_to_message
 from licd.ledger.queries import Page, listed
 from licd.ledger.records import Operator
@@ -27,7 +28,6 @@ from licd.v1 import key_service_pb2 as pb
 from licd.v1 import operator_pb2
 
 ADD: Final = "KeyService.AddOperator"
-KEY_BYTES: Final = 32
 
 
 class KeyService:
@@ -85,8 +85,10 @@ class KeyService:
     async def _plan_add(self, request: pb.AddOperatorRequest, actor: str) -> Plan:
         name = checked_name(request.operator, "operator")
         roles = self._checked_roles(request.roles)
-        if len(request.public_key) != KEY_BYTES:
-            raise Invalid(f"a raw Ed25519 key of {KEY_BYTES} bytes", field="public_key")
+        try:
+            parse_public_key(request.public_key)
+        except PublicKeyError as error:
+            raise Invalid(str(error), field="public_key") from error
         channel_key = check_request(request.csr)
         command = AddOperator(
             operator=name,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
-from licd.core.errors import Invalid, NotFound
+from licd.core.errors import Conflict, Invalid, NotFound
 from licd.core.model import Licence
 from licd.core.terms import Terms, TermsInvalid, check_terms, rights_of, widened
 from licd.core.time import DAY, SECOND, Instant
@@ -187,6 +187,7 @@ class Licences:
 
     async def _plan_amend(self, request: pb.AmendLicenceRequest, actor: str) -> Plan:
         found = await self._found(request.licence)
+        _refuse_other_version(found, request.version)
         terms = self._checked(self._from_draft(request.terms, found.id, found.customer))
         terms = replace(terms, conditions=found.terms.conditions)
         wider = widened(rights_of(found.terms), rights_of(terms))
@@ -217,6 +218,7 @@ class Licences:
 
     async def _plan_renew(self, request: pb.RenewLicenceRequest, actor: str) -> Plan:
         found = await self._found(request.licence)
+        _refuse_other_version(found, request.version)
         if request.not_after_ms <= found.terms.not_after:
             raise Invalid(f"must be later than the present end, {found.terms.not_after}", field="not_after_ms")
         not_before = max(self._wall(), found.terms.not_before)
@@ -276,6 +278,12 @@ class Licences:
             command,
             lambda licence: pb.TerminateLicenceResponse(licence=licence_message(licence, self._wall())),
         )
+
+
+def _refuse_other_version(found: Licence, version: int) -> None:
+    """Before a second person is asked: what cannot be done need not be agreed to."""
+    if found.version != version:
+        raise Conflict(f"the licence is at version {found.version}, not {version}", field="version")
 
 
 def _version_of(licence: str) -> Callable[[Transaction], int]:

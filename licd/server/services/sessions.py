@@ -159,7 +159,7 @@ class SessionService:
         try:
             return verify(envelope, kind, keyring, self._wall())
         except SealInvalid as error:
-            raise SealRefused(f"{error.reason}: {error}", field=kind.value) from error
+            raise SealRefused(str(error), field=kind.value) from error
 
     async def _answer(
         self,
@@ -213,7 +213,7 @@ class SessionService:
                 return None
             if header.system != system or not header.link or header.decided_ms < deployment.enrolled_at:
                 return None
-            return BackedReply(header.sequence, sha256(envelope.payload).digest())
+            return BackedReply(header.sequence, sha256(envelope.payload).digest(), header.decided_ms)
         return None
 
     def _count(self, reply: Reply) -> None:

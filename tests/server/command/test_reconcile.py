@@ -12,6 +12,7 @@ from licd.evidence.entry import Field, decode
 from licd.ledger import tables
 from licd.ledger.log import read_entries
 from licd.ledger.rows import DIRECTIVES, SUSPENSION_SYSTEMS, SUSPENSIONS
+from licd.ledger.verbs.reconcile import reconciled_at
 from licd.server.backup import make_backup
 from licd.server.clock import SystemClock
 from licd.server.ratchet import Ratchet, behind, read_high
@@ -189,6 +190,18 @@ def test_one_entry_says_what_was_answered_and_is_lost(
     assert fields["lost"] == "three 2"
     assert fields["suspended_in_doubt"] == "two"
     assert int(fields["answered_size"]) == answered
+
+
+def test_the_rows_know_when_they_were_last_reconciled(
+    licd: Licd, state_with_two: StateDirectory, tmp_path: Path
+) -> None:
+    with Snapshot(state_with_two.database) as rows:
+        assert reconciled_at(rows) == 0
+    lose(licd, state_with_two, tmp_path, LOST_SUSPENSION)
+    before = SystemClock().wall()
+    licd("reconcile", "--state", state_with_two.root, "--yes")
+    with Snapshot(state_with_two.database) as rows:
+        assert before <= reconciled_at(rows) <= SystemClock().wall()
 
 
 def test_a_ratchet_that_is_gone_is_settled_too(licd: Licd, state_with_two: StateDirectory) -> None:

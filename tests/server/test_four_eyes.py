@@ -1,0 +1,314 @@
+"""What widens rights takes two persons who sign the very same bytes; nobody counts twice, nobody is counted who left."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from licd.core.errors import Conflict, Forbidden, IllegalTransition, Invalid, NotFound, RequestIdReused, SealRefused
+from licd.core.time import DAY, HOUR, MINUTE
+from licd.keys.certificate_request import make_private_key, make_request
+from licd.keys.envelope import seal
+from licd.keys.kinds import Kind
+from licd.v1 import approval_service_pb2, customer_service_pb2, key_service_pb2, licence_service_pb2, operator_pb2
+from licd.v1.session_pb2 import OperatorCommand
+from tests.daemon import Daemon, Office, Operator, draft, fresh, new_id
+
+ISSUE = "LicenceService.IssueLicence"
+PENDING, EXECUTED = operator_pb2.APPROVAL_STATUS_PENDING, operator_pb2.APPROVAL_STATUS_EXECUTED
+
+
+def wanted(office: Office, **limits: Any) -> licence_service_pb2.IssueLicenceRequest:
+    return licence_service_pb2.IssueLicenceRequest(
+        customer=office.alice.customer(), licence=fresh("licence"), terms=draft(office.daemon.clock.wall(), **limits)
+    )
+
+
+def asked(office: Office) -> operator_pb2.Approval:
+    """A licence that alice asks for."""
+    approval: operator_pb2.Approval = office.alice.call(ISSUE, wanted(office)).approval
+    return approval
+
+
+def again(operator: Operator, approval: operator_pb2.Approval) -> operator_pb2.Approval:
+    """The approval as it stands."""
+    request = approval_service_pb2.GetApprovalRequest(approval=approval.approval)
+    found: operator_pb2.Approval = operator.call("ApprovalService.GetApproval", request).approval
+    return found
+
+
+def issued(office: Office, approval: operator_pb2.Approval) -> bool:
+    command = OperatorCommand.FromString(approval.command.payload)
+    request = licence_service_pb2.IssueLicenceRequest.FromString(command.request)
+    try:
+        office.alice.licence_of(request.licence)
+    except NotFound:
+        return False
+    return True
+
+
+def test_asking_changes_nothing_and_says_what_is_asked(office: Office):
+    approval = asked(office)
+    assert (approval.status, approval.needed, list(approval.signed_by)) == (PENDING, 2, [])
+    assert approval.requested_by == "alice"
+    assert approval.method == "/licd.v1.LicenceService/IssueLicence"
+    assert "4 concurrent targets" in approval.summary
+    command = OperatorCommand.FromString(approval.command.payload)
+    assert (command.summary, command.subject) == (approval.summary, approval.subject)
+    assert command.expires_at_ms - command.requested_at_ms == 4 * HOUR
+    assert not issued(office, approval)
+
+
+def test_two_persons_who_sign_the_same_bytes_execute_it(office: Office):
+    approval = asked(office)
+    first = office.alice.sign(approval)
+    assert (first.status, list(first.signed_by)) == (PENDING, ["alice"])
+    assert not issued(office, approval)
+    second = office.bob.sign(approval)
+    assert (second.status, list(second.signed_by)) == (EXECUTED, ["alice", "bob"])
+    assert issued(office, approval)
+    licence = licence_service_pb2.IssueLicenceResponse.FromString(second.result).licence
+    assert office.alice.licence_of(licence.licence).token == licence.token
+
+
+def test_the_order_of_signing_does_not_matter(office: Office):
+    approval = asked(office)
+    assert office.bob.sign(approval).status == PENDING
+    assert office.alice.sign(approval).status == EXECUTED
+
+
+def test_nobody_counts_twice(office: Office):
+    approval = asked(office)
+    office.alice.sign(approval)
+    with pytest.raises(Conflict):
+        office.alice.sign(approval)
+    assert not issued(office, approval)
+
+
+def test_two_others_do_not_stand_in_for_the_one_who_asked(office: Office, daemon: Daemon):
+    approval = asked(office)
+    office.bob.sign(approval)
+    daemon.operator("carol").sign(approval)
+    assert again(office.alice, approval).status == PENDING
+    assert not issued(office, approval)
+    assert office.alice.sign(approval).status == EXECUTED
+
+
+def test_what_was_approved_cannot_be_modified(office: Office):
+    """A second person who is shown one thing and signs another has signed nothing."""
+    approval = asked(office)
+    office.alice.sign(approval)
+    command = OperatorCommand.FromString(approval.command.payload)
+    request = licence_service_pb2.IssueLicenceRequest.FromString(command.request)
+    request.terms.constraints[0].concurrent_targets.limit = 19
+    command.request = request.SerializeToString()
+    with pytest.raises(Forbidden, match="bytes"):
+        office.bob.sign(approval, command.SerializeToString())
+    assert list(again(office.alice, approval).signed_by) == ["alice"]
+
+
+def test_another_ones_signature_is_not_ones_own(office: Office):
+    approval = asked(office)
+    office.alice.sign(approval)
+    by_alice = seal(Kind.OPERATOR_COMMAND, approval.command.payload, office.alice.signer)
+    both = seal(Kind.OPERATOR_COMMAND, approval.command.payload, office.bob.signer)
+    both.signatures.extend(by_alice.signatures)
+    unsigned = type(both)(payload=both.payload, payload_type=both.payload_type)
+    other_kind = type(both)(payload=both.payload, payload_type=Kind.LICENCE.payload_type, signatures=both.signatures[:1])
+    for envelope, error in ((by_alice, SealRefused), (both, Invalid), (unsigned, SealRefused), (other_kind, SealRefused)):
+        request = approval_service_pb2.SignApprovalRequest(approval=approval.approval, command=envelope)
+        with pytest.raises(error):
+            office.bob.call("ApprovalService.SignApproval", request)
+    assert not issued(office, approval)
+
+
+def test_who_has_no_role_that_approves_may_sign_only_what_he_asked_for(office: Office):
+    clerk = office.admit(fresh("clerk"), "operator")
+    approval = asked(office)
+    with pytest.raises(Forbidden):
+        clerk.sign(approval)
+    own = clerk.call(ISSUE, wanted(office)).approval
+    clerk.sign(own)
+    assert office.bob.sign(own).status == EXECUTED
+
+
+def test_what_is_executed_is_not_executed_again(office: Office, daemon: Daemon):
+    approval = asked(office)
+    office.alice.sign(approval)
+    office.bob.sign(approval)
+    with pytest.raises(IllegalTransition):
+        daemon.operator("carol").sign(approval)
+
+
+def test_what_is_rejected_stays_rejected(office: Office):
+    approval = asked(office)
+    office.alice.sign(approval)
+    request = approval_service_pb2.RejectApprovalRequest(approval=approval.approval, detail="not now")
+    done = office.bob.call("ApprovalService.RejectApproval", request).approval
+    assert (done.status, done.rejected_by, done.rejection) == (operator_pb2.APPROVAL_STATUS_REJECTED, "bob", "not now")
+    with pytest.raises(IllegalTransition):
+        office.bob.sign(approval)
+
+
+def disable(by: Operator, operator: Operator) -> None:
+    request = key_service_pb2.DisableOperatorRequest(operator=operator.name, detail="left")
+    by.call("KeyService.DisableOperator", request)
+
+
+def test_what_a_disabled_person_asked_for_is_not_done(office: Office):
+    clerk = office.admit(fresh("clerk"), "operator")
+    approval = clerk.call(ISSUE, wanted(office)).approval
+    clerk.sign(approval)
+    disable(office.alice, clerk)
+    with pytest.raises(Forbidden, match=clerk.name):
+        office.bob.sign(approval)
+    assert not issued(office, approval)
+
+
+def test_what_somebody_asked_for_falls_with_his_right_to_ask(office: Office):
+    clerk = office.admit(fresh("clerk"), "operator")
+    approval = clerk.call(ISSUE, wanted(office)).approval
+    clerk.sign(approval)
+    office.admit(clerk.name, "viewer")
+    with pytest.raises(Forbidden):
+        office.bob.sign(approval)
+
+
+def test_the_signature_of_a_person_disabled_since_does_not_count(office: Office):
+    """A stolen key: its owner is disabled, and what it has approved meanwhile must not go through."""
+    thief = office.admit(fresh("clerk"), "approver")
+    approval = asked(office)
+    thief.sign(approval)
+    disable(office.alice, thief)
+    with pytest.raises(Forbidden, match=thief.name):
+        office.alice.sign(approval)
+    assert not issued(office, approval)
+
+
+def test_a_changed_subject_is_a_conflict(office: Office):
+    licence = office.licence()
+    found = office.alice.licence_of(licence)
+    request = licence_service_pb2.RenewLicenceRequest(
+        licence=licence, version=found.version, not_after_ms=found.terms.not_after_ms + DAY
+    )
+    approval = office.alice.call("LicenceService.RenewLicence", request).approval
+    office.alice.sign(approval)
+    office.alice.suspend(licence)
+    with pytest.raises(Conflict):
+        office.bob.sign(approval)
+    assert again(office.alice, approval).status == PENDING
+
+
+def test_a_customer_who_was_banned_meanwhile_gets_no_licence(office: Office):
+    request = wanted(office)
+    approval = office.alice.call(ISSUE, request).approval
+    office.alice.sign(approval)
+    ban = customer_service_pb2.BanCustomerRequest(customer=request.customer, reason_code="manual", detail="misuse")
+    office.alice.call("CustomerService.BanCustomer", ban)
+    with pytest.raises((Conflict, IllegalTransition)):
+        office.bob.sign(approval)
+    assert not issued(office, approval)
+
+
+@pytest.mark.parametrize("wrong", [0, 2, 99])
+def test_what_names_another_version_is_not_even_asked_for(office: Office, wrong: int):
+    licence = office.licence()
+    found = office.alice.licence_of(licence)
+    end = found.terms.not_after_ms + DAY
+    with pytest.raises(Conflict):
+        office.alice.call(
+            "LicenceService.RenewLicence",
+            licence_service_pb2.RenewLicenceRequest(licence=licence, version=wrong, not_after_ms=end),
+        )
+
+
+def test_an_approval_runs_out(own_daemon: Callable[..., Daemon]):
+    daemon = own_daemon()
+    office = Office(daemon)
+    approval = asked(office)
+    office.alice.sign(approval)
+    daemon.clock.passed += 4 * HOUR
+    assert again(office.alice, approval).status == operator_pb2.APPROVAL_STATUS_EXPIRED
+    with pytest.raises(IllegalTransition, match="past its time"):
+        office.bob.sign(approval)
+    assert not issued(office, approval)
+    listed = approval_service_pb2.ListApprovalsRequest
+    for status, count in ((operator_pb2.APPROVAL_STATUS_EXPIRED, 1), (PENDING, 0)):
+        assert len(office.alice.call("ApprovalService.ListApprovals", listed(status=status)).approvals) == count
+
+
+def test_a_licence_by_template_runs_from_its_issue_if_nothing_else_is_said(own_daemon: Callable[..., Daemon]):
+    daemon = own_daemon()
+    office = Office(daemon)
+    request = licence_service_pb2.IssueLicenceRequest(customer=office.alice.customer(), template="coastal-rescue")
+    approval = office.alice.call(ISSUE, request).approval
+    assert "365 days from its issue" in approval.summary
+    office.alice.sign(approval)
+    daemon.clock.passed += HOUR
+    done = office.bob.sign(approval)
+    terms = licence_service_pb2.IssueLicenceResponse.FromString(done.result).licence.terms
+    assert terms.not_after_ms - terms.not_before_ms == 365 * DAY
+    assert abs(terms.not_before_ms - daemon.clock.wall()) < MINUTE
+    assert terms.licence in approval.summary
+
+
+# ------------------------------------------------------------------------------------- asked again, answered the same
+
+
+def test_the_same_question_gets_the_same_approval(office: Office):
+    request = wanted(office)
+    request.licence = ""
+    request.request_id = new_id()
+    first = office.alice.call(ISSUE, request).approval
+    assert office.alice.call(ISSUE, request).approval == first
+    request.customer = office.alice.customer()
+    with pytest.raises(RequestIdReused):
+        office.alice.call(ISSUE, request)
+
+
+def test_the_same_question_gets_the_same_approval_when_it_was_executed_long_since(office: Office):
+    licence = office.licence()
+    found = office.alice.licence_of(licence)
+    request = licence_service_pb2.RenewLicenceRequest(
+        request_id=new_id(), licence=licence, version=1, not_after_ms=found.terms.not_after_ms + DAY
+    )
+    approval = office.alice.call("LicenceService.RenewLicence", request).approval
+    office.alice.sign(approval)
+    sign = approval_service_pb2.SignApprovalRequest(
+        request_id=new_id(),
+        approval=approval.approval,
+        command=seal(Kind.OPERATOR_COMMAND, approval.command.payload, office.bob.signer),
+    )
+    executed = office.bob.call("ApprovalService.SignApproval", sign)
+    assert executed.approval.status == EXECUTED
+    assert office.bob.call("ApprovalService.SignApproval", sign) == executed
+    assert office.alice.call("LicenceService.RenewLicence", request).approval == approval
+    assert office.alice.licence_of(licence).version == 2
+
+
+def test_a_question_that_is_wrong_is_still_refused(office: Office):
+    request = licence_service_pb2.RenewLicenceRequest(licence="no-such-licence", version=1, not_after_ms=1)
+    with pytest.raises(NotFound):
+        office.alice.call("LicenceService.RenewLicence", request)
+
+
+def test_clock_and_keys_take_the_same_road(office: Office):
+    """Adding an operator waits; what it would admit cannot call before."""
+    clerk = office.admit(fresh("clerk"), "viewer")
+    assert list(clerk.status().caller_roles) == ["viewer"]
+    request = key_service_pb2.AddOperatorRequest(
+        operator=fresh("clerk"), roles=["no-such-role"], public_key=b"k" * 32, csr=b""
+    )
+    with pytest.raises(Invalid) as refused:
+        office.alice.call("KeyService.AddOperator", request)
+    assert refused.value.field == "roles"
+
+
+def test_a_key_that_anybody_could_sign_with_is_admitted_for_nobody(office: Office):
+    """A point of small order verifies what nobody has signed."""
+    weak = bytes([1]) + bytes(31)
+    request = key_service_pb2.AddOperatorRequest(
+        operator=fresh("clerk"), roles=["operator"], public_key=weak, csr=make_request(make_private_key())
+    )
+    with pytest.raises(Invalid):
+        office.alice.call("KeyService.AddOperator", request)
