@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Final, assert_never
 
 from google.protobuf.message import DecodeError
@@ -175,6 +176,27 @@ class Running:
             dropped=dict(self._dropped),
             failure=self.driver.failure,
         )
+
+
+class Block:
+    """A lease for as long as a block runs."""
+
+    __slots__ = ("_acquisition", "_lease", "_running")
+
+    def __init__(self, running: Running, acquisition: session_pb2.Acquisition) -> None:
+        self._running: Final = running
+        self._acquisition: Final = acquisition
+        self._lease: Lease | None = None
+
+    async def __aenter__(self) -> Lease:
+        self._lease = await self._running.acquire(self._acquisition)
+        return self._lease
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._lease is not None:
+            self._running.let_go(self._lease)
 
 
 def _terms(enrolled: Enrolled) -> Terms:

@@ -1,7 +1,7 @@
 """The asynchronous face: one enrolled system, on the running event loop."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, Unpack
@@ -15,7 +15,7 @@ from licd.client.grpc_transport import GrpcNetwork
 from licd.client.lease import Lease
 from licd.client.numbers import pseudonym
 from licd.client.pace import Pace
-from licd.client.running import Running, Settings
+from licd.client.running import Block, Running, Settings
 from licd.client.session.events import JournalGrew
 from licd.client.status import LicenceCheck, Status
 from licd.client.targets import AskedFor, acquisition_of
@@ -138,19 +138,14 @@ class System:
         return self._started
 
     # ---------------------------------------------------------------------------------------- leases
-    @asynccontextmanager
-    async def lease(self, target: str | bytes, **terms: Unpack[AskedFor]) -> AsyncIterator[Lease]:
+    def lease(self, target: str | bytes, **terms: Unpack[AskedFor]) -> AbstractAsyncContextManager[Lease]:
         """Hold a lease on one target for as long as the block runs: ask `lease.check()` before each act.
 
         target is a number in E.164, which does not leave this process, or a pseudonym of 32 bytes. terms are those of
         `AskedFor`, purpose=... at least. Waits for licd as long as it takes: set a limit with `asyncio.timeout`.
-        Raises LeaseDenied, SystemClosed, NoAnswer; NumberInvalid, ValueError.
+        Entering raises LeaseDenied, SystemClosed, NoAnswer; NumberInvalid, ValueError.
         """
-        lease = await self.acquire(target, **terms)
-        try:
-            yield lease
-        finally:
-            self._running.let_go(lease)
+        return Block(self._running, self._asked(target, terms))
 
     async def acquire(self, target: str | bytes, **terms: Unpack[AskedFor]) -> Lease:
         """Get a lease that the program gives back itself, with `await lease.release()`. As `lease` otherwise."""

@@ -8,7 +8,7 @@ from licd.client.numbers import pseudonym, region_of
 from licd.core.reasons import Denied, Reason
 from licd.core.terms import Basis
 from licd.v1 import licence_pb2, session_pb2
-from licd.wire.session import acquisition_from_message
+from licd.wire.session import CLAIMS_LIMIT, TEXT_LIMIT
 
 TARGET_BYTES: Final = 32
 
@@ -35,8 +35,8 @@ def acquisition_of(
     """Make the question for one target: a number in E.164, or a pseudonym of 32 bytes with a declared region.
 
     A number's region is that of its number plan; where none can be named the denial is made here, and licd is not
-    asked. Raises NumberInvalid for text that is no number, ValueError for a wrong pseudonym or a region with a number,
-    Invalid for what licd would not even look at: a link with that in it would stay unanswered.
+    asked. Raises NumberInvalid for text that is no number, and ValueError for what licd would not even look at, since a
+    link with that in it would stay unanswered: a wrong pseudonym, texts too long, a region beside a number.
     """
     region = terms.get("region")
     if isinstance(target, str):
@@ -50,22 +50,30 @@ def acquisition_of(
         if len(target) != TARGET_BYTES:
             raise ValueError(f"a pseudonym has {TARGET_BYTES} bytes, not {len(target)}")
         named, hidden = ([(region, Basis.DECLARED)] if region is not None else []), target
-    asked = _acquisition(hidden, [*named, *terms.get("claims", ())], terms)
-    acquisition_from_message(asked, "acquisition")
-    return asked
+    return _acquisition(hidden, [*named, *terms.get("claims", ())], terms)
 
 
 def _acquisition(hidden: bytes, claims: Sequence[tuple[str, Basis]], terms: AskedFor) -> session_pb2.Acquisition:
     asked = session_pb2.Acquisition(
         target=hidden,
-        purpose=terms["purpose"],
-        offence=terms.get("offence", ""),
+        purpose=_text("purpose", terms["purpose"]),
+        offence=_text("offence", terms.get("offence", "")),
         attested_not_protected=terms.get("attested_not_protected", False),
     )
+    if len(claims) > CLAIMS_LIMIT:
+        raise ValueError(f"at most {CLAIMS_LIMIT} regions are claimed for a target")
     for name, basis in claims:
-        asked.regions.add(region=name, basis=licence_pb2.RegionBasis.ValueType(basis))
+        asked.regions.add(region=_text("region", name), basis=licence_pb2.RegionBasis.ValueType(basis))
     authorisation = terms.get("authorisation")
     if authorisation is not None:
-        asked.authorisation.reference = authorisation.reference
+        if authorisation.ends_at < 0:
+            raise ValueError("an authorisation ends at a time in unix milliseconds, not before 1970")
+        asked.authorisation.reference = _text("authorisation", authorisation.reference)
         asked.authorisation.expires_at_ms = authorisation.ends_at
     return asked
+
+
+def _text(name: str, text: str) -> str:
+    if len(text) > TEXT_LIMIT:
+        raise ValueError(f"{name} has at most {TEXT_LIMIT} characters")
+    return text

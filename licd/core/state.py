@@ -27,13 +27,18 @@ class Changes:
 
 
 class LicenceState:
-    """The licence, its customer's standing, its deployments, sessions and seats."""
+    """The licence, its customer's standing, its deployments, sessions and seats.
+
+    is_short: an amendment has made the volume limits look back further than the seats may remember; whoever keeps the
+    state between transactions drops it then and builds it anew from rows.
+    """
 
     __slots__ = (
         "banned",
         "changes",
         "deployments",
         "epsilon",
+        "is_short",
         "licence",
         "rights",
         "seats",
@@ -48,6 +53,7 @@ class LicenceState:
         self.sessions: dict[str, Session] = {}
         self.seats = Seats()
         self.changes = Changes()
+        self.is_short = False
         self.take_licence(licence)
 
     def take_licence(self, licence: Licence) -> None:
@@ -66,7 +72,9 @@ class LicenceState:
             case Deployment():
                 self.deployments[row.id] = row
             case Licence():
+                window = self.rights.window
                 self.take_licence(row)
+                self.is_short |= self.rights.window > window
         self.changes.rows.append(row)
 
     def record(self, kind: str, *fields: tuple[str, FieldValue]) -> None:

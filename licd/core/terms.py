@@ -270,7 +270,7 @@ def _check_constraint(constraint: Constraint) -> None:
             _at_least(type(constraint).__name__ + ".limit", limit, 0)
         case DistinctTargets(limit, period) | TargetChurn(limit, period):
             _at_least(type(constraint).__name__ + ".limit", limit, 0)
-            _at_least(type(constraint).__name__ + ".period", period, 1)
+            _within(type(constraint).__name__ + ".period", period, 1, TERM_CEILING)
         case PermitLength(length):
             _within("PermitLength.length", length, 1, PERMIT_CEILING)
         case OfflineGrace(grace):

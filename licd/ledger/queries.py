@@ -40,6 +40,8 @@ T = TypeVar("T")
 
 PAGE_DEFAULT: Final = 50
 PAGE_LIMIT: Final = 500
+LONGEST: Final = (1 << 63) - 1
+LONG_DIGITS: Final = len(str(LONGEST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,9 @@ def listed(
 def _token(key: Any, token: str) -> Any:
     if key.type.python_type is not int:
         return token
-    try:
-        return int(token)
-    except ValueError as error:
-        raise Invalid("not a token that a list gave out", field="page.page_token") from error
+    if not token.isascii() or not token.isdigit() or len(token) > LONG_DIGITS or int(token) > LONGEST:
+        raise Invalid("not a token that a list gave out", field="page.page_token")
+    return int(token)
 
 
 def _all(connection: Connection, rows: Rows[T], clause: Any) -> list[T]:

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from licd.core.errors import Forbidden, Held, Invalid, LicdError, OverQuota, SealRefused, Unauthenticated
 from licd.core.time import Millis
+from licd.keys.certificate_request import CertificateRequestError
 from licd.keys.errors import KeysError
 from licd.keys.hold import SigningHeld
 from licd.keys.identity import OperatorIdentity
@@ -183,6 +184,8 @@ class Dispatch:
                 return Held("signing is held on this machine")
             case SealInvalid():
                 return SealRefused(str(error))
+            case CertificateRequestError():
+                return Invalid(str(error), field="csr")
             case KeysError():
                 return Invalid(str(error))
             case _:

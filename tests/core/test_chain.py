@@ -170,4 +170,4 @@ def test_nothing_straddling_two_remembered_links_is_taken_for_one():
 
 
 def test_every_verdict_has_a_word():
-    assert {each.value for each in chain.Verdict} == {"repeat", "accept", "late", "fork", "behind"}
+    assert {each.value for each in chain.Verdict} == {"repeat", "accept", "late", "fork", "behind", "take-up"}

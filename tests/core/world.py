@@ -225,6 +225,8 @@ class World:
             if holding.terms[0] not in new.purposes:
                 holding.is_ended = True
         self.check()
+        if self.state.is_short:
+            self.restart()
 
     def force_release(self, which: int, cool_down: int) -> None:
         live = sorted(each.lease for each in self.oracle.live(self.now))

@@ -125,7 +125,9 @@ class Stop:
     """The program closes the system."""
 
 
-Event = (
+Wish = AcquireAsked | ReleaseAsked
+"""What the program asks for, over and over."""
+Happening = (
     Start
     | CallAnswered
     | CallFailed
@@ -133,8 +135,6 @@ Event = (
     | StreamBroken
     | FrameReceived
     | Tick
-    | AcquireAsked
-    | ReleaseAsked
     | UnaryAnswered
     | TrustFetched
     | LicenceFetched
@@ -143,3 +143,5 @@ Event = (
     | Rebooted
     | Stop
 )
+"""Everything else."""
+Event = Wish | Happening

@@ -21,6 +21,7 @@ from licd.client.session.events import (
     CertificateChanged,
     Event,
     FrameReceived,
+    Happening,
     JournalGrew,
     LicenceFetched,
     Rebooted,
@@ -66,8 +67,18 @@ class Machine:
         if state.finished:
             return []
         state.out = []
-        self._take(event, now)
-        self._go_on(now)
+        match event:
+            case AcquireAsked(op, acquisition):
+                wishes.acquire(state, op, acquisition, now)
+            case ReleaseAsked(op):
+                wishes.release(state, op, now)
+            case _:
+                self._take(event, now)
+                self._go_on(now)
+                return state.out
+        # A wish that comes while a link is outstanding has to wait for its reply: there is nothing to go on with.
+        if state.chain.outstanding is None or now >= state.wake_at:
+            self._go_on(now)
         return state.out
 
     def kill(self, now: Millis) -> None:
@@ -76,11 +87,14 @@ class Machine:
             self._state.holds.end(hold, Stopped(StopCause.CLOSED, now))
         self._state.finished = True
 
-    def _take(self, event: Event, now: Millis) -> None:
+    def _take(self, event: Happening, now: Millis) -> None:
         state = self._state
         match event:
-            case Start(wall_ms, begins, ends):
-                self._start(wall_ms, (begins, ends), now)
+            case FrameReceived(frame):
+                incoming.take_frame(state, frame, now)
+            case Tick():
+                if state.line.is_overdue(now):
+                    links.contact_failed(state, "no answer in time", now)
             case CallAnswered(number, response):
                 incoming.take_call_answer(state, number, response, now)
             case CallFailed(number, detail, retry_after):
@@ -91,15 +105,6 @@ class Machine:
             case StreamBroken(number, detail, retry_after):
                 if number == state.line.number and state.line.state in _STREAMING:
                     links.contact_failed(state, detail, now, retry_after)
-            case FrameReceived(frame):
-                incoming.take_frame(state, frame, now)
-            case Tick():
-                if state.line.is_overdue(now):
-                    links.contact_failed(state, "no answer in time", now)
-            case AcquireAsked(op, acquisition):
-                wishes.acquire(state, op, acquisition, now)
-            case ReleaseAsked(op):
-                wishes.release(state, op, now)
             case UnaryAnswered():
                 unary.take_unary(state, event, now)
             case TrustFetched(chain):
@@ -110,6 +115,8 @@ class Machine:
                 self._certificate_changed(validity, now)
             case JournalGrew(size, root):
                 state.journal = (size, root)
+            case Start(wall_ms, begins, ends):
+                self._start(wall_ms, (begins, ends), now)
             case Rebooted():
                 wishes.reboot(state, now)
             case Stop():

@@ -27,6 +27,7 @@ from licd.v1 import session_pb2
 from licd.wire.session import Header, permit_payload, refusal_payload
 
 COOL_DOWN_LIMIT: Millis = 60 * DAY
+LEASE_IDS = 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class ForceReleaseLease:
     def run(self, tx: Transaction) -> Lease:
         if not 0 <= self.cool_down <= COOL_DOWN_LIMIT:
             raise Invalid(f"from 0 to {COOL_DOWN_LIMIT} ms", field="cool_down_ms")
-        found = tx.get(LEASES, self.lease)
+        found = tx.get(LEASES, self.lease) if self.lease < LEASE_IDS else None
         if found is None:
             raise NotFound(f"there is no lease {self.lease}", field="lease")
         return force_release_lease(

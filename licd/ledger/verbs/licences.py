@@ -51,7 +51,7 @@ class IssueLicence:
             raise AlreadyExists(f"there is a licence {identifier} already", field="licence")
         if _was_lost(tx, identifier):
             raise AlreadyExists(
-                f"licence {identifier} was lost in a restore; its name is not used again", field="licence"
+                f"licence {identifier} was lost in a restore; take another name", field="licence"
             )
         customer = tx.customer(self.terms.customer)
         if customer.banned:

@@ -10,7 +10,7 @@ from typing import Final
 
 from licd.core.errors import Conflict, Invalid, NotFound
 from licd.core.model import Licence
-from licd.core.terms import Terms, TermsInvalid, check_terms, rights_of, widened
+from licd.core.terms import TERM_CEILING, Terms, TermsInvalid, check_terms, rights_of, widened
 from licd.core.time import DAY, SECOND, Instant
 from licd.ledger import tables
 from licd.ledger.database import Connection
@@ -171,6 +171,8 @@ class Licences:
         )
 
     def _checked(self, terms: Terms) -> Terms:
+        if abs(terms.not_before - self._wall()) > TERM_CEILING:
+            raise Invalid("unix milliseconds, within ten years of now", field="not_before_ms")
         try:
             check_terms(terms)
             beyond = beyond_policy(self._policies, terms)
