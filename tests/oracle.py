@@ -27,10 +27,10 @@ class Figures:
     skew: int = 0
     ppm: int = 200
 
-    def rest(self) -> int:
-        """ε ≥ (L+G)ρ/(1−ρ) + act + skew."""
+    def rest(self, longest: int) -> int:
+        """ε ≥ (L+G)ρ/(1−ρ) + act + skew, for a permit that holds for longest at most."""
         rho = Fraction(self.ppm, 1_000_000)
-        return ceil((self.length + self.grace) * rho / (1 - rho) + self.act + self.skew)
+        return ceil(longest * rho / (1 - rho) + self.act + self.skew)
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,12 @@ class Oracle:
         end = now + figures.length + min(figures.grace, now - holding.granted_at)
         return min(end, figures.not_after, holding.authorisation_end or figures.not_after)
 
-    def permit(self, lease: int, now: int, hard_end: int) -> None:
-        """Notes one lease of a permit."""
+    def permit(self, lease: int, now: int, hard_end: int, *, is_said_again: bool = False) -> None:
+        """Notes one lease of a permit. What is said again holds for no longer than it did: only what is left counts."""
+        figures = self.figures
+        longest = hard_end - now if is_said_again else figures.length + figures.grace
         target = self.holdings[lease].target
-        self.given.append(Given(lease, target, now, hard_end, hard_end + self.figures.rest()))
+        self.given.append(Given(lease, target, now, hard_end, hard_end + figures.rest(longest)))
 
     def last_end(self, lease: int) -> int:
         return max((each.hard_end for each in self.given if each.lease == lease), default=0)

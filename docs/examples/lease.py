@@ -11,9 +11,9 @@ from pathlib import Path
 from licd.client import Authorisation, System
 
 
-async def main(token: str, directory: str, number: str) -> None:
-    if not Path(directory).exists():
-        await System.enrol(Path(token).read_text(), directory)
+async def main(join_token: str, directory: Path, number: str) -> None:
+    if not directory.exists():  # noqa: ASYNC240
+        await System.enrol(join_token, directory)
     async with (
         System.open(directory, region="AT") as system,
         system.lease(
@@ -27,4 +27,5 @@ async def main(token: str, directory: str, number: str) -> None:
         print(f"{lease}: {lease.check()} ms left, ask again before each act")
 
 
-asyncio.run(main(*sys.argv[1:]))
+token_file, system_directory, phone_number = sys.argv[1:]
+asyncio.run(main(Path(token_file).read_text(), Path(system_directory), phone_number))

@@ -51,12 +51,22 @@ def read_bundle(data: bytes) -> Bundle:
 class CheckedLicence:
     """A licence whose seal held, all of which was understood, and which was in its term."""
 
-    licence: str
-    customer: str
-    revision: int
-    not_before: Instant
-    not_after: Instant
-    message: licence_pb2.LicenceTerms = field(repr=False)
+    message: licence_pb2.LicenceTerms
+
+    @property
+    def licence(self) -> str:
+        """The licence's id."""
+        return self.message.licence
+
+    @property
+    def customer(self) -> str:
+        """Whose it is."""
+        return self.message.customer
+
+    @property
+    def not_after(self) -> Instant:
+        """When its term is over."""
+        return self.message.not_after_ms
 
     @property
     def terms(self) -> Terms:
@@ -72,21 +82,18 @@ def check_licence(envelope: bytes, bundle: Bundle, now_ms: Instant) -> CheckedLi
     """
     refuse_frozen(bundle, now_ms)
     message = licence_message(parse_envelope(envelope), bundle)
-    starts, ends = message.not_before_ms, message.not_after_ms
-    if now_ms < starts:
-        raise SealInvalid(SealReason.TOKEN_NOT_YET_VALID, f"this licence holds from {starts} on")
-    if now_ms >= ends:
-        raise SealInvalid(SealReason.TOKEN_EXPIRED, f"this licence held until {ends}")
-    return CheckedLicence(message.licence, message.customer, message.revision, starts, ends, message)
+    if now_ms < message.not_before_ms:
+        raise SealInvalid(SealReason.TOKEN_NOT_YET_VALID, f"this licence holds from {message.not_before_ms} on")
+    if now_ms >= message.not_after_ms:
+        raise SealInvalid(SealReason.TOKEN_EXPIRED, f"this licence held until {message.not_after_ms}")
+    return CheckedLicence(message)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedPermit:
     """A permit whose seal held. `allows` looks at the time on every use and costs no cryptography."""
 
-    system: str
-    licence: str
-    epoch: int
+    header: session_pb2.ReplyHeader
     decided: Instant
     targets: bytes = field(repr=False)
     hard_ends: tuple[Instant, ...] = field(repr=False)
@@ -111,7 +118,8 @@ def check_permit(envelope: bytes, bundle: Bundle, now_ms: Instant, *, system: st
     verified = verify_ageless(parse_envelope(envelope), Kind.PERMIT, bundle.keyring)
     permit = read_payload(verified, session_pb2.Permit)
     header, targets, hard_ends = permit.header, permit.targets, tuple(permit.hard_ends_ms)
-    if len(targets) != TARGET_BYTES * len(hard_ends) or len(permit.leases) != len(hard_ends):
+    count = len(hard_ends)
+    if len(targets) != TARGET_BYTES * count or len(permit.leases) != count:
         raise SealInvalid(SealReason.MALFORMED, "the columns of this permit differ in length")
     decided = header.decided_ms
     latest = max(hard_ends, default=decided)
@@ -120,4 +128,4 @@ def check_permit(envelope: bytes, bundle: Bundle, now_ms: Instant, *, system: st
         raise SealInvalid(SealReason.KEY_UNKNOWN, f"a permit of {header.issuer} for {header.system}")
     if hard_ends and now_ms >= latest:
         raise SealInvalid(SealReason.TOKEN_EXPIRED, f"this permit held until {latest}")
-    return CheckedPermit(system, header.licence, header.epoch, decided, targets, hard_ends)
+    return CheckedPermit(header, decided, targets, hard_ends)

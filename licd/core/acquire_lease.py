@@ -17,7 +17,7 @@ from licd.core.bounds import hard_end
 from licd.core.model import Lease
 from licd.core.reasons import Denied, Reason, SeatHeld
 from licd.core.scope import Acquisition, counting_claim, scope_denial
-from licd.core.state import LicenceState
+from licd.core.state import LicenceState, session_hard_end
 from licd.core.time import Instant
 
 SEATS_TOLD = 32
@@ -47,14 +47,14 @@ def acquire_lease(
         state.lapse(held, now)
         held = None
     if held is not None:
-        return _answer_held(state, held, deployment, ask, attached=attached)
+        return _answer_held(state, held, deployment, ask, now, attached=attached)
     return _room_denial(state, deployment, ask, now) or _grant(
         state, deployment, ask, now, lease_id=lease_id, attached=attached
     )
 
 
 def _answer_held(
-    state: LicenceState, held: Lease, deployment: str, ask: Acquisition, *, attached: bool
+    state: LicenceState, held: Lease, deployment: str, ask: Acquisition, now: Instant, *, attached: bool
 ) -> Granted | Denied:
     if held.deployment != deployment:
         lapses_at = state.bound(held)
@@ -67,7 +67,18 @@ def _answer_held(
     if attached and not held.attached:
         held = replace(held, attached=True)
         state.put(held)
-    return Granted(held, state.bound(held), existing=True)
+    return Granted(held, _said_again(state, held, now, attached=attached), existing=True)
+
+
+def _said_again(state: LicenceState, held: Lease, now: Instant, *, attached: bool) -> Instant:
+    """Until when a lease that stands already may be acted on by a second answer.
+
+    In a link that is what the link has just renewed it to. A call renews nothing: it gives what is left of what was
+    given before, and no more than the figures as they now are.
+    """
+    if attached:
+        return session_hard_end(held, state.sessions[held.deployment])
+    return min(state.bound(held), now + state.rights.length, state.rights.not_after)
 
 
 def _room_denial(state: LicenceState, deployment: str, ask: Acquisition, now: Instant) -> Denied | None:

@@ -12,6 +12,7 @@ from grpc_status import rpc_status
 from licd.core.errors import BY_CODE, Code, LicdError
 
 DOMAIN: Final = "licd"
+TEXT_LIMIT: Final = 1200
 
 STATUS: Final[dict[Code, grpc.StatusCode]] = {
     Code.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
@@ -44,13 +45,24 @@ def to_status(error: LicdError) -> status_pb2.Status:
     """The status a caller gets: code, words, and what a program can act on."""
     details = [_packed(error_details_pb2.ErrorInfo(reason=error.code.value, domain=DOMAIN))]
     if error.field:
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.detail)
+        field, description = _short(error.field), _short(error.detail)
+        violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=description)
         details.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
     if error.retry_after:
         seconds, millis = divmod(error.retry_after, _MILLIS)
         delay = duration_pb2.Duration(seconds=seconds, nanos=millis * _NANOS_PER_MILLI)
         details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
-    return status_pb2.Status(code=STATUS[error.code].value[0], message=str(error), details=details)
+    return status_pb2.Status(code=STATUS[error.code].value[0], message=_short(str(error)), details=details)
+
+
+def _short(text: str) -> str:
+    """Cut to what fits: errors travel in headers, 8 KiB for all of them, and what is not plain takes more bytes there."""
+    used = 0
+    for at, letter in enumerate(text):
+        used += 1 if " " <= letter <= "~" else 3 * len(letter.encode())
+        if used > TEXT_LIMIT:
+            return text[:at] + "…"
+    return text
 
 
 def _packed(
@@ -95,7 +107,10 @@ def from_rpc_error(error: grpc.RpcError) -> LicdError | None:
     """The error behind a failed call; None when the call never reached licd or has no answer (silence)."""
     if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
         return None
-    status = rpc_status.from_call(cast("grpc.Call", error))
+    try:
+        status = rpc_status.from_call(cast("grpc.Call", error))
+    except ValueError:  # code and details differ: something on the way put its own word over licd's
+        status = None
     if status is not None:
         return from_status(status)
     number = error.code().value[0]

@@ -18,6 +18,7 @@ from tests.bench.raw import OPTIONS, RawSystem
 from tests.bench.stage import Enrolled, Stage
 
 T = TypeVar("T")
+Call = Callable[[], Awaitable[object]]
 
 ROUNDS = 5
 SECONDS = 2.0
@@ -46,22 +47,31 @@ class Measured:
         return self.ratio >= self.goal if self.higher_is_better else self.ratio <= self.goal
 
 
-def echo_calls(stage: Stage, systems: list[Enrolled]) -> tuple[list[grpc.aio.Channel], list[Callable[[], Awaitable[object]]]]:
+def echo_calls(
+    stage: Stage, systems: list[Enrolled]
+) -> tuple[list[grpc.aio.Channel], list[Callable[[], Awaitable[object]]]]:
     """Callers of the empty echo: as many connections and callers as the other side has."""
     channels = [
-        grpc.aio.secure_channel(f"127.0.0.1:{stage.echo_port}", each.credentials, options=OPTIONS)
-        for each in systems
+        grpc.aio.secure_channel(f"127.0.0.1:{stage.echo_port}", each.credentials, options=OPTIONS) for each in systems
     ]
     calls: list[Callable[[], Awaitable[object]]] = []
     for channel in channels:
-        stub = channel.unary_unary(
-            echo.PATH,
-            request_serializer=GetTrustBundleRequest.SerializeToString,
-            response_deserializer=GetTrustBundleRequest.FromString,
-        )
-        request = GetTrustBundleRequest(held_version=1)
-        calls += [lambda stub=stub, request=request: stub(request)] * CALLERS_EACH
+        calls += [_echo_call(channel)] * CALLERS_EACH
     return channels, calls
+
+
+def _echo_call(channel: grpc.aio.Channel) -> Callable[[], Awaitable[object]]:
+    stub = channel.unary_unary(
+        echo.PATH,
+        request_serializer=GetTrustBundleRequest.SerializeToString,
+        response_deserializer=GetTrustBundleRequest.FromString,
+    )
+    request = GetTrustBundleRequest(held_version=1)
+
+    async def call() -> object:
+        return await stub(request)
+
+    return call
 
 
 async def acquire_vs_echo(stage: Stage, enrolled: list[Enrolled]) -> Measured:

@@ -42,9 +42,7 @@ class RawSystem:
         self.session = ""
         self.boot_nonce = clock.random(16)
 
-    def link(
-        self, held: list[int], operations: list[session_pb2.Operation], *, opens: bool = False
-    ) -> Envelope:
+    def link(self, held: list[int], operations: list[session_pb2.Operation], *, opens: bool = False) -> Envelope:
         """The next link, signed."""
         self.sequence += 1
         link = session_pb2.Link(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 import socket
@@ -22,7 +23,7 @@ import grpc
 from licd.keys.certificate_request import make_private_key, make_request
 from licd.keys.envelope import seal
 from licd.keys.file_signer import read_key_file
-from licd.keys.kinds import Kind, KeyPurpose
+from licd.keys.kinds import KeyPurpose, Kind
 from licd.keys.pem_files import private_key_to_pem
 from licd.keys.signer import MemorySigner
 from licd.v1 import (
@@ -114,7 +115,10 @@ def staged() -> Iterator[Stage]:
         quota = {"LICD_LIMITS__REQUESTS_PER_SECOND": "1000000", "LICD_LIMITS__REQUESTS_AT_ONCE": "1000000"}
         log = (Path(folder) / "daemon.log").open("wb")
         daemon = subprocess.Popen(
-            [sys.executable, "-c", LICD, "serve", "--state", str(state)], cwd=ROOT, stderr=log, env={**_env(), **quota}
+            [sys.executable, "-c", LICD, "serve", "--state", str(state)],
+            cwd=ROOT,
+            stderr=log,
+            env={**os.environ, **quota},
         )
         echo = subprocess.Popen(
             [sys.executable, "-m", "tests.bench.echo", str(state)],
@@ -134,12 +138,6 @@ def staged() -> Iterator[Stage]:
                 process.wait(timeout=30)
 
 
-def _env() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)
-
-
 def _licd(*arguments: str) -> None:
     subprocess.run([sys.executable, "-c", LICD, *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
@@ -149,9 +147,7 @@ def issue(stage: Stage, customer: str, licence: str, template: str = "river-poli
     with stage.channel("alice") as alice, stage.channel("bob") as bob:
         customers = customer_service_pb2_grpc.CustomerServiceStub(alice)
         customers.CreateCustomer(
-            customer_service_pb2.CreateCustomerRequest(
-                request_id=clock.request_id(), customer=customer, name=customer
-            )
+            customer_service_pb2.CreateCustomerRequest(request_id=clock.request_id(), customer=customer, name=customer)
         )
         asked = licence_service_pb2_grpc.LicenceServiceStub(alice).IssueLicence(
             licence_service_pb2.IssueLicenceRequest(

@@ -53,4 +53,6 @@ async def stream_acquire_vs_echo(stage: Stage, systems: list[Enrolled]) -> Measu
         acquired, echoed = await alternate(ours, floor)
         for channel in channels:
             await channel.close()
-    return Measured("stream_acquire_vs_echo", acquired / echoed, 5.0, True, {"acquire": acquired, "echo": echoed}, "calls/s")
+    return Measured(
+        "stream_acquire_vs_echo", acquired / echoed, 5.0, True, {"acquire": acquired, "echo": echoed}, "calls/s"
+    )

@@ -71,7 +71,7 @@ def test_a_licence_holds_from_its_first_millisecond_to_before_its_last(at: int, 
 
 def test_a_licence_outlives_the_key_that_signed_it() -> None:
     issuer_done = bundle(bundle_envelope(keys=[key(ONLINE), key(ISSUER, end=NOW + DAY)]))
-    assert check_licence(licence_envelope().SerializeToString(), issuer_done, NOW + 2 * DAY).revision == 1
+    assert check_licence(licence_envelope().SerializeToString(), issuer_done, NOW + 2 * DAY).terms.revision == 1
 
 
 def test_a_licence_dated_outside_its_keys_validity_is_refused() -> None:
@@ -153,7 +153,7 @@ def test_a_licence_of_another_installation_is_refused() -> None:
 
 def test_a_permit_allows_each_target_until_its_own_end() -> None:
     checked = check_permit(permit(), bundle(), NOW, system=SYSTEM)
-    assert (checked.epoch, checked.licence) == (4, "lic-1")
+    assert (checked.header.epoch, checked.header.licence) == (4, "lic-1")
     assert checked.allows(A, NOW)
     assert not checked.allows(A, NOW - 1)
     assert checked.allows(A, NOW + 20 * SECOND - 1)

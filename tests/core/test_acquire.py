@@ -307,6 +307,31 @@ def test_asking_again_by_unary_calls_extends_no_regained_lease_either():
     assert again.hard_end == first.hard_end
 
 
+def test_asking_again_gives_no_more_than_the_figures_as_they_now_are():
+    rig = Rig()
+    rig.grant(1)
+    rig.keep(GRACE)
+    rig.amend(length=2 * SECOND, grace=0)
+    outcome = rig.unary(1)
+    assert isinstance(outcome, Granted)
+    assert outcome.hard_end == rig.now + 2 * SECOND
+    permit = rig.renew("a", make_ask(1))
+    [outcome] = permit.outcomes
+    assert isinstance(outcome, Granted)
+    assert outcome.hard_end == permit.leases[0].hard_end == rig.now + 2 * SECOND
+
+
+def test_asking_again_gives_nothing_past_a_term_cut_short():
+    rig = Rig()
+    first = rig.unary()
+    assert isinstance(first, Granted)
+    rig.amend(not_after=rig.now + SECOND)
+    again = rig.unary()
+    assert isinstance(again, Granted)
+    assert again.hard_end == rig.now + SECOND
+    assert rig.state.bound(again.lease) == first.hard_end
+
+
 def test_asking_by_a_unary_call_for_a_renewed_lease_does_not_extend_it():
     rig = Rig()
     lease = rig.grant()

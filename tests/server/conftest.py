@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from licd.server.state_dir import StateDirectory
 from tests.daemon import Daemon, Office, Operator, copy_state, make_state, serving
+
+
+FAILURES = {"call failed", "command failed", "batch failed", "observer failed", "the ledger failed"}
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +38,6 @@ def own_daemon(tmp_path: Path, template: Path) -> Iterator[Callable[..., Daemon]
             root = tmp_path / "state"
             if not root.exists():
                 copy_state(template, root, **({"drain_seconds": 1} | limits))
-            from licd.server.state_dir import StateDirectory
-
             return stack.enter_context(serving(StateDirectory(root)))
 
         yield make
@@ -52,7 +54,9 @@ def alice(office: Office) -> Operator:
 
 
 @pytest.fixture(autouse=True)
-def logs() -> Iterator[list[Any]]:
-    """What is logged, as values; nothing is printed."""
+def logs(request: pytest.FixtureRequest) -> Iterator[list[Any]]:
+    """What is logged, as values; nothing is printed. licd failing inside fails the test, whatever the caller saw."""
     with capture_logs() as found:
         yield found
+    if not getattr(request.function, "licd_may_fail", False):
+        assert [each for each in found if each["event"] in FAILURES] == []

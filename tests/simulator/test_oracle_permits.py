@@ -5,7 +5,8 @@ from hashlib import sha256
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from licd.v1 import licence_pb2 as pb, session_pb2
+from licd.v1 import licence_pb2 as pb
+from licd.v1 import session_pb2
 from simulator.oracle.facts import Rule
 from tests.simulator.world import ALPHA, BETA, LICENCE, NOON, Item, World
 
@@ -203,7 +204,9 @@ def test_finds_a_lease_that_comes_back_after_it_was_force_released(world: World)
         (("DK", pb.REGION_BASIS_DECLARED), ("BR", pb.REGION_BASIS_NUMBER_PLAN)),
     ],
 )
-def test_finds_a_grant_whose_region_does_not_fit(world: World, claims: tuple[tuple[str, int], ...]) -> None:
+def test_finds_a_grant_whose_region_does_not_fit(
+    world: World, claims: tuple[tuple[str, "pb.RegionBasis.ValueType"], ...]
+) -> None:
     region = claims[0][0] if claims else "DK"
     world.permit(NOON, Item(1, region=region, claims=claims))
     assert world.broken() == {Rule.REGION}

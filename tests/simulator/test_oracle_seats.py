@@ -81,9 +81,7 @@ def _limited(world: World, *, distinct: int = 99, churn: int = 99) -> None:
 
 
 @pytest.mark.parametrize(("limits", "rule"), [({"distinct": 2}, Rule.DISTINCT), ({"churn": 2}, Rule.CHURN)])
-def test_finds_the_third_new_target_where_two_are_allowed(
-    world: World, limits: dict[str, int], rule: Rule
-) -> None:
+def test_finds_the_third_new_target_where_two_are_allowed(world: World, limits: dict[str, int], rule: Rule) -> None:
     _limited(world, **limits)
     for number in (1, 2):
         at = NOON + number * LATER % HOUR

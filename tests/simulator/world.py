@@ -1,4 +1,4 @@
-"""A small world for the oracle: an installation's keys, one licence, and permits as right or as wrong as a test likes."""
+"""A small world for the oracle: an installation's keys, one licence, and permits as wrong as a test likes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class Item:
     asked: bool = True
     existing: bool = False
     region: str = "DK"
-    claims: tuple[tuple[str, int], ...] = (("DK", licence_pb2.REGION_BASIS_DECLARED),)
+    claims: tuple[tuple[str, "licence_pb2.RegionBasis.ValueType"], ...] = (("DK", licence_pb2.REGION_BASIS_DECLARED),)
     purpose: str = "sar:search-and-rescue"
     offence: str = ""
     authorisation_end: int = 0
@@ -204,9 +204,7 @@ class World:
         reply = sealed("denial", refusal.SerializeToString(), self.secrets[1], "k")
         self.record.exchange(system, envelope, reply, Sending(boot(decided), decided, boot(decided)))
 
-    def act(
-        self, permit: bytes | None, number: int, start: int, end: int, *, system: str = ALPHA, **use: str
-    ) -> None:
+    def act(self, permit: bytes | None, number: int, start: int, end: int, *, system: str = ALPHA, **use: str) -> None:
         """Work on a target; instants on the wall clock."""
         region, purpose = use.get("region", "DK"), use.get("purpose", "sar:search-and-rescue")
         self.record.act(Act(system, target(number), boot(start), boot(end), permit, region, purpose))

@@ -34,6 +34,7 @@ class Hold:
         "queued",
         "state",
         "stopped",
+        "target",
         "until",
         "warn_at",
     )
@@ -41,6 +42,8 @@ class Hold:
     def __init__(self, op: int, acquisition: session_pb2.Acquisition, now: Millis, *, attached: bool) -> None:
         self.op: Final = op
         self.acquisition: Final = acquisition
+        self.target: Final[bytes] = acquisition.target
+        """The pseudonym."""
         self.attached: Final = attached
         """Whether links renew it; a lease had by a unary call they leave alone."""
         self.state = HoldState.WAITING
@@ -53,11 +56,6 @@ class Hold:
         """Whether the program has been given the lease; from then on news of it are notices, not answers."""
         self.grant: Granted | None = None
         self.stopped: Stopped = Stopped(StopCause.WAITING, now)
-
-    @property
-    def target(self) -> bytes:
-        """The pseudonym."""
-        return self.acquisition.target
 
     @property
     def is_in_flight(self) -> bool:

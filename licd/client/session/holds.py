@@ -157,12 +157,14 @@ class Holds:
         """Take the newest permit: target and boot-clock end of every lease on it. Returns the holds it left out."""
         left_out: list[Hold] = []
         boundary = min((hold.warn_at for hold in self._unary.values()), default=_NEVER)
-        for lease, holds in self._by_lease.items():
-            target, until = ends.get(lease, (b"", 0))
+        lapsing, nothing = self._pace.lapsing, (b"", 0)
+        for lease, holds in self._by_lease.items():  # at every heartbeat, for every lease: no calls that can be spared
+            target, until = ends.get(lease, nothing)
             if holds[0].target != target:
                 left_out += holds
                 continue
-            warn_at = self._warn_at(until, now)
+            half = (until - now) // 2
+            warn_at = until - (min(half, lapsing))
             for hold in holds:
                 hold.may_act(until, warn_at)
                 boundary = min(boundary, hold.warn_at)
@@ -174,11 +176,8 @@ class Holds:
         hold.grant = granted
         hold.lease = granted.lease
         self._by_op[hold.op] = self._unary[hold.op] = hold
-        hold.may_act(until, self._warn_at(until, now))
+        hold.may_act(until, until - min(self._pace.lapsing, (until - now) // 2))
         self.next_boundary = min(self.next_boundary, hold.warn_at)
-
-    def _warn_at(self, until: Millis, now: Millis) -> Millis:
-        return until - min(self._pace.lapsing, max(until - now, 0) // 2)
 
     # ------------------------------------------------------------------------------------------- ends
     def end(self, hold: Hold, stopped: Stopped) -> None:

@@ -1,0 +1,70 @@
+"""Long random walks, each step held against the slow oracle; and what must make no difference to them."""
+
+import pytest
+from hypothesis import settings
+
+from licd.core.state import LicenceState
+from tests.core.walk import Walk
+from tests.core.world import World
+
+STEPS = 60
+CHUNK = 500
+CHUNKS = 40 if settings().max_examples >= 5_000 else 10
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_licd_decides_as_the_oracle_does(chunk: int):
+    for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
+        try:
+            Walk(seed).go(STEPS)
+        except AssertionError as error:
+            error.add_note(f"Walk({seed}).go({STEPS})")
+            raise
+
+
+@pytest.mark.parametrize("seed", range(0, 2_000, 20))
+@pytest.mark.parametrize("shift", [1, -1_799_000_000_000, 86_400_000 * 365 * 40])
+def test_no_answer_depends_on_when_it_is_asked(seed: int, shift: int):
+    assert Walk(seed, shift=shift).go(STEPS).trace == Walk(seed).go(STEPS).trace
+
+
+@pytest.mark.parametrize("seed", range(5, 2_000, 10))
+def test_no_answer_depends_on_whether_and_when_lapsed_leases_are_reaped(seed: int):
+    assert Walk(seed, left_out=frozenset(("reap",))).go(STEPS).trace == Walk(seed).go(STEPS).trace
+
+
+@pytest.mark.parametrize("seed", range(7, 2_000, 10))
+def test_no_answer_depends_on_whether_licd_was_started_anew(seed: int):
+    assert Walk(seed, left_out=frozenset(("restart",))).go(STEPS).trace == Walk(seed).go(STEPS).trace
+
+
+def test_a_walk_is_repeated_by_its_seed_and_meets_every_answer():
+    assert Walk(3).go(STEPS).trace == Walk(3).go(STEPS).trace
+    said = {each[2] for seed in range(400) for each in Walk(seed).go(STEPS).trace if each[1] in {"denied", "refused"}}
+    assert said == {
+        "AUTHORISATION_EXPIRED",
+        "CHURN_LIMIT",
+        "CONCURRENT_CAP",
+        "DISTINCT_CAP",
+        "FORCE_RELEASED",
+        "LICENCE_EXPIRED",
+        "LICENCE_SUSPENDED",
+        "PURPOSE_NOT_PERMITTED",
+        "TARGET_HELD",
+        "TERMS_DIFFER",
+    }
+
+
+def test_the_oracle_notices_a_seat_that_is_freed_when_it_is_released(monkeypatch):
+    end = LicenceState.end
+
+    def end_and_free(state: LicenceState, lease, now, reason, *, barred_until=0):
+        ended = end(state, lease, now, reason, barred_until=barred_until)
+        state.seats.cooling.pop(ended.target, None)
+        return ended
+
+    monkeypatch.setattr(LicenceState, "end", end_and_free)
+    world = World()
+    world.unary("a", ("acquire", 1, "test:one", 0))
+    with pytest.raises(AssertionError):
+        world.release("a", 0)
