@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from os import urandom  # noqa: TID251 - keys and nonces of systems
 from queue import SimpleQueue
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -24,11 +24,12 @@ from licd.keys.kinds import KeyPurpose, Kind
 from licd.keys.pem_files import private_key_to_pem
 from licd.keys.signer import MemorySigner
 from licd.server.caller import Listener
-from licd.v1 import enrolment_service_pb2, licence_pb2, session_pb2, session_service_pb2
+from licd.v1 import deployment_service_pb2, enrolment_service_pb2, licence_pb2, session_pb2, session_service_pb2
 from licd.v1.denial_pb2 import DenialReason
 from licd.v1.envelope_pb2 import Envelope
 from licd.wire.errors import from_rpc_error
-from tests.daemon import PATIENCE, VERBS, Daemon, Office, Papers, call, fresh, new_id, open_channel
+from tests.daemon import PATIENCE, VERBS, Daemon, Papers, call, fresh, new_id, open_channel
+from tests.office import Office
 
 Reply = Any
 """A Permit or a Refusal: a test knows which, and fails on the other."""
@@ -254,7 +255,9 @@ class Stream:
         self.payloads: list[bytes] = []
         self.licences: list[Envelope] = []
         self.call: Any = channel.stream_stream(
-            method.path, session_service_pb2.SessionRequest.SerializeToString, session_service_pb2.SessionResponse.FromString
+            method.path,
+            session_service_pb2.SessionRequest.SerializeToString,
+            session_service_pb2.SessionResponse.FromString,
         )(iter(self._sent()), timeout=PATIENCE)
 
     def _sent(self) -> Iterator[session_service_pb2.SessionRequest]:
@@ -321,7 +324,7 @@ class Stream:
         """Says that nothing more comes."""
         self._frames.put(None)
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -334,3 +337,23 @@ def joined(office: Office, licence: str = "", name: str = "") -> System:
     """An enrolled system, of a licence of its own unless one is named."""
     token = office.alice.invite(licence or office.licence(), name or fresh("system"))
     return System.enrol(office.daemon, token)
+
+
+def licence_of(office: Office, system: System) -> str:
+    """The licence that a system belongs to."""
+    request = deployment_service_pb2.GetDeploymentRequest(deployment=system.deployment)
+    return str(office.alice.call("DeploymentService.GetDeployment", request).deployment.licence)
+
+
+def enrolled_anew(office: Office, system: System) -> System:
+    """The same deployment, enrolled by somebody with new keys."""
+    request = deployment_service_pb2.ReenrolDeploymentRequest(deployment=system.deployment, detail="disk lost")
+    office.agree("DeploymentService.ReenrolDeployment", request)
+    return System.enrol(office.daemon, office.alice.invite(licence_of(office, system), system.deployment))
+
+
+def holding(office: Office, licence: str, *numbers: int) -> System:
+    """A system of the licence that holds a lease on each target."""
+    system = joined(office, licence)
+    system.open(*[acquire(number) for number in numbers])
+    return system

@@ -112,6 +112,11 @@ class Push:
         if stream is not None:
             stream.close()
 
+    def close_all(self) -> None:
+        """Ends every stream; systems come again, here or to another replica."""
+        for stream in tuple(self._by_deployment.values()):
+            stream.close()
+
     @property
     def streams(self) -> int:
         """How many streams are open."""

@@ -21,10 +21,12 @@ class FileReserve:
         self._path.unlink(missing_ok=True)
 
     def restore(self) -> bool:
-        """Sets the space aside; False while there is not enough of it."""
+        """Sets the space aside; False while there is not enough of it, and some to work with besides."""
         if self.held():
             return True
         try:
+            if self._free() < self._size + max(self._size // 4, MEBIBYTE):
+                return False
             with self._path.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, self._size)
                 os.fsync(file.fileno())
@@ -32,6 +34,10 @@ class FileReserve:
             self._path.unlink(missing_ok=True)
             return False
         return True
+
+    def _free(self) -> int:
+        disk = os.statvfs(self._path.parent)
+        return disk.f_bavail * disk.f_frsize
 
     def held(self) -> bool:
         """Whether the space is set aside now."""

@@ -132,7 +132,7 @@ async def running(state: StateDirectory, passphrase: bytes | None = NO_PASSPHRAS
         gc.collect()
         gc.freeze()
         yield Running(daemon, listeners, metrics)
-        await _drain(listeners, config.limits.drain_seconds)
+        await _drain(daemon, listeners, config.limits.drain_seconds)
 
 
 async def _remember_behind(daemon: Daemon, ratchet: Ratchet) -> None:
@@ -232,9 +232,12 @@ def _metrics(config: ServerConfig, daemon: Daemon) -> Exposition:
         raise Invalid(f"cannot listen on {config.listen.metrics}: {error}", field="listen.metrics") from error
 
 
-async def _drain(listeners: tuple[GrpcListener, ...], seconds: float) -> None:
+async def _drain(daemon: Daemon, listeners: tuple[GrpcListener, ...], seconds: float) -> None:
     """Health says no, running calls finish, streams end; then the ports close."""
-    await asyncio.gather(*(each.stop(seconds) for each in listeners))
+    stopping = asyncio.gather(*(each.stop(seconds) for each in listeners))
+    await asyncio.sleep(0)
+    daemon.push.close_all()
+    await stopping
 
 
 async def serve(root: Path, passphrase: bytes | None = NO_PASSPHRASE) -> None:

@@ -4,13 +4,18 @@ import re
 from tests.architecture.sources import ROOT, calls, imports, name, python_files
 
 LONGEST_MODULE = 400
+LONGEST_TABLE_OF_CASES = 600
 OURS = ("licd", "simulator", "tests", ".ci")
 OPENING = re.compile(r'"""[^\n]+\n[^\n]+("""|\n""")\n?')
 
 
 def test_no_module_is_longer_than_400_lines() -> None:
     lengths = {name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in python_files(*OURS)}
-    assert {path: length for path, length in lengths.items() if length > LONGEST_MODULE} == {}
+    assert {path: length for path, length in lengths.items() if length > _longest(path)} == {}
+
+
+def _longest(path: str) -> int:
+    return LONGEST_TABLE_OF_CASES if path.startswith("tests/") else LONGEST_MODULE
 
 
 def test_each_package_opens_with_two_lines_its_question_and_what_it_may_import() -> None:

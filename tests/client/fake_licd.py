@@ -135,6 +135,8 @@ class FakeLicd:
         self.names_ended = True
         """Whether a permit says which leases were not renewed."""
         self.never_ends = False
+        self.pads_permits_with = 0
+        """Leases that nobody asked for, to make permits long."""
         self.keeps_omitted = False
         self.sequence = 0
         self.session = ""
@@ -292,6 +294,7 @@ class FakeLicd:
 
     def _list(self, permit: session_pb2.Permit) -> None:
         seats = list(self.seats.values())
+        seats += [Seat(10**6 + each, each.to_bytes(32, "big"), 0, 0) for each in range(self.pads_permits_with)]
         permit.leases.extend(seat.lease for seat in seats)
         permit.targets = b"".join(seat.target for seat in seats)
         permit.hard_ends_ms.extend(self.hard_end(seat) for seat in seats)

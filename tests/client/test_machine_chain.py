@@ -166,6 +166,17 @@ def request_has_last_reply(frame: bytes):
     return SessionRequest.FromString(frame).HasField("last_reply")
 
 
+def test_a_last_reply_too_large_to_be_brought_along_is_left_behind():
+    rig = Rig()
+    rig.licd.cap = 10_000
+    rig.licd.pads_permits_with = 5_200
+    rig.start()
+    rig.advance(5 * SECOND)
+    frames = [effect.frame for effect in rig.effects if isinstance(effect, SendFrame)]
+    assert not request_has_last_reply(frames[0])
+    assert rig.licd.received == 2
+
+
 def test_waits_longer_after_each_failure_but_never_longer_than_a_heartbeat():
     rig = Rig().start()
     rig.cut()

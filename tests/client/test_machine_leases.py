@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from licd.client.answers import Denied, Failed, Granted, Reason, Released, StopCause
 from licd.client.notices import LeaseLapsing, LeaseLost
 from licd.client.pace import Pace
-from licd.client.session.events import FrameReceived, Rebooted, ReleaseAsked, Stop, Tick
+from licd.client.session.effects import SendFrame
+from licd.client.session.events import AcquireAsked, FrameReceived, Rebooted, ReleaseAsked, Stop, Tick
 from licd.client.session.hold import HoldState
+from licd.client.session.holds import MOST_HOLDS
 from licd.v1 import denial_pb2
 from tests.client.fake_licd import NOW, SECOND, reply_frame
 from tests.client.rig import BOOT, Rig, acquisition, target
@@ -308,6 +310,27 @@ def test_no_permit_is_believed_for_more_than_the_longest_there_can_be():
     rig.start()
     hold = rig.acquire()
     assert hold.until == BOOT + Pace().longest_permit
+
+
+def test_a_system_asks_for_no_more_leases_than_a_permit_can_list():
+    rig = Rig().start()
+    ops = [rig.ask(f"target {number}") for number in range(MOST_HOLDS + 1)]
+    assert ops[-2] not in rig.outcomes
+    assert isinstance(rig.outcomes[ops[-1]], Failed)
+
+
+def test_links_stay_small_however_long_the_texts_are():
+    rig = Rig().start()
+    rig.licd.cap = 1000
+    for number in range(250):
+        asked = acquisition(f"target {number}")
+        asked.purpose = asked.offence = asked.authorisation.reference = "€" * 128
+        rig.ops += 1
+        rig.feed(AcquireAsked(rig.ops, asked))
+    rig.settle()
+    assert len(rig.holds) == 250
+    assert max(len(effect.frame) for effect in rig.effects if isinstance(effect, SendFrame)) < 256 * 1024
+    assert len(rig.licd.links[-1].held) > 0
 
 
 def test_ticks_that_nobody_asked_for_do_nothing():

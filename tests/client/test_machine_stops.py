@@ -139,6 +139,33 @@ def test_a_permit_decided_before_the_suspension_and_delivered_after_it_gives_not
     assert rig.licd.links[-1].sequence == 4  # chain-wise it was the reply
 
 
+def test_a_permit_of_the_suspensions_own_epoch_gives_nothing():
+    rig = Rig().start()
+    hold = rig.acquire()
+    rig.push(directive_frame(rig.licd.suspend()))
+    rig.licd.refused = None  # a replica that does not know of the suspension, though it counts its epoch
+    rig.advance(10 * SECOND)
+    assert not rig.usable(hold)
+    rig.licd.epoch += 1
+    rig.advance(5 * SECOND)
+    assert rig.usable(hold)
+
+
+def test_history_of_before_a_refusal_does_not_take_its_place():
+    rig = Rig()
+    old = [directive_frame(each) for each in (rig.licd.suspend("long ago"), rig.licd.reinstate())]
+    rig.licd.suspend(reason=Reason.LICENCE_TERMINATED)
+    rig.start()
+    for frame in old:
+        rig.push(frame)
+    [notice] = rig.told(Suspended)
+    assert notice.final
+    refused = rig.machine.view.standing.refused
+    assert refused is not None
+    assert refused.denied.reason is Reason.LICENCE_TERMINATED
+    assert [each.epoch for each in rig.licd.acknowledgements] == [4]
+
+
 def test_a_reinstatement_has_every_open_lease_acquired_again():
     rig = Rig().start()
     holds = [rig.acquire(name) for name in ("one", "two")]

@@ -76,6 +76,15 @@ def test_a_reply_with_another_header_is_dropped(field: str, value: object):
     assert rig.dropped[-1] in {"NOT_FOR_US", "LATE"}
 
 
+def test_a_permit_under_another_licence_gives_no_rights():
+    rig = Rig().start()
+    rig.licd.header = {"licence": "lic-2"}
+    op = rig.ask()
+    rig.settle()
+    assert op not in rig.holds
+    assert rig.machine.view.chain.outstanding is None
+
+
 def test_a_reply_signed_by_a_stranger_is_dropped():
     rig = Rig().start()
     rig.licd.signer = STRANGER

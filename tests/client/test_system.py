@@ -84,11 +84,14 @@ async def test_overrides_decide_a_region_where_the_plan_does_not(opened: Opened,
         ("0171 1234567", {}),
         ("+491711234567", {"region": "DE"}),
         (b"short", {"region": "DE"}),
+        (b"t" * 32, {"offence": "region" * 30}),
+        (b"t" * 32, {"claims": [("DE", Basis.DECLARED)] * 5}),
+        (b"t" * 32, {"authorisation": Authorisation("region", -1)}),
     ],
 )
 async def test_what_names_no_target_is_an_error(opened: Opened, asked: str | bytes, terms: Any) -> None:
     async with opened() as system:
-        with pytest.raises(ValueError, match=r"number|region|pseudonym") as error:
+        with pytest.raises(ValueError, match=r"number|region|pseudonym|characters|authorisation") as error:
             await system.acquire(asked, purpose=PURPOSE, **terms)
         assert "1711234567" not in str(error.value)
 

@@ -5,6 +5,7 @@ licd.core.chain; the rest is written anew here. Stream ages are told apart only 
 the last acceptance, or after it. A stream has no age until licd sees it: a connection can be held up as a whole.
 """
 
+import gc
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from tests.builders import make_session
 CALL = -1
 OLDER, ACCEPTED_AT, YOUNGER = 1, 2, 3
 NO_REPLY = (0, b"")
+WAYS = 3
 
 
 class Link(NamedTuple):
@@ -80,6 +82,8 @@ class Licd(NamedTuple):
     recent: bytes
     suspended: bool
     life: int
+    is_behind: bool = False
+    is_reconciled: bool = False
 
 
 class State(NamedTuple):
@@ -103,13 +107,14 @@ class Scope:
     lives: int = 1
     orders: int = 0
     restores: bool = False
+    reconciles: bool = False
     faults: frozenset[str] = frozenset()
     most: int = 400_000
 
 
 @dataclass(slots=True)
 class Found:
-    """How many states there are, what was judged, and one way to each bad state."""
+    """How many states there are, what was judged, and the ways to the first few bad states."""
 
     states: int = 0
     verdicts: Counter[Verdict] = field(default_factory=Counter)
@@ -134,6 +139,14 @@ def start(scope: Scope) -> State:
 
 def explore(scope: Scope) -> Found:
     """Takes every step from every state, breadth first, so that the way to a bad state is a shortest one."""
+    gc.disable()  # all that is made is kept: looking through it for rubbish doubles the time
+    try:
+        return _explore(scope)
+    finally:
+        gc.enable()
+
+
+def _explore(scope: Scope) -> Found:
     found = Found()
     first = start(scope)
     came_from: dict[State, tuple[State, str] | None] = {first: None}
@@ -146,7 +159,7 @@ def explore(scope: Scope) -> Found:
             for step, then, verdict in steps(state, scope):
                 if verdict is not None:
                     found.verdicts[verdict] += 1
-                if verdict is Verdict.FORK:
+                if verdict is Verdict.FORK and len(found.forks) < WAYS:
                     found.forks.append([*way_to(state, came_from), step])
                 if then is None or then in came_from:
                     continue
@@ -174,12 +187,12 @@ def way_to(state: State, came_from: dict[State, tuple[State, str] | None]) -> li
 
 
 def is_stuck(state: State, scope: Scope) -> bool:
-    """Whether a lone system could dial as often as it likes and never be answered."""
-    link = state.systems[0].memory.outstanding
-    if link is None or len(state.systems) > 1:
+    """Whether a lone system could dial as often as it likes and never be answered; a restored licd is reconciled first."""
+    licd, link = state.licd, state.systems[0].memory.outstanding
+    if link is None or len(state.systems) > 1 or licd.is_behind:
         return False
-    verdict, _ = judged(state.licd, Frame(0, CALL, link, state.systems[0].memory.last), scope, opened_at=YOUNGER)
-    return verdict is Verdict.LATE
+    verdict, _ = judged(licd, Frame(0, CALL, link, state.systems[0].memory.last), scope, opened_at=YOUNGER)
+    return verdict is Verdict.LATE or (verdict is Verdict.BEHIND and licd.is_reconciled)
 
 
 Step = tuple[str, State | None, Verdict | None]
@@ -287,17 +300,23 @@ def delivery(state: State, scope: Scope, frame: Frame) -> Iterator[Step]:
         streams = put(streams, frame.stream, "young")
     young = frame.stream == CALL or streams[frame.stream] == "young" or "no old-stream rule" in scope.faults
     state = state._replace(frames=tuple(left), streams=streams)
+    if state.licd.is_behind:
+        yield "licd says that it is behind", state, None
+        return
     verdict, licd = judged(state.licd, frame, scope, opened_at=YOUNGER if young else OLDER)
     name = f"licd gets {frame.link.sequence} of {frame.link.maker}: {verdict.value}"
     match verdict:
-        case Verdict.REPEAT | Verdict.ACCEPT:
-            seen = tuple("old" if each == "young" else each for each in streams) if verdict is Verdict.ACCEPT else streams
+        case Verdict.REPEAT | Verdict.ACCEPT | Verdict.TAKE_UP:
+            goes_on = verdict is not Verdict.REPEAT
+            seen = tuple("old" if each == "young" else each for each in streams) if goes_on else streams
             reply = Reply(frame.owner, frame.stream, frame.link, licd.reply)
             listens = frame.stream in {CALL, state.systems[frame.owner].stream}
             replies = tuple(sorted({*state.replies, reply})) if listens else state.replies
             yield name, state._replace(licd=licd, streams=seen, replies=replies), verdict
         case Verdict.LATE:
             yield name, state, verdict
+        case Verdict.BEHIND if scope.reconciles:
+            yield name, state._replace(licd=licd._replace(is_behind=True)), verdict
         case Verdict.FORK | Verdict.BEHIND:
             yield name, None, verdict
 
@@ -306,12 +325,12 @@ def judged(licd: Licd, frame: Frame, scope: Scope, *, opened_at: int) -> tuple[V
     link = digest(frame.link)
     session = session_of(licd, scope.faults)
     sequence, payload = frame.backed
-    backed = BackedReply(sequence, payload) if payload and "nothing sent along" not in scope.faults else None
+    backed = BackedReply(sequence, payload, OLDER) if payload and "nothing sent along" not in scope.faults else None
     claim = LinkClaim(frame.link.sequence, frame.link.previous, link, opened_at, backed)
     if "anything follows" in scope.faults:
         claim = LinkClaim(licd.sequence + 1, licd.reply, link, opened_at, backed)
-    verdict = judge(session, licd.reply, claim)
-    if verdict is Verdict.ACCEPT:
+    verdict = judge(session, licd.reply, claim, YOUNGER if licd.is_reconciled else 0)
+    if verdict in {Verdict.ACCEPT, Verdict.TAKE_UP}:
         keep = remember(licd.recent, link) if "all remembered" in scope.faults else recall(session, claim)
         reply = digest("reply", link, licd.suspended, licd.life)
         return verdict, Licd(frame.link.sequence, link, reply, not licd.suspended, b"", keep, licd.suspended, licd.life)
@@ -343,6 +362,8 @@ def operator_steps(state: State, scope: Scope) -> Iterator[Step]:
         turned = licd._replace(suspended=not licd.suspended)
         word = "reinstated" if licd.suspended else "suspended"
         yield f"the licence is {word}", state._replace(licd=turned, orders_left=state.orders_left - 1), None
+    if licd.is_behind:
+        yield "licd is reconciled", state._replace(licd=licd._replace(is_behind=False, is_reconciled=True)), None
     if not scope.restores or licd.life:
         return
     if state.backup is None:

@@ -121,6 +121,27 @@ def test_an_answer_to_a_unary_call_backs_no_link():
     assert judge(make_session(), REPLY, claim) is Verdict.FORK
 
 
+@pytest.mark.parametrize(
+    ("accepted_at", "decided", "found"),
+    [
+        (NOW - 1, NOW - 1, Verdict.TAKE_UP),
+        (NOW, NOW - 1, Verdict.BEHIND),  # the chain went on after licd was reconciled: what is lost now is news
+        (NOW - 1, NOW, Verdict.BEHIND),
+        (NOW - 1, 0, Verdict.BEHIND),
+    ],
+)
+def test_a_chain_is_taken_up_where_licd_is_known_to_have_lost_what_followed(accepted_at, decided, found: Verdict):
+    session = replace(SESSION, accepted_at=accepted_at)
+    claim = LinkClaim(10, OTHER, hash_of(99), NOW + 1, BackedReply(9, OTHER, decided))
+    assert judge(session, REPLY, claim, NOW) is found
+    assert judge(session, REPLY, claim) is Verdict.BEHIND
+
+
+def test_nothing_but_a_reply_that_licd_signed_takes_a_chain_up():
+    claim = LinkClaim(10, OTHER, hash_of(99), NOW + 1)
+    assert judge(replace(SESSION, accepted_at=1), REPLY, claim, NOW) is Verdict.FORK
+
+
 # --------------------------------------------------------------------------------------------- what is remembered
 def test_a_link_that_comes_first_on_its_stream_is_remembered():
     for age in (0, 1):

@@ -30,7 +30,7 @@ HONEST_THOROUGH = {
 COPIED = {
     "two links, one stream, a crash": Scope(is_copied=True, links=2, streams=1),
     "three links, two streams": Scope(is_copied=True, links=3, streams=2, lives=0),
-    "two links, one stream, a suspension": Scope(is_copied=True, links=2, streams=1, lives=0, orders=1),
+    "two links, one stream, a suspension": Scope(is_copied=True, links=2, streams=1, sends=1, lives=0, orders=1),
 }
 COPIED_THOROUGH = {
     "two links, two streams, a crash": Scope(is_copied=True, links=2, streams=2),
@@ -80,6 +80,22 @@ def test_a_licd_restored_from_an_older_state_is_behind_and_fences_nobody(scope: 
     found = looked_at(scope)
     assert found.forks == []
     assert found.verdicts[Verdict.BEHIND] > 0
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "scope",
+    [
+        pytest.param(Scope(links=4, streams=2, lives=0, sends=1, restores=True, reconciles=True), id="two streams"),
+        pytest.param(Scope(links=3, streams=3, lives=0, sends=1, restores=True, reconciles=True), id="three streams"),
+        pytest.param(Scope(links=3, streams=1, sends=1, restores=True, reconciles=True), id="a crash"),
+    ],
+)
+def test_after_a_restored_licd_was_reconciled_every_honest_system_goes_on(scope: Scope):
+    found = looked_at(scope)
+    assert found.forks == []
+    assert found.stuck == []
+    assert found.verdicts[Verdict.TAKE_UP] > 0
 
 
 # ------------------------------------------------------------------------------------- the model can fail

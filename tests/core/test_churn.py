@@ -11,9 +11,11 @@ from licd.core.time import SECOND
 from tests.builders import make_ask
 from tests.core.rig import Rig
 
+pytestmark = pytest.mark.timeout(300)
+
 SCHEDULES = 10_000
 CHUNK = 1_000
-STEPS = 24
+STEPS = 16
 LENGTH = 3 * SECOND
 PAUSES = (0, 1, 400, 1_000, 2_999, 3_000, 4_000, 4_001)
 

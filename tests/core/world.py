@@ -246,9 +246,9 @@ class World:
     def _ask(self, wish: Wish) -> Acquisition:
         _, number, purpose, life = wish
         authorised = {"authorisation": "w", "authorisation_end": self.now + life} if life else {}
-        held = self.state.seats.live.get(target(number))
-        if life and held is not None and held.authorisation_end:
-            authorised["authorisation_end"] = held.authorisation_end  # ask for the same again, not for a later end
+        for held in self.oracle.live(self.now):
+            if life and held.target == target(number) and held.authorisation_end:
+                authorised["authorisation_end"] = held.authorisation_end  # the same again, not a later end
         return make_ask(number, purpose=purpose, **authorised)
 
     def _expected(self, system: str, ask: Acquisition) -> str:

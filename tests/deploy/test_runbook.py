@@ -9,7 +9,7 @@ import pytest
 import typer.main
 
 from licd.cli.main import NOUNS
-from licd.server.command import app as daemon
+from licd.server.command.entry import VERBS
 from tests.architecture.sources import ROOT
 
 TEXT = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
@@ -21,7 +21,9 @@ def command_of(words: list[str]) -> tuple[Any, list[str]]:
     """The command that the words lead to, and what is left of them."""
     program, *rest = words
     if program == "licd":
-        found: Any = typer.main.get_command(daemon)
+        modules = {name: module for name, module, *_ in VERBS}
+        assert rest[0] in modules, f"licd has no verb {rest[0]}"
+        found: Any = typer.main.get_command(importlib.import_module(f"licd.server.command.{modules[rest.pop(0)]}").app)
     else:
         modules = {name: module for name, module, *_ in NOUNS}
         assert rest[0] in modules, f"licctl has no noun {rest[0]}"

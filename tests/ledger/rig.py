@@ -196,7 +196,7 @@ class Rig:
 
     def do(self, command: Command[R]) -> R:
         """One command; raises its error."""
-        outcome: Any = self.ask(command)[0]
+        outcome = self.ask(command)[0]
         if isinstance(outcome, LicdError):
             raise outcome
         return cast("R", outcome)
@@ -208,7 +208,7 @@ class Rig:
 
     def look(self, read: Callable[[Transaction], R]) -> R:
         """Looks at a licence's state or rows as a command would."""
-        return self.do(Look(read))
+        return cast("R", self.do(Look(read)))
 
     def entries(self, kind: str = "") -> list[dict[str, bytes]]:
         """The log, each entry as its fields; those of one kind."""

@@ -1,6 +1,7 @@
 """One chain per enrolment: what is said again, what is late, what is a copy, and who is behind."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from licd.core.errors import Behind, Forbidden, StaleFrame
 from licd.core.model import DeploymentStatus
 from licd.core.time import SECOND
 from licd.ledger.rows import FORKS, SESSIONS
+from licd.ledger.transaction import Command
 from licd.ledger.verbs.answer_link import ForkSeen, Reply
 from licd.ledger.verbs.deployments import ReenrolDeployment, RevokeDeployment
 from licd.ledger.verbs.leases import AcquireLease, ForceReleaseLease, answer_again
@@ -34,8 +36,8 @@ def reason(message: Permit | Refusal) -> str:
     return DenialReason.Name(message.denial.reason).removeprefix("DENIAL_REASON_")
 
 
-def answered(rig: Rig, link: object) -> Reply:
-    reply = rig.do(link)  # type: ignore[arg-type]
+def answered(rig: Rig, link: Command[Any]) -> Reply:
+    reply = rig.do(link)
     assert isinstance(reply, Reply)
     return reply
 
@@ -151,7 +153,11 @@ def test_two_copies_that_both_go_on_are_a_fork_and_the_evidence_is_kept(rig: Rig
     other = replace(other, claim=replace(other.claim, stream_opened_at=rig.clock.wall()))
     assert isinstance(rig.do(other), ForkSeen)
     fork = FORKS.where(rig.connection)[0]
-    assert (fork.deployment, fork.accepted_hash, fork.frame) == ("alpha", accepted.claim.payload_hash, b"the copy's frame")
+    assert (fork.deployment, fork.accepted_hash, fork.frame) == (
+        "alpha",
+        accepted.claim.payload_hash,
+        b"the copy's frame",
+    )
     assert fork.reply == system.last_reply
     entry = rig.entries("deployment.forked")[0]
     assert (entry["first"], entry["second"]) == (accepted.claim.payload_hash, other.claim.payload_hash)

@@ -66,10 +66,10 @@ SWAP = (
     ("statements", "index"),
     [
         ((FLIP,), 7),
-        (('UPDATE log_entry SET body = x\'00\' WHERE "index" = 7',), 7),
+        (("UPDATE log_entry SET body = x'00' WHERE \"index\" = 7",), 7),
         (('UPDATE log_entry SET leaf_hash = zeroblob(32) WHERE "index" = 7',), 7),
-        (('UPDATE log_entry SET kind = \'nothing.happened\' WHERE "index" = 7',), 7),
-        (('UPDATE log_entry SET licence = \'north-1\' WHERE "index" = 7',), 7),
+        (("UPDATE log_entry SET kind = 'nothing.happened' WHERE \"index\" = 7",), 7),
+        (("UPDATE log_entry SET licence = 'north-1' WHERE \"index\" = 7",), 7),
         (('UPDATE log_entry SET at = at + 1 WHERE "index" = 7',), 7),
         (('DELETE FROM log_entry WHERE "index" = 0',), 0),
         (('DELETE FROM log_entry WHERE "index" = 7',), 7),

@@ -39,7 +39,8 @@ def seen(state: LicenceState, now: int) -> dict[str, Any]:
     """Everything of a state that a decision can look at."""
     seats = state.seats
     seats.settle(now)
-    periods = {limit.period for limit in (*state.rights.distinct, *state.rights.churn)}
+    limits: list[Any] = [*state.rights.distinct, *state.rights.churn]
+    periods = {limit.period for limit in limits}
     return {
         "licence": state.licence,
         "banned": state.banned,

@@ -7,8 +7,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from licd.server.state_dir import StateDirectory
-from tests.daemon import Daemon, Office, Operator, copy_state, make_state, serving
-
+from tests.daemon import Daemon, copy_state, make_state, serving
+from tests.office import Office, Operator
+from tests.wired_system import System, joined
 
 FAILURES = {"call failed", "command failed", "batch failed", "observer failed", "the ledger failed"}
 
@@ -51,6 +52,14 @@ def office(daemon: Daemon) -> Office:
 @pytest.fixture
 def alice(office: Office) -> Operator:
     return office.alice
+
+
+@pytest.fixture
+def system(office: Office) -> System:
+    """A system of a licence of its own, with a session open."""
+    made = joined(office)
+    made.open()
+    return made
 
 
 @pytest.fixture(autouse=True)

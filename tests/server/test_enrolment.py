@@ -20,7 +20,8 @@ from licd.ledger.database import SqliteConnection
 from licd.ledger.rows import ANSWERED
 from licd.server.caller import Listener
 from licd.v1 import deployment_service_pb2, enrolment_service_pb2
-from tests.daemon import Daemon, Office, call, fresh, new_id
+from tests.daemon import Daemon, call, fresh, new_id
+from tests.office import Office
 from tests.wired_system import Joining, System, enrolment_request, joined
 
 INVITE = "DeploymentService.InviteDeployment"

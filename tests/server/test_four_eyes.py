@@ -1,4 +1,4 @@
-"""What widens rights takes two persons who sign the very same bytes; nobody counts twice, nobody is counted who left."""
+"""What widens rights takes two persons who sign the very same bytes; nobody counts twice, or after he has left."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,8 @@ from licd.keys.envelope import seal
 from licd.keys.kinds import Kind
 from licd.v1 import approval_service_pb2, customer_service_pb2, key_service_pb2, licence_service_pb2, operator_pb2
 from licd.v1.session_pb2 import OperatorCommand
-from tests.daemon import Daemon, Office, Operator, draft, fresh, new_id
+from tests.daemon import Daemon, fresh, new_id
+from tests.office import Office, Operator, draft
 
 ISSUE = "LicenceService.IssueLicence"
 PENDING, EXECUTED = operator_pb2.APPROVAL_STATUS_PENDING, operator_pb2.APPROVAL_STATUS_EXECUTED
@@ -88,7 +89,7 @@ def test_nobody_counts_twice(office: Office):
 def test_two_others_do_not_stand_in_for_the_one_who_asked(office: Office, daemon: Daemon):
     approval = asked(office)
     office.bob.sign(approval)
-    daemon.operator("carol").sign(approval)
+    Operator.of(daemon, "carol").sign(approval)
     assert again(office.alice, approval).status == PENDING
     assert not issued(office, approval)
     assert office.alice.sign(approval).status == EXECUTED
@@ -114,8 +115,15 @@ def test_another_ones_signature_is_not_ones_own(office: Office):
     both = seal(Kind.OPERATOR_COMMAND, approval.command.payload, office.bob.signer)
     both.signatures.extend(by_alice.signatures)
     unsigned = type(both)(payload=both.payload, payload_type=both.payload_type)
-    other_kind = type(both)(payload=both.payload, payload_type=Kind.LICENCE.payload_type, signatures=both.signatures[:1])
-    for envelope, error in ((by_alice, SealRefused), (both, Invalid), (unsigned, SealRefused), (other_kind, SealRefused)):
+    other_kind = type(both)(
+        payload=both.payload, payload_type=Kind.LICENCE.payload_type, signatures=both.signatures[:1]
+    )
+    for envelope, error in (
+        (by_alice, SealRefused),
+        (both, Invalid),
+        (unsigned, SealRefused),
+        (other_kind, SealRefused),
+    ):
         request = approval_service_pb2.SignApprovalRequest(approval=approval.approval, command=envelope)
         with pytest.raises(error):
             office.bob.call("ApprovalService.SignApproval", request)
@@ -137,7 +145,7 @@ def test_what_is_executed_is_not_executed_again(office: Office, daemon: Daemon):
     office.alice.sign(approval)
     office.bob.sign(approval)
     with pytest.raises(IllegalTransition):
-        daemon.operator("carol").sign(approval)
+        Operator.of(daemon, "carol").sign(approval)
 
 
 def test_what_is_rejected_stays_rejected(office: Office):

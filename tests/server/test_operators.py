@@ -1,4 +1,4 @@
-"""What operators do with licences, customers and leases, over the wire."""
+"""What operators do with customers, leases, the log, and licd itself."""
 
 from __future__ import annotations
 
@@ -8,321 +8,41 @@ from typing import Any
 
 import pytest
 
-from licd.core.bounds import stop_bounds
 from licd.core.errors import AlreadyExists, Conflict, Forbidden, IllegalTransition, Invalid, LicdError, NotFound
-from licd.core.time import DAY, MINUTE, SECOND
+from licd.core.time import MINUTE, SECOND
 from licd.evidence.export import verify_export
 from licd.evidence.merkle import verify_consistency, verify_inclusion
 from licd.keys.kinds import KeyPurpose
-from licd.policy import load
 from licd.server.rows_check import log_checker
 from licd.v1 import (
     customer_service_pb2,
-    deployment_service_pb2,
     key_service_pb2,
     lease_service_pb2,
-    licence_pb2,
     licence_service_pb2,
     log_service_pb2,
     operator_pb2,
     policy_service_pb2,
     status_service_pb2,
 )
-from tests.daemon import ROOT, VERBS, Daemon, Office, Operator, draft, fresh, new_id
-from tests.wired_system import System, acquire, joined, reason
+from tests.daemon import ROOT, VERBS, Daemon, fresh, new_id
+from tests.office import Office, Operator
+from tests.wired_system import acquire, holding, reason
 
 pb = licence_service_pb2
+
+
 ACTIVE, SUSPENDED = operator_pb2.LICENCE_STATUS_ACTIVE, operator_pb2.LICENCE_STATUS_SUSPENDED
 
 
-def holding(office: Office, licence: str, *numbers: int) -> System:
-    """A system of the licence that holds leases."""
-    system = joined(office, licence)
-    system.open(*[acquire(number) for number in numbers])
-    return system
-
-
-# --------------------------------------------------------------------------------------------------- amend, renew
-
-
-def amend(office: Office, licence: str, **limits: Any) -> Any:
-    found = office.alice.licence_of(licence)
-    terms = draft(found.terms.not_before_ms, **limits)
-    return office.alice.call(
-        "LicenceService.AmendLicence",
-        pb.AmendLicenceRequest(licence=licence, version=found.version, terms=terms, detail="as agreed"),
-    )
-
-
-def test_what_only_narrows_takes_effect_at_once(office: Office):
-    licence = office.licence()
-    done = amend(office, licence, cap=2, grace_ms=0).licence
-    assert (done.epoch, done.version, done.terms.revision) == (2, 2, 2)
-    assert office.alice.licence_of(licence).terms.constraints[0].concurrent_targets.limit == 2
-
-
 @pytest.mark.parametrize(
-    "limits",
-    [{"cap": 5}, {"grace_ms": 61_000}, {"permit_ms": 21_000}, {"regions": ("NO", "SE", "FI")}, {"days": 31}, {"systems": 5}],
-    ids=lambda limits: next(iter(limits)),
+    "name", ["", "ab", "A-licence", "1licence", "a" * 41, "licence/1", "lic ence", "licenceä", "licence\n"]
 )
-def test_what_widens_anything_waits_for_a_second_person(office: Office, limits: dict[str, Any]):
-    licence = office.licence(systems=3 if "systems" in limits else 4)
-    asked = amend(office, licence, **({"systems": 4} if "systems" in limits else limits))
-    assert asked.HasField("approval")
-    assert office.alice.licence_of(licence).version == 1
-
-
-def test_narrowing_one_thing_does_not_pay_for_widening_another(office: Office):
-    licence = office.licence()
-    assert amend(office, licence, cap=1, regions=("NO", "SE", "FI")).HasField("approval")
-
-
-def test_an_amendment_of_what_has_changed_since_is_a_conflict(office: Office):
-    licence = office.licence()
-    amend(office, licence, cap=3)
-    found = office.alice.licence_of(licence)
-    with pytest.raises(Conflict):
-        office.alice.call(
-            "LicenceService.AmendLicence",
-            pb.AmendLicenceRequest(licence=licence, version=1, terms=draft(found.terms.not_before_ms, cap=2)),
-        )
-
-
-def test_a_renewal_lengthens_the_term_and_keeps_the_rest(office: Office):
-    licence = office.licence()
-    found = office.alice.licence_of(licence)
-    end = found.terms.not_after_ms + 30 * DAY
-    request = pb.RenewLicenceRequest(licence=licence, version=1, not_after_ms=end)
-    renewed = office.agree("LicenceService.RenewLicence", request).licence
-    assert (renewed.terms.not_after_ms, renewed.terms.lineage) == (end, found.terms.lineage)
-    assert renewed.terms.constraints == found.terms.constraints
-    with pytest.raises(Invalid) as refused:
-        office.alice.call(
-            "LicenceService.RenewLicence", pb.RenewLicenceRequest(licence=licence, version=2, not_after_ms=end)
-        )
-    assert refused.value.field == "not_after_ms"
-
-
-def test_a_licence_beyond_policy_is_not_even_asked_for(office: Office):
-    with pytest.raises(Invalid):
-        office.licence(cap=100_000)
-
-
-ODD = licence_pb2.Constraint
-WRONG_TERMS: list[Callable[[pb.TermsDraft], object]] = [
-    lambda terms: terms.ClearField("constraints"),
-    lambda terms: terms.constraints.append(ODD()),
-    lambda terms: terms.constraints.pop(),
-    lambda terms: setattr(terms, "category", "none-such"),
-    lambda terms: setattr(terms, "product", ""),
-    lambda terms: setattr(terms, "not_after_ms", terms.not_before_ms),
-    lambda terms: setattr(terms, "not_after_ms", 0),
-    lambda terms: setattr(terms, "not_before_ms", -(1 << 62)),
-    lambda terms: setattr(terms, "not_after_ms", (1 << 63) - 1),
-    lambda terms: terms.constraints[0].concurrent_targets.__setattr__("limit", -1),
-    lambda terms: terms.constraints[1].distinct_targets.__setattr__("period_ms", (1 << 63) - 1),
-    lambda terms: terms.constraints[3].target_regions.regions.append("XX"),
-    lambda terms: terms.constraints[3].target_regions.bases.append(0),  # type: ignore[arg-type]
-    lambda terms: terms.constraints[3].target_regions.bases.append(77),  # type: ignore[arg-type]
-    lambda terms: terms.constraints[4].purposes.purposes.append("licd:journalism"),
-    lambda terms: terms.constraints[5].permit_length.__setattr__("length_ms", 0),
-    lambda terms: terms.constraints.append(ODD(deployment_addresses=licence_pb2.DeploymentAddresses(ranges=["10.0.0.0/40"]))),
-    lambda terms: terms.MergeFromString(b"\xfa\x7f\x01x"),
-    lambda terms: terms.constraints[0].concurrent_targets.MergeFromString(b"\xf8\x7f\x01"),
-]
-
-
-@pytest.mark.parametrize("spoil", WRONG_TERMS)
-def test_terms_that_are_wrong_or_not_understood_are_refused(office: Office, spoil: Callable[[pb.TermsDraft], object]):
-    terms = draft(office.daemon.clock.wall())
-    spoil(terms)
-    request = pb.IssueLicenceRequest(customer=office.alice.customer(), licence=fresh("licence"), terms=terms)
-    with pytest.raises(Invalid):
-        office.alice.call("LicenceService.IssueLicence", request)
-
-
-@pytest.mark.parametrize("start", [-1, 1, -(1 << 63), (1 << 63) - 1, 1 << 60])
-def test_a_start_that_no_calendar_has_is_refused(office: Office, start: int):
-    request = pb.IssueLicenceRequest(
-        customer=office.alice.customer(), template="coastal-rescue", not_before_ms=start
-    )
-    with pytest.raises(Invalid) as refused:
-        office.agree("LicenceService.IssueLicence", request)
-    assert "not_before" in refused.value.field
-
-
-@pytest.mark.parametrize("name", ["", "ab", "A-licence", "1licence", "a" * 41, "licence/1", "lic ence", "licenceä", "licence\n"])
 def test_names_are_plain(office: Office, name: str):
     with pytest.raises(Invalid) as refused:
         office.alice.call(
             "CustomerService.CreateCustomer", customer_service_pb2.CreateCustomerRequest(customer=name, name="n")
         )
     assert refused.value.field == "customer"
-
-
-# --------------------------------------------------------------------------------------------------- suspend and back
-
-
-def preview(alice: Operator, **scope: Any) -> Any:
-    request = pb.PreviewSuspensionRequest(scope=pb.SuspensionScope(**scope))
-    return alice.call("LicenceService.PreviewSuspension", request)
-
-
-def test_a_preview_shows_what_would_be_hit_and_changes_nothing(office: Office):
-    licence = office.licence()
-    system = holding(office, licence, 1, 2)
-    silent = joined(office, licence)
-    with system.stream() as stream:
-        stream.beat()
-        shown = preview(office.alice, licence=licence)
-        assert list(shown.licences) == [licence]
-        assert shown.live_leases == 2
-        by_name = {each.deployment: each for each in shown.systems}
-        assert (by_name[system.deployment].connected, by_name[system.deployment].live_leases) == (True, 2)
-        assert (by_name[silent.deployment].connected, by_name[silent.deployment].latest_hard_end_ms) == (False, 0)
-        assert shown.bounds.latest_hard_end_ms == by_name[system.deployment].latest_hard_end_ms
-        assert office.alice.licence_of(licence).status == ACTIVE
-
-
-def test_w_is_the_formula_of_the_protocol(office: Office):
-    licence = office.licence(permit_ms=20_000, grace_ms=60_000)
-    joined(office, licence)
-    bounds = preview(office.alice, licence=licence).bounds
-    timing = load(ROOT / "policies").defaults.timing
-    expected = stop_bounds(20_000, 60_000, 1, timing)
-    assert (bounds.push_ms, bounds.pull_ms, bounds.unreachable_ms) == (
-        expected.push,
-        expected.pull,
-        expected.unreachable,
-    )
-    assert bounds.unreachable_ms == -(-80_000 * 1_000_000 // (1_000_000 - 200)) + 1_000
-    suspended = office.alice.suspend(licence)
-    assert suspended.bounds == bounds
-
-
-def test_a_silent_system_is_unconfirmed_until_its_last_permit_has_run_out(own_daemon: Callable[..., Daemon]):
-    daemon = own_daemon()
-    office = Office(daemon)
-    licence = office.licence()
-    holding(office, licence, 1)
-    suspended = office.alice.suspend(licence)
-    ask = pb.GetSuspensionRequest(suspension=suspended.suspension)
-    before = office.alice.call("LicenceService.GetSuspension", ask)
-    assert (before.systems[0].state, before.settled) == (pb.STOP_STATE_UNCONFIRMED, False)
-    bounded = before.systems[0].bounded_until_ms
-    assert suspended.bounds.latest_hard_end_ms < bounded <= before.decided_ms + suspended.bounds.unreachable_ms + SECOND
-    assert office.alice.status().unconfirmed_suspensions == 1
-    daemon.clock.passed += bounded - daemon.clock.wall() + 1
-    after = office.alice.call("LicenceService.GetSuspension", ask)
-    assert (after.systems[0].state, after.settled) == (pb.STOP_STATE_RUN_OUT, True)
-    assert office.alice.status().unconfirmed_suspensions == 0
-
-
-def test_a_customer_is_suspended_as_a_whole(office: Office):
-    customer = office.alice.customer()
-    licences = [office.licence(customer) for _ in range(3)]
-    other = office.licence()
-    suspended = office.alice.suspend("", scope=pb.SuspensionScope(customer=customer))
-    assert sorted(each.licence for each in suspended.licences) == sorted(licences)
-    assert {each.status for each in suspended.licences} == {SUSPENDED}
-    assert office.alice.licence_of(other).status == ACTIVE
-
-
-def test_everything_is_suspended_at_once(own_daemon: Callable[..., Daemon]):
-    daemon = own_daemon()
-    office = Office(daemon)
-    with pytest.raises(NotFound):
-        office.alice.suspend("", scope=pb.SuspensionScope(all=True))
-    licences = [office.licence() for _ in range(3)]
-    system = holding(office, licences[0], 1)
-    with system.stream() as stream:
-        stream.beat()
-        suspended = office.alice.suspend("", scope=pb.SuspensionScope(all=True))
-        assert len(suspended.licences) == 3
-        stream.directive()
-    assert {office.alice.licence_of(each).status for each in licences} == {SUSPENDED}
-
-
-@pytest.mark.parametrize("scope", [pb.SuspensionScope(), pb.SuspensionScope(all=False), None])
-def test_a_suspension_must_say_of_what(office: Office, scope: Any):
-    with pytest.raises(Invalid) as refused:
-        office.alice.suspend("", scope=scope)
-    assert refused.value.field == "scope"
-
-
-@pytest.mark.parametrize("scope", [{"licence": "no-such"}, {"customer": "no-such"}])
-def test_what_is_not_there_cannot_be_suspended(alice: Operator, scope: dict[str, str]):
-    with pytest.raises(NotFound):
-        alice.suspend("", scope=pb.SuspensionScope(**scope))
-    with pytest.raises(NotFound):
-        preview(alice, **scope)
-
-
-@pytest.mark.parametrize("changes", [{"reason_code": "because"}, {"reason_code": ""}, {"detail": " "}, {"detail": "d" * 2001}])
-def test_a_suspension_names_a_reason_of_the_policy(office: Office, changes: dict[str, str]):
-    with pytest.raises(Invalid) as refused:
-        office.alice.suspend(office.licence(), **changes)
-    assert refused.value.field == next(iter(changes))
-
-
-def test_suspending_twice_keeps_the_first_and_answers(office: Office):
-    licence = office.licence()
-    first, second = office.alice.suspend(licence), office.alice.suspend(licence, detail="another")
-    assert first.suspension != second.suspension
-    found = office.alice.licence_of(licence)
-    assert (found.epoch, found.suspension_detail) == (2, "to be looked at")
-
-
-def test_the_same_suspension_request_is_one_suspension(office: Office):
-    licence = office.licence()
-    request_id = new_id()
-    first = office.alice.suspend(licence, request_id=request_id)
-    office.reinstate(licence)
-    again = office.alice.suspend(licence, request_id=request_id)
-    assert again.suspension == first.suspension
-    assert office.alice.licence_of(licence).status == ACTIVE
-
-
-def test_a_reinstatement_names_the_epoch_it_lifts(office: Office):
-    licence = office.licence()
-    office.alice.suspend(licence)
-    office.reinstate(licence)
-    office.alice.suspend(licence)
-    request = pb.ReinstateLicenceRequest(licence=licence, epoch=2, reason_code="unfounded", detail="d")
-    with pytest.raises(Conflict):
-        office.agree("LicenceService.ReinstateLicence", request)
-    assert office.alice.licence_of(licence).status == SUSPENDED
-    assert office.reinstate(licence).epoch == 5
-
-
-def test_an_active_licence_is_not_reinstated(office: Office):
-    licence = office.licence()
-    request = pb.ReinstateLicenceRequest(licence=licence, epoch=1, reason_code="unfounded", detail="d")
-    with pytest.raises(IllegalTransition):
-        office.agree("LicenceService.ReinstateLicence", request)
-
-
-def test_termination_is_final_and_leaves_a_tombstone(office: Office):
-    licence = office.licence()
-    system = holding(office, licence, 1)
-    request = pb.TerminateLicenceRequest(licence=licence, reason_code="misuse", detail="as determined")
-    done = office.alice.call("LicenceService.TerminateLicence", request).licence
-    assert done.status == operator_pb2.LICENCE_STATUS_TERMINATED
-    for verb, other in (
-        ("LicenceService.TerminateLicence", pb.TerminateLicenceRequest(licence=licence, reason_code="misuse", detail="d")),
-        ("LicenceService.SuspendLicence", pb.SuspendLicenceRequest(
-            scope=pb.SuspensionScope(licence=licence), reason_code="manual", detail="d")),
-        ("DeploymentService.InviteDeployment", deployment_service_pb2.InviteDeploymentRequest(
-            licence=licence, deployment=fresh("system"))),
-    ):
-        with pytest.raises(IllegalTransition):
-            office.alice.call(verb, other)
-    assert reason(system.open()) == "LICENCE_TERMINATED"
-    assert office.alice.licence_of(licence).status == operator_pb2.LICENCE_STATUS_TERMINATED
-
-
-# --------------------------------------------------------------------------------------------------- customers, leases
 
 
 def test_a_ban_suspends_every_licence_and_an_unban_gives_none_back(office: Office):
@@ -422,9 +142,6 @@ def test_a_page_that_was_never_given_out_is_refused_or_empty(
         assert error.field.startswith("page.")
 
 
-# --------------------------------------------------------------------------------------------------- log, policy, status
-
-
 def test_the_log_is_exported_and_verifies_offline(daemon: Daemon, office: Office):
     office.licence()
     answers = office.alice.call("LogService.ExportLog", log_service_pb2.ExportLogRequest())
@@ -494,7 +211,7 @@ def test_a_clock_that_jumped_is_told_and_accepted(own_daemon: Callable[..., Daem
 
 def test_the_last_operators_stay(own_daemon: Callable[..., Daemon]):
     daemon = own_daemon()
-    alice = daemon.operator("alice")
+    alice = Operator.of(daemon, "alice")
     for name in ("bob", "carol"):
         alice.call("KeyService.DisableOperator", key_service_pb2.DisableOperatorRequest(operator=name, detail="left"))
     with pytest.raises(Conflict):

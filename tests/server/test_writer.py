@@ -12,6 +12,7 @@ from licd.core.errors import LicdError, NotFound, OverQuota, ShuttingDown
 from licd.ledger.transaction import Command
 from licd.server import writer as writing
 from licd.server.writer import ThreadWriter
+from tests.daemon import lets_licd_fail
 from tests.ledger.rig import Rig, Try
 
 
@@ -87,16 +88,18 @@ async def test_what_gathers_meanwhile_is_one_batch(rig: Rig, writer: ThreadWrite
     assert [figures.commands for _, figures in rig.told.batches] == [40]
 
 
+@lets_licd_fail
 async def test_each_gets_his_own_outcome(writer: ThreadWriter):
     def fail(_: Any) -> None:
         raise NotFound("nothing there")
 
-    good, bad, worse = await asyncio.gather(
+    outcomes: list[Any] = await asyncio.gather(
         writer.execute(Try(lambda tx: 42)),
         writer.execute(Try(fail)),
         writer.execute(Try(lambda tx: 1 // 0)),
         return_exceptions=True,
     )
+    good, bad, worse = outcomes
     assert good == 42
     assert isinstance(bad, NotFound)
     assert type(worse) is LicdError
@@ -127,9 +130,7 @@ async def test_closing_decides_what_waits_and_refuses_what_comes(rig: Rig, write
     assert rig.kinds() == ["waited"]
 
 
-async def test_too_many_waiting_are_refused_but_never_what_stops(
-    writer: ThreadWriter, monkeypatch: pytest.MonkeyPatch
-):
+async def test_too_many_waiting_are_refused_but_never_what_stops(writer: ThreadWriter, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(writing, "WAITING_LIMIT", 2)
     gate, first = await held(writer)
     tasks = [asyncio.ensure_future(writer.execute(Try(lambda tx: None))) for _ in range(2)]
@@ -142,6 +143,7 @@ async def test_too_many_waiting_are_refused_but_never_what_stops(
     await asyncio.gather(first, *tasks)
 
 
+@lets_licd_fail
 async def test_a_ledger_that_breaks_answers_everybody_and_goes_on(
     rig: Rig, writer: ThreadWriter, monkeypatch: pytest.MonkeyPatch
 ):

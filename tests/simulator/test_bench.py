@@ -8,27 +8,9 @@ from simulator.oracle.record import Record
 from simulator.oracle.seal import Key
 from simulator.oracle.trust import TrustedKeys
 from simulator.tap import Tap
+from tests.simulator.set_clock import SetClock
 
 ONE, TWO = Cover(b"one"), Cover(b"two")
-
-
-class SetClock:
-    """Shows what it is set to."""
-
-    def __init__(self) -> None:
-        self.now = 1_000
-
-    def boot_ms(self) -> int:
-        return self.now
-
-    def wall_ms(self) -> int:
-        return self.now
-
-    def boot_id(self) -> str:
-        return "boot"
-
-    async def sleep_until(self, boot_ms: int) -> None:
-        self.now = max(self.now, boot_ms)
 
 
 class Desk:

@@ -3,6 +3,7 @@
 import pytest
 
 from licd.v1 import denial_pb2, session_pb2
+from licd.v1.licence_pb2 import REGION_BASIS_DECLARED
 from simulator.oracle.acts import Bypass
 from simulator.oracle.attempts import Beyond, Tried
 from simulator.oracle.facts import Rule
@@ -96,6 +97,15 @@ def test_a_force_release_stops_the_leases_it_names_alone(world: World) -> None:
     assert world.broken() == {Rule.HONEST_DEAF}
 
 
+def test_the_withdrawal_of_anothers_enrolment_stops_nobody_else(world: World) -> None:
+    permit = world.permit(NOON, Item(1))
+    world.order(session_pb2.DIRECTIVE_KIND_REVOKE, 2, STOPPED, system=BETA)
+    world.act(permit, 1, NOON, STOPPED + 3_000)
+    assert world.broken() == set()
+    world.order(session_pb2.DIRECTIVE_KIND_REVOKE, 3, STOPPED, system=ALPHA)
+    assert world.broken() == {Rule.HONEST_DEAF}
+
+
 def test_a_cheat_that_hears_a_directive_may_be_deaf_to_it(world: World) -> None:
     permit = world.permit(NOON, Item(1), system=BETA)
     world.order(SUSPEND, 2, STOPPED)
@@ -109,6 +119,7 @@ def test_measures_from_the_suspension_to_the_last_covered_act_of_each_reach(worl
     cheat = world.permit(NOON, Item(2), system=BETA)
     world.suspended(2, STOPPED)
     world.act(honest, 1, NOON, STOPPED + 40)
+    world.act(honest, 1, NOON, STOPPED + 20)
     world.act(cheat, 2, NOON, NOON + L, system=BETA)
     world.act(cheat, 2, NOON + L, NOON + L + 5_000, system=BETA)
     figures = world.verdict().latencies
@@ -152,7 +163,7 @@ def test_acts_after_a_reinstatement_are_not_the_suspensions(world: World) -> Non
 
 # ------------------------------------------------------------------------------------------------- attempts
 def test_counts_what_was_tried_and_what_got_through(world: World) -> None:
-    elsewhere = Item(9, region="BR", claims=(("BR", 3),))
+    elsewhere = Item(9, region="BR", claims=(("BR", REGION_BASIS_DECLARED),))
     world.refuse(NOON, denial_pb2.DENIAL_REASON_LICENCE_SUSPENDED, Item(1), Item(2))
     world.refuse(NOON, denial_pb2.DENIAL_REASON_LICENCE_EXPIRED)
     world.refuse(NOON, denial_pb2.DENIAL_REASON_REGION_NOT_PERMITTED, elsewhere)
@@ -170,5 +181,7 @@ def test_counts_what_was_tried_and_what_got_through(world: World) -> None:
 
 
 def test_a_request_out_of_region_is_one_whatever_reason_licd_gives(world: World) -> None:
-    world.refuse(NOON, denial_pb2.DENIAL_REASON_CONCURRENT_CAP, Item(9, region="BR", claims=(("BR", 3),)))
+    world.refuse(
+        NOON, denial_pb2.DENIAL_REASON_CONCURRENT_CAP, Item(9, region="BR", claims=(("BR", REGION_BASIS_DECLARED),))
+    )
     assert world.verdict().attempts[Beyond.OUT_OF_REGION] == Tried(1, 0)

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from licd.v1 import licence_pb2 as pb
 from licd.v1 import session_pb2
 from simulator.oracle.facts import Rule
-from tests.simulator.world import ALPHA, BETA, LICENCE, NOON, Item, World
+from tests.simulator.world import ALPHA, BETA, LICENCE, NOON, Claims, Item, L, World
 
 SUSPEND = session_pb2.DIRECTIVE_KIND_SUSPEND
 REINSTATE = session_pb2.DIRECTIVE_KIND_REINSTATE
@@ -117,9 +117,10 @@ def test_finds_a_permit_under_terms_that_nobody_signed(world: World) -> None:
     assert Rule.UNKNOWN_TERMS in world.broken()
 
 
-def test_finds_a_permit_decided_before_it_was_asked_for(world: World) -> None:
-    world.permit(NOON, Item(1), asked_at=NOON + 101)
-    assert world.broken() == {Rule.STALE}
+@pytest.mark.parametrize(("early", "found"), [(100, set()), (101, {Rule.STALE})])
+def test_finds_a_permit_decided_before_it_was_asked_for(world: World, early: int, found: set[Rule]) -> None:
+    world.permit(NOON, Item(1), asked_at=NOON + early)
+    assert world.broken() == found
 
 
 # ----------------------------------------------------------------------------------------------------- stops
@@ -204,9 +205,7 @@ def test_finds_a_lease_that_comes_back_after_it_was_force_released(world: World)
         (("DK", pb.REGION_BASIS_DECLARED), ("BR", pb.REGION_BASIS_NUMBER_PLAN)),
     ],
 )
-def test_finds_a_grant_whose_region_does_not_fit(
-    world: World, claims: tuple[tuple[str, "pb.RegionBasis.ValueType"], ...]
-) -> None:
+def test_finds_a_grant_whose_region_does_not_fit(world: World, claims: Claims) -> None:
     region = claims[0][0] if claims else "DK"
     world.permit(NOON, Item(1, region=region, claims=claims))
     assert world.broken() == {Rule.REGION}
@@ -253,6 +252,12 @@ def test_looks_at_the_authorisation_where_the_licence_asks_for_one(world: World,
     assert world.broken() == found
 
 
+@pytest.mark.parametrize(("end", "found"), [(NOON + 1, set()), (NOON, {Rule.AUTHORISATION})])
+def test_an_authorisation_that_has_ended_covers_nothing(world: World, end: int, found: set[Rule]) -> None:
+    world.permit(NOON, Item(1, authorisation_end=end, late=end - NOON - L))
+    assert world.broken() == found
+
+
 @pytest.mark.parametrize("attested", [True, False])
 def test_looks_at_the_attestation_where_the_licence_asks_for_one(world: World, attested: bool) -> None:
     world.revise(1, more=[pb.Constraint(protected_person_attestation=pb.ProtectedPersonAttestation())])
@@ -267,7 +272,9 @@ def test_looks_at_where_the_system_stands(world: World, place: str, found: set[R
     assert world.broken() == found
 
 
-@pytest.mark.parametrize(("ranges", "found"), [(["127.0.0.0/8"], set()), (["192.0.2.0/24"], {Rule.PLACE})])
+@pytest.mark.parametrize(
+    ("ranges", "found"), [(["192.0.2.0/24", "127.0.0.0/8"], set()), (["192.0.2.0/24"], {Rule.PLACE})]
+)
 def test_looks_at_where_the_system_calls_from(world: World, ranges: list[str], found: set[Rule]) -> None:
     world.revise(1, more=[pb.Constraint(deployment_addresses=pb.DeploymentAddresses(ranges=ranges))])
     world.permit(NOON, Item(1))

@@ -4,7 +4,8 @@ import pytest
 
 from licd.v1 import licence_pb2 as pb
 from simulator.oracle.facts import Rule
-from tests.simulator.world import BETA, NOON, G, Item, L, World
+from simulator.oracle.seats import epsilon
+from tests.simulator.world import BETA, FIGURES, LICENCE, NOON, G, Item, L, World
 
 LATER = NOON + 60_000
 HOUR = 3_600_000
@@ -113,6 +114,11 @@ def test_a_target_that_comes_back_long_after_is_a_new_seat(world: World) -> None
     back = NOON + 2 * L + G + 10_000
     world.permit(back, Item(1, granted_at=back))
     assert world.broken() == {Rule.CHURN}
+
+
+def test_a_seat_rests_beyond_its_hard_end_for_as_long_as_the_formula_says(world: World) -> None:
+    # (10 + 30) s × 0.0002 / (1 − 0.0002), rounded up, + 1 s + 500 ms
+    assert epsilon(world.record.terms[LICENCE][1], FIGURES) == 1_509
 
 
 @pytest.mark.parametrize(("told", "found"), [(41_009, set()), (41_008, {Rule.BOUND})])

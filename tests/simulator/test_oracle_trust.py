@@ -25,20 +25,18 @@ def bundle(
     roots: list[MemorySigner] = ROOTS[:3],
     key: MemorySigner = PERMIT,
 ) -> Envelope:
+    permit, root = trust_pb2.KEY_PURPOSE_PERMIT_ONLINE, trust_pb2.KEY_PURPOSE_ROOT
     message = trust_pb2.TrustBundle(
         version=version,
         keys=[
             trust_pb2.Key(
                 key_id=key.key_id,
-                purpose=trust_pb2.KEY_PURPOSE_PERMIT_ONLINE,
+                purpose=permit,
                 public_key=key.public_key,
                 not_after_ms=9,
             )
         ],
-        root_keys=[
-            trust_pb2.Key(key_id=root.key_id, purpose=trust_pb2.KEY_PURPOSE_ROOT, public_key=root.public_key)
-            for root in roots
-        ],
+        root_keys=[trust_pb2.Key(key_id=each.key_id, purpose=root, public_key=each.public_key) for each in roots],
         root_threshold=2,
     )
     return seal(Kind.TRUST_BUNDLE, message.SerializeToString(), *signed_by)

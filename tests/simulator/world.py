@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -20,6 +21,7 @@ OFFSET = NOON - 5_000_000
 L, G, ACT = 10_000, 30_000, 1_000
 FIGURES = Figures(act=ACT, skew=500, rate_error=200, address="127.0.0.1", clock_offset=OFFSET)
 LICENCE = "north-1"
+Claims: TypeAlias = tuple[tuple[str, "licence_pb2.RegionBasis.ValueType"], ...]
 ALPHA, BETA = "customer/north/system/alpha", "customer/north/system/beta"
 FOREVER = 1 << 60
 
@@ -43,7 +45,7 @@ class Item:
     asked: bool = True
     existing: bool = False
     region: str = "DK"
-    claims: tuple[tuple[str, "licence_pb2.RegionBasis.ValueType"], ...] = (("DK", licence_pb2.REGION_BASIS_DECLARED),)
+    claims: Claims = (("DK", licence_pb2.REGION_BASIS_DECLARED),)
     purpose: str = "sar:search-and-rescue"
     offence: str = ""
     authorisation_end: int = 0

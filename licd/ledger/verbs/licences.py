@@ -50,9 +50,7 @@ class IssueLicence:
         if tx.get(LICENCES, identifier) is not None:
             raise AlreadyExists(f"there is a licence {identifier} already", field="licence")
         if _was_lost(tx, identifier):
-            raise AlreadyExists(
-                f"licence {identifier} was lost in a restore; take another name", field="licence"
-            )
+            raise AlreadyExists(f"licence {identifier} was lost in a restore; take another name", field="licence")
         customer = tx.customer(self.terms.customer)
         if customer.banned:
             raise IllegalTransition(f"customer {customer.id} is banned", field="customer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 from licd.core.errors import Invalid, NotFound
@@ -83,13 +84,10 @@ class LogService:
         """The whole log as lines, checkpoints between; `licctl log verify` checks them offline."""
         connection = self._open_copy()
         try:
-            lines: list[str] = []
-            for line in exported(connection, self._origin):
-                lines.append(line)
-                if len(lines) == LINES_AT_ONCE:
-                    yield pb.ExportLogResponse(lines=lines)
-                    lines = []
-            yield pb.ExportLogResponse(lines=lines)
+            # In the reader's thread, a portion at a time: a long log must not keep the loop from pushing a suspension.
+            lines = await self._reader.run(lambda _: exported(connection, self._origin))
+            while portion := await self._reader.run(lambda _: list(islice(lines, LINES_AT_ONCE))):
+                yield pb.ExportLogResponse(lines=portion)
         finally:
             connection.close()
 

@@ -22,6 +22,7 @@ from licd.server.push import Push
 from licd.server.reader import Reader
 from licd.server.reason_codes import ReasonCodes
 from licd.v1 import licence_service_pb2 as pb
+from licd.v1 import operator_pb2
 from licd.wire.resources import licence_message
 
 
@@ -150,9 +151,17 @@ def _hit(connection: Connection, scope: SuspensionScope, now: Instant) -> tuple[
 def _suspended(done: Suspended) -> pb.SuspendLicenceResponse:
     return pb.SuspendLicenceResponse(
         suspension=done.suspension,
-        licences=[licence_message(licence, done.decided_at) for licence in done.licences],
+        licences=[_stopped(licence, done.decided_at) for licence in done.licences],
         decided_ms=done.decided_at,
     )
+
+
+def _stopped(licence: Licence, now: Instant) -> operator_pb2.Licence:
+    """A licence without its terms: a suspension of everything may hit a hundred thousand."""
+    message = licence_message(licence, now)
+    message.ClearField("token")
+    message.ClearField("terms")
+    return message
 
 
 def _stop(found: SuspensionNow, system: SuspensionSystem, now: Instant) -> pb.SystemStop:
