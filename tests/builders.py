@@ -76,7 +76,9 @@ def make_terms(*extra: Constraint, now: Instant = NOW, not_after: Instant = 0, *
     )
 
 
-def make_licence(terms: Terms | None = None, *, status: LicenceStatus = LicenceStatus.ACTIVE, epoch: int = 1) -> Licence:
+def make_licence(
+    terms: Terms | None = None, *, status: LicenceStatus = LicenceStatus.ACTIVE, epoch: int = 1
+) -> Licence:
     terms = terms or make_terms()
     return Licence(
         id=terms.licence,

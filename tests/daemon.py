@@ -210,9 +210,9 @@ def raw_call(
 
 def code_of(error: BaseException) -> grpc.StatusCode:
     """The gRPC code that a caller saw."""
-    cause = error if isinstance(error, grpc.RpcError) else error.__cause__
-    assert isinstance(cause, grpc.Call)
-    return cause.code()
+    cause: Any = error if isinstance(error, grpc.RpcError) else error.__cause__
+    code: grpc.StatusCode = cause.code()
+    return code
 
 
 def health_stub(channel: grpc.Channel) -> Any:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from licd.client.errors import NoAnswer
 from licd.client.session.events import CallAnswered, CallFailed, CertificateChanged, LicenceFetched, TrustFetched
 from licd.client.session.trust import parsed
-from licd.client.state_file import Channel, StateDirectory, SystemIdentity
+from licd.client.state_file import Channel, EnrolledSystem, StateDirectory
 from licd.client.transport import Credentials, Method, Network, Stream, Transport
 from licd.core.errors import LicdError
 from licd.core.time import SECOND, Instant, Millis
@@ -30,7 +30,7 @@ class Errands:
     def __init__(
         self,
         network: Network,
-        identity: SystemIdentity,
+        identity: EnrolledSystem,
         channel: Channel,
         directory: StateDirectory,
         request_id: Callable[[], str],

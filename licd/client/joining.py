@@ -17,14 +17,13 @@ from licd.client.clock import Clock
 from licd.client.disk import Disk
 from licd.client.errors import EnrolmentRefused, JoinTokenInvalid
 from licd.client.session.trust import read_terms
-from licd.client.state_file import Channel, StateDirectory, SystemIdentity
+from licd.client.state_file import Channel, EnrolledSystem, StateDirectory
 from licd.client.transport import Method, Network
 from licd.core.time import SECOND, Millis
 from licd.keys.bundle import Bundle, BundleError
 from licd.keys.bundle_update import PayloadPin, follow, pin_first
 from licd.keys.certificate_request import make_private_key, make_request
-from licd.keys.identity import IdentityError, check_trust_domain, parse_path
-from licd.keys.identity import SystemIdentity as SystemName
+from licd.keys.identity import IdentityError, SystemIdentity, check_trust_domain, parse_path
 from licd.keys.kinds import KeyPurpose
 from licd.keys.pem_files import certificates_from_pem, private_key_to_pem
 from licd.keys.pki import CertificateError, identity_of
@@ -92,7 +91,7 @@ def commitment_of(pseudonym_key: bytes) -> bytes:
     return hashlib.sha256(COMMITMENT_DOMAIN + pseudonym_key).digest()
 
 
-async def enrol(text: str, disk: Disk, network: Network, clock: Clock, randomness: Randomness) -> SystemIdentity:
+async def enrol(text: str, disk: Disk, network: Network, clock: Clock, randomness: Randomness) -> EnrolledSystem:
     """Trade a join token for an enrolment, and write it down. The pseudonym key of the directory is kept.
 
     Raises JoinTokenInvalid, EnrolmentRefused, NoAnswer, LicdError (the token is used or late), DirectoryInUse, OSError.
@@ -109,7 +108,7 @@ async def enrol(text: str, disk: Disk, network: Network, clock: Clock, randomnes
         bundle = _trusted_bundle(token, response, clock.wall_ms())
         licence = _checked(token, response, bundle, request.public_key)
         _refuse_other_certificate(response, token.trust_domain, channel_key.public_key())
-        identity = SystemIdentity(
+        identity = EnrolledSystem(
             system=response.system,
             licence=licence,
             trust_domain=token.trust_domain,
@@ -177,7 +176,7 @@ def _checked(token: JoinToken, response: enrolment_service_pb2.EnrolResponse, bu
         terms = read_terms(response.licence, bundle)
     except (DecodeError, IdentityError, SealInvalid) as error:
         raise EnrolmentRefused(f"the answer cannot be believed: {error}") from error
-    if not isinstance(name, SystemName):
+    if not isinstance(name, SystemIdentity):
         raise EnrolmentRefused(f"{response.system} is no system")
     if (receipt.system, receipt.public_key) != (response.system, public_key):
         raise EnrolmentRefused("the receipt is for another system or key")

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class SystemIdentity:
+class EnrolledSystem:
     """What an enrolment bound together. Keys are secrets: never logged, never shown."""
 
     system: str
@@ -47,7 +47,7 @@ class SystemIdentity:
     channel_key_pem: str
 
     def __repr__(self) -> str:
-        return f"SystemIdentity({self.system})"
+        return f"EnrolledSystem({self.system})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Channel:
 class Enrolled:
     """Everything that is read when a system is opened."""
 
-    identity: SystemIdentity
+    identity: EnrolledSystem
     channel: Channel
     bundle: Bundle
     licence: bytes
@@ -84,7 +84,7 @@ class StateDirectory:
         self._number = self._current()
         if not self._number:
             raise NotEnrolled("there is no enrolled system in this directory; enrol one with a join token")
-        identity = _from_json(SystemIdentity, self._part("identity"))
+        identity = _from_json(EnrolledSystem, self._part("identity"))
         return Enrolled(
             identity=identity,
             channel=_from_json(Channel, self._part("channel")),
@@ -156,7 +156,7 @@ class StateDirectory:
             await self._disk.replace(PSEUDONYM_KEY, fresh)
         return known or fresh
 
-    async def enrol(self, identity: SystemIdentity, channel: Channel, bundle: Bundle, licence: bytes) -> None:
+    async def enrol(self, identity: EnrolledSystem, channel: Channel, bundle: Bundle, licence: bytes) -> None:
         """Write a new enrolment and put it in place of the one that may be there. Raises OSError."""
         old = self._current()
         self._number = old + 1
@@ -171,7 +171,7 @@ class StateDirectory:
             await self._disk.remove(f"{old}.{part}")
 
 
-def _to_json(value: SystemIdentity | Channel) -> bytes:
+def _to_json(value: EnrolledSystem | Channel) -> bytes:
     shown = {
         name: {"base64": base64.b64encode(each).decode("ascii")} if isinstance(each, bytes) else each
         for name, each in asdict(value).items()

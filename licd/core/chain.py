@@ -68,6 +68,7 @@ def judge(session: Session, reply_hash: bytes, claim: LinkClaim, reconciled_at: 
     """Judges a link against the last accepted one; reply_hash is that of the stored reply's payload.
 
     What licd answered before reconciled_at and has lost is known to be lost: the chain is taken up from there, once.
+    Whoever comes with another lost answer after the chain went on has two histories; licd has learnt nothing new by it.
     Where a refusal took the stored reply's place, the system may have had the earlier one: either is its parent.
     """
     if claim.payload_hash == session.link_hash:
@@ -77,7 +78,10 @@ def judge(session: Session, reply_hash: bytes, claim: LinkClaim, reconciled_at: 
     if accepted_recently(session, claim.payload_hash):
         return Verdict.LATE
     if _licd_is_behind(session, reply_hash, claim):
-        return Verdict.TAKE_UP if _is_known_to_be_lost(session, claim, reconciled_at) else Verdict.BEHIND
+        if not _is_known_to_be_lost(claim, reconciled_at):
+            return Verdict.BEHIND
+        if session.accepted_at < reconciled_at:
+            return Verdict.TAKE_UP
     if claim.stream_opened_at < session.accepted_at:
         return Verdict.LATE
     return Verdict.FORK
@@ -98,9 +102,8 @@ def _licd_is_behind(session: Session, reply_hash: bytes, claim: LinkClaim) -> bo
     return backed.sequence == session.sequence and backed.payload_hash not in _parents(session, reply_hash)
 
 
-def _is_known_to_be_lost(session: Session, claim: LinkClaim, reconciled_at: Instant) -> bool:
-    decided = claim.backed.decided if claim.backed else 0
-    return session.accepted_at < reconciled_at and 0 < decided < reconciled_at
+def _is_known_to_be_lost(claim: LinkClaim, reconciled_at: Instant) -> bool:
+    return claim.backed is not None and 0 < claim.backed.decided < reconciled_at
 
 
 def accepted_recently(session: Session, payload_hash: bytes) -> bool:

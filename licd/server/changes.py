@@ -140,7 +140,7 @@ class Changes:
         return await self.once(request, caller, command, respond)
 
     async def _answered_before(self, request: Any, caller: Caller, error: Exception) -> Any:
-        """The stored answer to a request that can be made no more because it was made. Raises the error if it was not."""
+        """The stored answer to a request that can be made no more because it was made; else raises the error."""
         known = await self._writer.execute(Recall(caller.name, request.request_id, fingerprint(request)))
         if known is None:
             raise error

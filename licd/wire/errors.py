@@ -56,7 +56,7 @@ def to_status(error: LicdError) -> status_pb2.Status:
 
 
 def _short(text: str) -> str:
-    """Cut to what fits: errors travel in headers, 8 KiB for all of them, and what is not plain takes more bytes there."""
+    """Cut to fit: errors travel in headers, 8 KiB for all of them, where what is not plain takes more bytes."""
     used = 0
     for at, letter in enumerate(text):
         used += 1 if " " <= letter <= "~" else 3 * len(letter.encode())

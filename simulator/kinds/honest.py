@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from licd.client.answers import Authorisation, Basis, StopCause
-from licd.client.errors import ClientError, LeaseDenied, LeaseStopped
+from licd.client import Authorisation, Basis, ClientError, Lease, LeaseDenied, LeaseStopped, StopCause, System
 from licd.client.grpc_transport import GrpcNetwork
-from licd.client.lease import Lease
 from licd.client.pace import Pace
-from licd.client.system import System
 from licd.client.targets import AskedFor
 from licd.v1 import licence_pb2
 from simulator.bench import STEP, Cover, Job

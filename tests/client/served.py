@@ -1,12 +1,14 @@
 """The fake licd behind real gRPC listeners on loopback, with real TLS both ways."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import grpc.aio
+from cryptography.hazmat.primitives.serialization import Encoding
 from grpc_status import rpc_status
 
 from licd.client.clock import SystemClock
@@ -19,6 +21,7 @@ from licd.keys.pki import Authority, issue_leaf, make_authority
 from licd.v1 import session_service_pb2
 from licd.v1.envelope_pb2 import Envelope
 from licd.wire.errors import to_status
+from tests.client.conftest import join_token
 from tests.client.fake_licd import DAY, DOMAIN, NOW, FakeLicd
 from tests.client.virtual import MemoryNetwork
 
@@ -132,6 +135,11 @@ class ServedLicd:
 
     def push(self, envelope: Envelope) -> None:
         self.down[-1].put_nowait(session_service_pb2.SessionResponse(directive=envelope).SerializeToString())
+
+    def join_token(self) -> str:
+        """One that leads here."""
+        authority = self.authority.certificate.public_bytes(Encoding.DER)
+        return join_token(enrolment=self.enrolment_address, ca=base64.b64encode(authority).decode())
 
     async def stop(self) -> None:
         for server in self.servers:

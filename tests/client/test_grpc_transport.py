@@ -1,14 +1,13 @@
 """Real gRPC on loopback, real TLS both ways, the machine's own clock."""
 
 import asyncio
-import base64
 import random  # noqa: TID251 -- seeded
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
 
+from licd.client import sync
 from licd.client.callbacks import Callbacks
 from licd.client.errors import NoAnswer
 from licd.client.grpc_transport import GrpcNetwork
@@ -19,7 +18,6 @@ from licd.client.transport import Credentials, Method
 from licd.core.errors import Forbidden, OverQuota
 from licd.keys.certificate_request import make_private_key
 from licd.keys.pem_files import private_key_to_pem
-from tests.client.conftest import join_token
 from tests.client.fake_licd import SYSTEM, FakeLicd
 from tests.client.rig import target
 from tests.client.served import ServedLicd, served
@@ -35,9 +33,7 @@ async def server(licd: FakeLicd) -> AsyncIterator[ServedLicd]:
 
 
 async def enrolled(server: ServedLicd, directory: Path) -> None:
-    authority = server.authority.certificate.public_bytes(Encoding.DER)
-    token = join_token(enrolment=server.enrolment_address, ca=base64.b64encode(authority).decode())
-    name = await System.enrol(token, directory, clock=server.clock, randomness=random.Random(1).randbytes)
+    name = await System.enrol(server.join_token(), directory, clock=server.clock, randomness=random.Random(1).randbytes)
     assert name == SYSTEM
 
 
@@ -87,6 +83,24 @@ async def test_a_stream_that_licd_ends_is_opened_again(server: ServedLicd, licd:
         await eventually(lambda: len(licd.links) > links)
         assert lease.usable
         assert licd.sessions == 1
+
+
+async def test_the_blocking_face_enrols_and_leases_in_threads_of_its_own(
+    server: ServedLicd, licd: FakeLicd, tmp_path: Path
+) -> None:
+    token = server.join_token()
+    chance = random.Random(1).randbytes
+
+    def use() -> int:
+        sync.System.enrol(token, tmp_path, clock=server.clock, randomness=chance)
+        with (
+            sync.System.open(tmp_path, clock=server.clock) as system,
+            system.lease(target(), purpose=PURPOSE, limit=20) as lease,
+        ):
+            return lease.check()
+
+    assert 0 < await asyncio.to_thread(use) <= 20_000
+    assert licd.seats == {}
 
 
 async def test_the_errors_of_licd_come_through_and_silence_is_silence(server: ServedLicd) -> None:

@@ -177,6 +177,16 @@ def test_an_expired_bundle_lets_nothing_new_be_believed_until_a_newer_one_comes(
     assert hold.until > until
 
 
+def test_an_expired_bundle_is_not_revived_by_a_reply_that_dates_itself_back():
+    stale = bundle_envelope(expires_at_ms=NOW + 60 * SECOND)
+    rig = Rig(held_bundle=bundle(stale)).start()
+    rig.advance(70 * SECOND)
+    rig.licd.header = {"decided_ms": NOW + 50 * SECOND}
+    rig.advance(20 * SECOND)
+    assert rig.machine.view.chain.outstanding is not None
+    assert rig.machine.view.trust.anchor.latest < NOW + 60 * SECOND
+
+
 def test_starting_with_an_expired_bundle_asks_for_a_newer_one():
     stale = bundle(bundle_envelope(expires_at_ms=NOW - SECOND))
     rig = Rig(held_bundle=stale).start()

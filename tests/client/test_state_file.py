@@ -19,7 +19,7 @@ from licd.client.errors import DirectoryInUse, NotEnrolled, StateDamaged
 from licd.client.session.chain_record import ChainRecord
 from licd.client.session.effects import Record
 from licd.client.slots import FIRST_SLOT_BYTES, HEAD_BYTES, SlotFile
-from licd.client.state_file import Channel, StateDirectory, SystemIdentity
+from licd.client.state_file import Channel, EnrolledSystem, StateDirectory
 from licd.client.system import System
 from tests.client.conftest import join_token
 from tests.client.fake_licd import FakeLicd, bundle, bundle_envelope, licence_envelope
@@ -150,8 +150,8 @@ async def test_a_file_with_no_whole_record_is_refused() -> None:
 
 
 # --------------------------------------------------------------------------------------------- directory
-def identity(name: str, receipt: bytes) -> SystemIdentity:
-    return SystemIdentity(
+def identity(name: str, receipt: bytes) -> EnrolledSystem:
+    return EnrolledSystem(
         system=name,
         licence="lic-1",
         trust_domain="licd.example",
@@ -251,7 +251,7 @@ async def test_a_chain_of_another_enrolment_is_refused() -> None:
 
 
 def test_a_system_that_is_shown_does_not_show_its_keys() -> None:
-    assert repr(identity("customer/a/system/b", b"")) == "SystemIdentity(customer/a/system/b)"
+    assert repr(identity("customer/a/system/b", b"")) == "EnrolledSystem(customer/a/system/b)"
 
 
 async def test_a_second_enrolment_keeps_the_pseudonym_key_and_clears_the_old_files_away(

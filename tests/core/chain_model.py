@@ -9,7 +9,7 @@ import gc
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -124,7 +124,7 @@ class Found:
     is_complete: bool = True
 
 
-@lru_cache(maxsize=None)
+@cache
 def digest(*parts: object) -> bytes:
     return sha256(repr(parts).encode()).digest()
 
@@ -372,4 +372,5 @@ def operator_steps(state: State, scope: Scope) -> Iterator[Step]:
         systems = tuple(each._replace(stream=CALL, spoke=False, said=False) for each in state.systems)
         old = state.backup._replace(life=1)
         gone = tuple("old" for _ in state.streams)
-        yield "licd is restored", state._replace(licd=old, systems=systems, frames=(), streams=gone), None
+        # No connection outlives licd: what was under way is lost, what had come was read before it broke.
+        yield "licd is restored", State(old, state.backup, systems, gone, (), (), state.orders_left), None

@@ -33,7 +33,9 @@ class Rig:
                 assert isinstance(self.open(system), Permit)
 
     # ------------------------------------------------------------------------------------------ systems ask
-    def open(self, system: str = "a", held: Iterable[int] = (), *operations: Operation, region: str = "DE") -> Permit | Denied:
+    def open(
+        self, system: str = "a", held: Iterable[int] = (), *operations: Operation, region: str = "DE"
+    ) -> Permit | Denied:
         opening = Opening(f"session {self.state.sessions[system].sequence} of {system}", region, "1.0")
         return self._answer(system, "", held, operations, opening)
 

@@ -11,7 +11,7 @@ from licd.core.release_lease import Released
 from licd.core.scope import RegionClaim
 from licd.core.terms import AuthorisationRequired, Basis
 from licd.core.time import DAY, HOUR, SECOND
-from tests.builders import GRACE, LENGTH, NOW, TERM, TIMING, make_ask
+from tests.builders import GRACE, LENGTH, NOW, TIMING, make_ask
 from tests.core.rig import Rig
 
 EPSILON = epsilon(LENGTH, GRACE, TIMING)

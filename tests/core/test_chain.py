@@ -125,7 +125,7 @@ def test_an_answer_to_a_unary_call_backs_no_link():
     ("accepted_at", "decided", "found"),
     [
         (NOW - 1, NOW - 1, Verdict.TAKE_UP),
-        (NOW, NOW - 1, Verdict.BEHIND),  # the chain went on after licd was reconciled: what is lost now is news
+        (NOW, NOW - 1, Verdict.FORK),  # the chain went on since: else a customer could stop licd with what it lost
         (NOW - 1, NOW, Verdict.BEHIND),
         (NOW - 1, 0, Verdict.BEHIND),
     ],

@@ -130,4 +130,3 @@ def test_remembering_every_link_a_late_one_is_forgotten_and_remembering_the_righ
     scope = Scope(links=7, streams=2, lives=0)
     assert looked_at(scope).forks == []
     assert explore(replace(scope, faults=frozenset(("all remembered",)))).forks != []
-

@@ -136,7 +136,11 @@ def test_an_enrolment_starts_its_chain_with_the_receipt():
     keys = Enrolment(b"system key", b"channel key", b"commitment", b"the receipt")
     enrolled = enrol(state, "a", keys, NOW + 5)
     session = state.sessions["a"]
-    assert (enrolled.system_key, enrolled.channel_key_hash, enrolled.enrolled_at) == (b"system key", b"channel key", NOW + 5)
+    assert (enrolled.system_key, enrolled.channel_key_hash, enrolled.enrolled_at) == (
+        b"system key",
+        b"channel key",
+        NOW + 5,
+    )
     assert (session.sequence, session.reply, session.session, session.enrolment) == (0, b"the receipt", "", 1)
     assert enrolled.epoch_acknowledged == state.licence.epoch
 

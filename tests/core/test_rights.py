@@ -41,9 +41,7 @@ KINDS = {
     "terminate": DirectiveKind.TERMINATE,
     "amend": DirectiveKind.AMEND,
 }
-PAIRS = [
-    (status, verb, becomes) for status, row in LIFE.items() for verb, becomes in zip(VERBS, row, strict=True)
-]
+PAIRS = [(status, verb, becomes) for status, row in LIFE.items() for verb, becomes in zip(VERBS, row, strict=True)]
 
 
 def rig_of(status: LicenceStatus) -> Rig:
@@ -97,7 +95,12 @@ def test_a_reinstatement_names_the_epoch_it_lifts(off: int):
     assert rig.state.licence.status is SUSPENDED
     rig.reinstate()
     licence = rig.state.licence
-    assert (licence.suspended_at, licence.suspension, licence.suspension_code, licence.suspension_detail) == (0, "", "", "")
+    assert (licence.suspended_at, licence.suspension, licence.suspension_code, licence.suspension_detail) == (
+        0,
+        "",
+        "",
+        "",
+    )
 
 
 def test_every_change_of_rights_is_one_epoch_with_one_directive_and_one_entry_in_epoch_order():

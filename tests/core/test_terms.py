@@ -21,8 +21,8 @@ from licd.core.terms import (
     DeploymentRegions,
     Deployments,
     DistinctTargets,
-    OfflineGrace,
     Offences,
+    OfflineGrace,
     PermitLength,
     ProtectedPersonAttestation,
     Purposes,
@@ -51,7 +51,9 @@ def test_what_every_licence_must_carry_is_missed(missing: type[Constraint]):
 
 def test_of_two_numbers_the_smaller_holds():
     rights = rights_of(
-        make_terms(ConcurrentTargets(2), PermitLength(LENGTH + 1), OfflineGrace(0), Deployments(1), cap=5, deployments=4)
+        make_terms(
+            ConcurrentTargets(2), PermitLength(LENGTH + 1), OfflineGrace(0), Deployments(1), cap=5, deployments=4
+        )
     )
     assert (rights.cap, rights.length, rights.grace, rights.deployments) == (2, LENGTH, 0, 1)
 
@@ -77,7 +79,12 @@ def test_of_two_sets_what_both_permit_holds():
 
 def test_what_is_not_set_does_not_limit_and_what_is_empty_permits_nothing():
     rights = rights_of(make_terms())
-    assert (rights.offences, rights.deployment_regions, rights.addresses, rights.authorisation) == (None, None, (), None)
+    assert (rights.offences, rights.deployment_regions, rights.addresses, rights.authorisation) == (
+        None,
+        None,
+        (),
+        None,
+    )
     empty = rights_of(make_terms(Offences(frozenset()), DeploymentRegions(frozenset())))
     assert (empty.offences, empty.deployment_regions) == (frozenset(), frozenset())
 
@@ -303,7 +310,9 @@ some_ask = st.builds(
     st.booleans(),
 )
 some_place = st.builds(
-    Place, st.sampled_from(("DE", "DE-BY", "FR", "")), st.sampled_from(("10.1.2.3", "10.200.0.1", "192.0.2.1", "::1", ""))
+    Place,
+    st.sampled_from(("DE", "DE-BY", "FR", "")),
+    st.sampled_from(("10.1.2.3", "10.200.0.1", "192.0.2.1", "::1", "")),
 )
 
 

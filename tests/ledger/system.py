@@ -10,7 +10,7 @@ from licd.core.acquire_lease import Granted
 from licd.core.chain import BackedReply, LinkClaim
 from licd.core.link import Operation
 from licd.core.time import Instant
-from licd.ledger.verbs.answer_link import AnswerLink, Reply
+from licd.ledger.verbs.answer_link import AnswerLink, ForkSeen, Reply
 from licd.v1.session_pb2 import Permit, Refusal
 from tests.ledger.rig import Rig
 
@@ -54,8 +54,9 @@ class PaperSystem:
     def reply_hash(self) -> bytes:
         return sha256(self.last_reply).digest()
 
-    def take(self, reply: Reply) -> Permit | Refusal:
+    def take(self, reply: Reply | ForkSeen) -> Permit | Refusal:
         """Steps on with the reply."""
+        assert isinstance(reply, Reply)
         self.sequence += 1
         self.last_reply = reply.payload
         self.session = reply.session
@@ -66,9 +67,7 @@ class PaperSystem:
         return message
 
     def send(self, link: AnswerLink) -> Permit | Refusal:
-        reply = self.rig.do(link)
-        assert isinstance(reply, Reply)
-        return self.take(reply)
+        return self.take(self.rig.do(link))
 
     def open(self, *operations: Operation) -> Permit | Refusal:
         return self.send(replace(self.link(operations, opens=True), session=""))

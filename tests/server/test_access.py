@@ -35,7 +35,19 @@ from licd.keys.pki import Authority, issue_leaf, make_authority
 from licd.server.caller import Listener
 from licd.server.methods import METHODS, SERVED
 from licd.v1 import key_service_pb2, status_service_pb2
-from tests.daemon import ROOT, TRUST_DOMAIN, VERBS, Daemon, Papers, call, code_of, fresh, health_stub, open_channel, raw_call
+from tests.daemon import (
+    ROOT,
+    TRUST_DOMAIN,
+    VERBS,
+    Daemon,
+    Papers,
+    call,
+    code_of,
+    fresh,
+    health_stub,
+    open_channel,
+    raw_call,
+)
 from tests.office import Office, Operator
 from tests.wired_system import System, joined
 

@@ -93,13 +93,9 @@ async def test_each_gets_his_own_outcome(writer: ThreadWriter):
     def fail(_: Any) -> None:
         raise NotFound("nothing there")
 
-    outcomes: list[Any] = await asyncio.gather(
-        writer.execute(Try(lambda tx: 42)),
-        writer.execute(Try(fail)),
-        writer.execute(Try(lambda tx: 1 // 0)),
-        return_exceptions=True,
-    )
-    good, bad, worse = outcomes
+    commands = [Try(lambda tx: 42), Try(fail), Try(lambda tx: 1 // 0)]
+    waiting = [writer.execute(each) for each in commands]
+    good, bad, worse = await asyncio.gather(*waiting, return_exceptions=True)
     assert good == 42
     assert isinstance(bad, NotFound)
     assert type(worse) is LicdError

@@ -1,0 +1,183 @@
+"""The SDK against the real daemon: real TLS, real files, the machine's own clock."""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from licd.client import Callbacks, LeaseDenied, LeaseStopped, Reason
+from licd.client.answers import StopCause
+from licd.client.notices import LeaseLost, Reinstated, Suspended
+from licd.client.status import InForce
+from licd.client.sync import Lease, System
+from licd.v1 import deployment_service_pb2, lease_service_pb2, operator_pb2
+from tests.daemon import Daemon, make_state, serving
+from tests.office import Office
+from tests.wired_system import PURPOSE, target
+
+LIMIT = 20
+NORWAY = [("NO", 1)]
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with capture_logs(), serving(make_state(tmp_path_factory.mktemp("daemon") / "state", drain_seconds=1)) as made:
+        yield made
+
+
+@pytest.fixture
+def office(daemon: Daemon) -> Office:
+    return Office(daemon)
+
+
+class Told:
+    """What a system was told, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.notices: list[object] = []
+        self.changed = threading.Condition()
+
+    def callbacks(self) -> Callbacks:
+        return Callbacks(on_suspended=self.note, on_reinstated=self.note, on_lost=lambda lease, lost: self.note(lost))
+
+    def note(self, notice: object) -> None:
+        with self.changed:
+            self.notices.append(notice)
+            self.changed.notify_all()
+
+    def wait(self, kind: type) -> Any:
+        with self.changed:
+            assert self.changed.wait_for(lambda: any(isinstance(each, kind) for each in self.notices), LIMIT)
+        return next(each for each in self.notices if isinstance(each, kind))
+
+
+def enrolled(office: Office, licence: str, directory: Path) -> str:
+    return System.enrol(office.alice.invite(licence), directory)
+
+
+def opened(directory: Path, told: Told | None = None, **settings: Any) -> System:
+    return System.open(directory, callbacks=(told or Told()).callbacks(), **settings)
+
+
+def asked(number: int) -> dict[str, Any]:
+    return {"target": target(number), "purpose": PURPOSE, "claims": NORWAY, "limit": LIMIT}
+
+
+def usable(lease: Lease) -> bool:
+    return lease.usable
+
+
+def eventually(condition: Callable[[], bool], system: System) -> None:
+    """Wait for what no callback tells; each look is a round trip through the system's own thread."""
+    for _ in range(20_000):
+        if condition():
+            return
+        assert system.status.failure is None
+    pytest.fail("it never came to pass")
+
+
+def test_a_lease_is_held_suspended_and_reinstated(office: Office, tmp_path: Path) -> None:
+    licence = office.licence()
+    enrolled(office, licence, tmp_path)
+    told = Told()
+    with opened(tmp_path, told) as system:
+        with system.lease(**asked(1)) as lease:
+            assert 0 < lease.check() <= 20_000
+            assert lease.region == "NO"
+            office.alice.suspend(licence)
+            suspended = told.wait(Suspended)
+            assert (suspended.denied.reason, suspended.stopped_leases) == (Reason.LICENCE_SUSPENDED, 1)
+            with pytest.raises(LeaseStopped, match="to be looked at"):
+                lease.check()
+            with pytest.raises(LeaseDenied, match="LICENCE_SUSPENDED"):
+                system.acquire(**asked(2))
+            office.reinstate(licence)
+            assert told.wait(Reinstated).epoch == office.alice.licence_of(licence).epoch
+            eventually(lambda: lease.usable, system)
+        check = system.check_licence()
+        assert isinstance(check.standing, InForce)
+        assert check.terms == system.licence
+        assert system.status.dropped == {}
+
+
+def test_a_full_cap_names_the_callers_own_seats(office: Office, tmp_path: Path) -> None:
+    enrolled(office, office.licence(cap=1), tmp_path)
+    with opened(tmp_path) as system:
+        held = system.acquire(**asked(1))
+        with pytest.raises(LeaseDenied, match="CONCURRENT_CAP") as error:
+            system.acquire(**asked(2))
+        assert [seat.lease for seat in error.value.denied.seats] == [held.number]
+        assert held.release().free_at > 0
+        with pytest.raises(LeaseDenied, match="CONCURRENT_CAP"):
+            system.acquire(**asked(2))
+        assert usable(system.acquire(**asked(1)))
+
+
+def test_a_force_released_lease_is_lost_at_once(office: Office, tmp_path: Path) -> None:
+    licence = office.licence()
+    enrolled(office, licence, tmp_path)
+    told = Told()
+    with opened(tmp_path, told) as system:
+        taken, kept = system.acquire(**asked(1)), system.acquire(**asked(2))
+        office.alice.call(
+            "LeaseService.ForceReleaseLease",
+            lease_service_pb2.ForceReleaseLeaseRequest(lease=taken.number, reason_code="manual", detail="taken back"),
+        )
+        assert told.wait(LeaseLost).stopped.cause is StopCause.FORCE_RELEASED
+        assert not usable(taken)
+        assert usable(kept)
+        with pytest.raises(LeaseDenied, match="FORCE_RELEASED"):
+            system.acquire(**asked(1))
+
+
+def test_unary_leases_and_a_new_certificate(office: Office, tmp_path: Path) -> None:
+    enrolled(office, office.licence(), tmp_path)
+    with opened(tmp_path) as system:
+        eventually(lambda: system.status.connected, system)
+        unary = {name: value for name, value in asked(1).items() if name != "limit"}
+        lease = system.acquire_unary(**unary)
+        assert lease.check() <= 20_000
+        lease.release()
+        assert system.renew_certificate()
+        assert usable(system.acquire(**asked(2)))
+        assert system.status.failure is None
+
+
+def test_crashes_and_restarts_never_look_like_a_copy(office: Office, tmp_path: Path) -> None:
+    name = enrolled(office, office.licence(), tmp_path)
+    for turn in range(6):
+        system = opened(tmp_path)
+        system.start()
+        lease = system.acquire(**asked(turn % 2))
+        if turn % 3:
+            system.close()
+        else:
+            system.wait(system._inner.abandon())
+            system._end_thread()
+        assert not usable(lease)
+    assert status_of(office, name) == operator_pb2.DEPLOYMENT_STATUS_ENROLLED
+
+
+def test_two_copies_of_one_directory_are_found_out_and_both_stop(office: Office, tmp_path: Path) -> None:
+    name = enrolled(office, office.licence(), tmp_path / "one")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    told = Told()
+    with opened(tmp_path / "one", told) as one:
+        lease = one.acquire(**asked(1))
+        with opened(tmp_path / "two") as two:
+            with pytest.raises((LeaseDenied, TimeoutError)):
+                two.acquire(**(asked(2) | {"limit": 3}))
+            assert told.wait(Suspended).denied.reason in {Reason.SYSTEM_FENCED, Reason.DEPLOYMENT_REVOKED}
+            assert not usable(lease)
+    assert status_of(office, name) == operator_pb2.DEPLOYMENT_STATUS_FENCED
+
+
+def status_of(office: Office, name: str) -> operator_pb2.DeploymentStatus.ValueType:
+    request = deployment_service_pb2.GetDeploymentRequest(deployment=name.rpartition("/")[2])
+    answer = office.alice.call("DeploymentService.GetDeployment", request)
+    found: operator_pb2.DeploymentStatus.ValueType = answer.deployment.status
+    return found
