@@ -72,8 +72,9 @@ class WantedLicence:
 class Group:
     """Systems of one kind under one licence. What a figure means to a kind is told by the kind.
 
-    seats: targets at one time; pause: between two steps; steps: how many of them, 0 = until the end; brazen: how often
-    a cheat that is refused works on the target all the same.
+    seats: targets at one time; pause: between two steps; steps: how many of them, 0 = until the end; hold: how long an
+    honest system keeps a target, 0 = from 4 to 12 pauses; brazen: how often a cheat that is refused works on the target
+    all the same.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Group:
     seats: int
     pause: Millis
     steps: int
+    hold: Millis
     brazen: float
     region: str
     starts_after: Millis
@@ -200,6 +202,7 @@ def _read_group(table: Table) -> Group:
         seats=table.whole("seats", default=1, least=1, most=1_000),
         pause=table.span("pause_seconds", default=SECOND, least=10),
         steps=table.whole("steps", default=0),
+        hold=table.span("hold_seconds", default=0),
         brazen=table.share("brazen", default=0.0),
         region=table.text("region", default=""),
         starts_after=table.span("starts_after_seconds", default=0),

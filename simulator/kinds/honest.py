@@ -114,11 +114,12 @@ class Diligent(Participant):
         step = 0
         while not self.group.steps or step < self.group.steps:
             step += 1
-            rest, hold = chance.uniform(0.5, 1.5), chance.uniform(4, 12)
+            rest, times = chance.uniform(0.5, 1.5), chance.uniform(4, 12)
+            hold = self.group.hold or round(times * self.group.pause)
             try:
                 async with system.lease(aim.target, **aim.terms()) as lease:
                     self.journal.note("acquire", aim.wish, "GRANTED")
-                    await self._use(lease, aim, round(hold * self.group.pause))
+                    await self._use(lease, aim, hold)
             except LeaseDenied as refused:
                 self.journal.note("acquire", aim.wish, refused.denied.reason.name)
             except ClientError as error:

@@ -187,7 +187,7 @@ def way_to(state: State, came_from: dict[State, tuple[State, str] | None]) -> li
 
 
 def is_stuck(state: State, scope: Scope) -> bool:
-    """Whether a lone system could dial as often as it likes and never be answered; a restored licd is reconciled first."""
+    """Whether a lone system could dial for ever and never be answered; a restored licd is reconciled first."""
     licd, link = state.licd, state.systems[0].memory.outstanding
     if link is None or len(state.systems) > 1 or licd.is_behind:
         return False
@@ -248,7 +248,7 @@ def system_steps(state: State, scope: Scope, at: int) -> Iterator[Step]:
 
 
 def hung_up(state: State, at: int, *, calls: bool = False) -> State:
-    """Nothing is read any more from the streams, or calls, that the system has given up. What it said goes on its way."""
+    """Nothing is read any more from the streams, or calls, that the system has given up; what it said goes on."""
     left = tuple(each for each in state.replies if each.owner != at or (each.stream == CALL and not calls))
     return state._replace(replies=left)
 

@@ -1,6 +1,7 @@
 """One lease on one target, or why not."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -94,9 +95,9 @@ def test_a_held_target_says_from_when_asking_again_can_help():
         {"authorisation_end": NOW + 2 * HOUR},
     ],
 )
-def test_the_same_target_under_other_terms_differs(other: dict[str, object]):
+def test_the_same_target_under_other_terms_differs(other: dict[str, Any]):
     rig = Rig()
-    same = {"offence": "o:1", "authorisation": "w-1", "authorisation_end": NOW + HOUR}
+    same: dict[str, Any] = {"offence": "o:1", "authorisation": "w-1", "authorisation_end": NOW + HOUR}
     lease = rig.grant(1, **same)
     denied = rig.refuse(1, **(same | other))
     assert denied.reason is Reason.TERMS_DIFFER
@@ -243,7 +244,7 @@ def test_a_regained_lease_is_new_and_its_first_permit_is_as_short_as_any_first()
 
 def test_a_regained_lease_ends_with_its_authorisation_though_the_seat_is_taken_for_longer():
     rig = Rig(AuthorisationRequired(DAY), cap=1)
-    long = {"authorisation": "w-1", "authorisation_end": NOW + DAY}
+    long: dict[str, Any] = {"authorisation": "w-1", "authorisation_end": NOW + DAY}
     lease = rig.grant(1, **long)
     rig.keep(GRACE)
     rig.release(lease.id)
@@ -316,9 +317,9 @@ def test_asking_again_gives_no_more_than_the_figures_as_they_now_are():
     assert isinstance(outcome, Granted)
     assert outcome.hard_end == rig.now + 2 * SECOND
     permit = rig.renew("a", make_ask(1))
-    [outcome] = permit.outcomes
-    assert isinstance(outcome, Granted)
-    assert outcome.hard_end == permit.leases[0].hard_end == rig.now + 2 * SECOND
+    [said] = permit.outcomes
+    assert isinstance(said, Granted)
+    assert said.hard_end == permit.leases[0].hard_end == rig.now + 2 * SECOND
 
 
 def test_asking_again_gives_nothing_past_a_term_cut_short():

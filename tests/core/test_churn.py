@@ -5,7 +5,7 @@ from random import Random  # noqa: TID251 -- seeded
 import pytest
 
 from licd.core.acquire_lease import Granted
-from licd.core.link import Permit, Release
+from licd.core.link import Operation, Permit, Release
 from licd.core.state import LicenceState
 from licd.core.time import SECOND
 from tests.builders import make_ask
@@ -49,8 +49,8 @@ class Hoarder:
         system = self.random.choice("ab")
         own = list(self.rig.state.seats.of(system))
         held = [lease for lease in own if self.random.random() < 0.6]
-        wishes = [make_ask(self.random.randrange(6)) for _ in range(self.random.randrange(3))]
-        back = [Release(lease) for lease in own if self.random.random() < 0.3]
+        wishes: list[Operation] = [make_ask(self.random.randrange(6)) for _ in range(self.random.randrange(3))]
+        back: list[Operation] = [Release(lease) for lease in own if self.random.random() < 0.3]
         operations = [*wishes, *back] if self.random.random() < 0.5 else [*back, *wishes]
         permit = self.rig.link(system, *operations, held=held)
         assert isinstance(permit, Permit)

@@ -1,6 +1,7 @@
 """Is what is asked for inside what the licence is for? Unknown, absent and contradictory answers are refused."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from tests.builders import NOW, PURPOSE, make_ask, make_terms
 PLAN, PRESENT, DECLARED = Basis.NUMBER_PLAN, Basis.PRESENT_LOCATION, Basis.DECLARED
 
 
-def reason_for(ask: Acquisition, *extra: Constraint, **figures: object) -> Reason | None:
+def reason_for(ask: Acquisition, *extra: Constraint, **figures: Any) -> Reason | None:
     denied = scope_denial(rights_of(make_terms(*extra, **figures)), ask, NOW)
     return denied.reason if denied else None
 

@@ -73,8 +73,8 @@ def test_of_two_sets_what_both_permit_holds():
     assert rights.regions == {"DE-BY"}
     assert rights.bases == {Basis.NUMBER_PLAN}
     assert rights.purposes == {"test:two"}
-    assert rights.offences == {"o:2"}
-    assert rights.deployment_regions == {"DE"}
+    assert rights.offences == frozenset({"o:2"})
+    assert rights.deployment_regions == frozenset({"DE"})
 
 
 def test_what_is_not_set_does_not_limit_and_what_is_empty_permits_nothing():

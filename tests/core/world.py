@@ -5,6 +5,7 @@ One method a step; each ends with `check`. A step that is not possible now (noth
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from licd.core.acquire_lease import Granted, acquire_lease
 from licd.core.bounds import Timing
@@ -43,7 +44,7 @@ class World:
         self.state = LicenceState(make_licence(self._terms(1)), banned=False, timing=self.timing)
         self.rows: dict[int, Lease] = {}
         self.epochs = [1]
-        self.trace: list[object] = []
+        self.trace: list[tuple[Any, ...]] = []
         self._lease = 0
         self._narrowed = False
         for name in SYSTEMS:
@@ -245,7 +246,7 @@ class World:
     # ------------------------------------------------------------------------------------- both sides compared
     def _ask(self, wish: Wish) -> Acquisition:
         _, number, purpose, life = wish
-        authorised = {"authorisation": "w", "authorisation_end": self.now + life} if life else {}
+        authorised: dict[str, Any] = {"authorisation": "w", "authorisation_end": self.now + life} if life else {}
         for held in self.oracle.live(self.now):
             if life and held.target == target(number) and held.authorisation_end:
                 authorised["authorisation_end"] = held.authorisation_end  # the same again, not a later end

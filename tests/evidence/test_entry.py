@@ -145,7 +145,7 @@ def test_a_disclosed_value_cannot_be_another():
 
 
 @pytest.mark.parametrize("change", [erase, disclose])
-def test_refuses_to_erase_or_disclose_a_field_that_is_not_there(change):  # noqa: ANN001
+def test_refuses_to_erase_or_disclose_a_field_that_is_not_there(change):
     with pytest.raises(EntryInvalid, match="no field 'misspelt'"):
         change(decode(sealed_entry(7).encoded), {"kind", "misspelt"})
 

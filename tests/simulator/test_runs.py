@@ -1,6 +1,7 @@
 """Whole runs against a real daemon, on loopback, with mTLS."""
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -9,10 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from simulator.clock import RealClock
 from simulator.happenings import PLANTS
-from simulator.progress import Progress
+from simulator.progress import Progress, progress_on
 from simulator.run import Result, run_scenario
 from simulator.scenario import SCENARIOS, load_scenario
 
@@ -199,8 +201,13 @@ def journals(result: Result) -> dict[str, list[tuple[str, str, str]]]:
 
 async def test_the_same_seed_asks_for_the_same_and_gets_the_same(tmp_path: Path) -> None:
     scenario = load_scenario(repeatable(tmp_path))
-    runs = [run_scenario(each, RealClock(), Quiet()) for each in (scenario, scenario, scenario.with_seed(6))]
-    one, again, other = await asyncio.gather(*runs)
+    drawn = io.StringIO()
+    table = progress_on(Console(file=drawn, force_terminal=True, width=150), plain=False)
+    one, again, other = await asyncio.gather(
+        run_scenario(scenario, RealClock(), Quiet()),
+        run_scenario(scenario, RealClock(), Quiet()),
+        run_scenario(scenario.with_seed(6), RealClock(), table),
+    )
     assert one.verdict.sound
     assert again.verdict.sound
     assert journals(one) == journals(again)
@@ -210,3 +217,5 @@ async def test_the_same_seed_asks_for_the_same_and_gets_the_same(tmp_path: Path)
     outcomes = {outcome for lines in journals(one).values() for _, _, outcome in lines}
     assert {"GRANTED", "CONCURRENT_CAP", "PURPOSE_NOT_PERMITTED", "REGION_NOT_PERMITTED"} <= outcomes
     assert journals(one)["roaming"] != journals(other)["roaming"]
+    assert "3 of 3 s" in drawn.getvalue()
+    assert all(f"only-{kind}" in drawn.getvalue() for kind in ALONE)
