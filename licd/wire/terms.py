@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, assert_never
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from licd.core.terms import (
     AuthorisationRequired,
@@ -26,6 +26,8 @@ from licd.core.terms import (
     Terms,
     TermsInvalid,
 )
+from licd.keys.payload import refuse_unknown_fields
+from licd.keys.seal_reasons import SealInvalid
 from licd.v1 import licence_pb2 as pb
 
 READER_VERSION: Final = 1
@@ -69,6 +71,7 @@ def terms_from_message(message: pb.LicenceTerms) -> Terms:
     """The terms in a message. Raises TermsInvalid for a newer format or a constraint not understood."""
     if message.min_reader_version > READER_VERSION:
         raise TermsInvalid("min_reader_version", f"needs a reader of version {message.min_reader_version}")
+    _refuse_unknown(message, "licence")
     return Terms(
         licence=message.licence,
         customer=message.customer,
@@ -81,14 +84,29 @@ def terms_from_message(message: pb.LicenceTerms) -> Terms:
         category=message.category,
         policy_version=message.policy_version,
         lineage=message.lineage,
-        constraints=constraints_from_messages(message.constraints),
+        constraints=_constraints(message.constraints),
         conditions=tuple(message.conditions),
     )
 
 
 def constraints_from_messages(messages: Iterable[pb.Constraint]) -> tuple[Constraint, ...]:
-    """The constraints in order. Raises TermsInvalid for an unknown kind or an unspecified enum."""
+    """The constraints in order. Raises TermsInvalid for an unknown kind or field, or an unspecified enum."""
+    wanted = list(messages)
+    for index, message in enumerate(wanted):
+        _refuse_unknown(message, f"constraints[{index}]")
+    return _constraints(wanted)
+
+
+def _constraints(messages: Iterable[pb.Constraint]) -> tuple[Constraint, ...]:
     return tuple(_constraint(message, index) for index, message in enumerate(messages))
+
+
+def _refuse_unknown(message: Message, field: str) -> None:
+    """An old reader must not grant what a new limit forbids."""
+    try:
+        refuse_unknown_fields(message)
+    except SealInvalid as error:
+        raise TermsInvalid(field, f"has a field that this reader does not know: {error}") from error
 
 
 def constraint_message(constraint: Constraint) -> pb.Constraint:

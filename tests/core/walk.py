@@ -65,8 +65,9 @@ class Walk:
                 world.amend(**self._amendment())
             case "force_release":
                 world.force_release(draw.randrange(5), draw.choice((0, 1, MINUTE)))
-            case _ if step not in self.left_out:
-                getattr(world, step)()
+            case _:
+                if step not in self.left_out:
+                    getattr(world, step)()
 
     def _beat(self, system: str, beats: int) -> None:
         """Grows leases old."""
