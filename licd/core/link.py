@@ -129,9 +129,12 @@ def _renew(
 ) -> tuple[Session, Permit]:
     deployment = session.deployment
     mine = dict(state.seats.of(deployment))
-    given_back = _detach_released(state, mine, link.operations)
-    held, ended = _sort_held(state, deployment, mine, link.held, now)
+    given_back = _given_back(mine, link.operations)
+    asked = [each for each in link.held if each not in given_back] if given_back else link.held
+    held, ended = _sort_held(state, deployment, mine, asked, now)
     _end_omitted(state, mine, held, now)
+    if given_back:
+        _end_given_back(state, given_back, link.operations, now)
     ended += _narrow(state, held, given_back, now)
     rights = state.rights
     renewed = replace(session, renewed_at=now, length=rights.length, grace=rights.grace, licence_end=rights.not_after)
@@ -147,12 +150,26 @@ def _renew(
     return renewed, permit
 
 
-def _detach_released(state: LicenceState, mine: dict[int, Lease], operations: Sequence[Operation]) -> frozenset[int]:
-    """Keeps what the operations give back from being renewed on the way. Returns which leases those are."""
-    given_back = frozenset(each.lease for each in operations if isinstance(each, Release) and each.lease in mine)
-    for identifier in given_back:
-        state.put(state.settled(mine.pop(identifier), attached=False))
-    return given_back
+def _given_back(mine: dict[int, Lease], operations: Sequence[Operation]) -> dict[int, Lease]:
+    """Takes out of mine what the operations give back."""
+    named = [each.lease for each in operations if isinstance(each, Release) and each.lease in mine]
+    return {identifier: mine.pop(identifier) for identifier in dict.fromkeys(named)}
+
+
+def _end_given_back(
+    state: LicenceState, given_back: dict[int, Lease], operations: Sequence[Operation], now: Instant
+) -> None:
+    """Ends what is given back before anything is renewed.
+
+    Where the same target is asked for as well, the order counts: it ends in its turn, and is only kept from being
+    renewed on the way.
+    """
+    asked = {each.target for each in operations if isinstance(each, Acquisition)}
+    for lease in given_back.values():
+        if lease.target in asked:
+            state.put(state.settled(lease, attached=False))
+        else:
+            state.end(lease, now, "released")
 
 
 def _sort_held(
@@ -172,9 +189,7 @@ def _sort_held(
             continue
         if lease is not None:
             state.lapse(mine.pop(identifier), now)
-        reason = _why_ended(state, deployment, identifier)
-        if reason is not None:
-            ended.append((identifier, reason))
+        ended.append((identifier, _why_ended(state, deployment, identifier)))
     return held, ended
 
 
@@ -183,12 +198,12 @@ def _all_running(session: Session, now: Instant) -> bool:
     return now < min(session.renewed_at + session.length, session.licence_end)
 
 
-def _why_ended(state: LicenceState, deployment: str, identifier: int) -> Reason | None:
-    """Why a lease is not renewed, as far as its cooling seat still tells; None for one that this link gives back."""
+def _why_ended(state: LicenceState, deployment: str, identifier: int) -> Reason:
+    """Why a lease is not renewed, as far as its cooling seat still tells."""
     lease = state.seats.by_id.get(identifier)
     if lease is None or lease.deployment != deployment:
         return Reason.LEASE_NOT_FOUND
-    return WHY_ENDED.get(lease.end_reason, Reason.LEASE_NOT_FOUND) if lease.ended_at else None
+    return WHY_ENDED.get(lease.end_reason, Reason.LEASE_NOT_FOUND)
 
 
 def _end_omitted(state: LicenceState, mine: dict[int, Lease], held: dict[int, Lease], now: Instant) -> None:
@@ -202,7 +217,7 @@ def _end_omitted(state: LicenceState, mine: dict[int, Lease], held: dict[int, Le
 
 
 def _narrow(
-    state: LicenceState, held: dict[int, Lease], given_back: frozenset[int], now: Instant
+    state: LicenceState, held: dict[int, Lease], given_back: dict[int, Lease], now: Instant
 ) -> list[tuple[int, Reason]]:
     """Ends those of the held leases that are among the licence's youngest beyond its cap."""
     if len(state.seats.live) <= state.rights.cap:

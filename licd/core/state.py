@@ -111,28 +111,42 @@ class LicenceState:
         return max(lease.seat_until, session_hard_end(lease, session))
 
     def free_at(self, lease: Lease) -> Instant:
-        """When a live lease's seat is free, if it is not renewed.
-
-        Each permit rests for the epsilon of the figures it was decided under: shorter figures do not shorten that.
-        """
-        session = self._renewing(lease)
-        if session is None:
-            return lease.free_at
-        rest = epsilon(session.length, session.grace, self.timing)
-        return max(lease.free_at, session_hard_end(lease, session) + rest)
+        """When a live lease's seat is free, if it is not renewed."""
+        return self._ends(lease)[1]
 
     def _renewing(self, lease: Lease) -> Session | None:
         session = self.sessions.get(lease.deployment)
         return session if lease.attached and session is not None and session.renewed_at else None
 
+    def _ends(self, lease: Lease) -> tuple[Instant, Instant]:
+        """The lease's bound, and when its seat is free.
+
+        Each permit rests for the epsilon of the figures it was decided under: shorter figures do not shorten that.
+        """
+        session = self._renewing(lease)
+        if session is None:
+            return lease.seat_until, lease.free_at
+        until = session_hard_end(lease, session)
+        rest = epsilon(session.length, session.grace, self.timing)
+        return max(lease.seat_until, until), max(lease.free_at, until + rest)
+
     def settled(self, lease: Lease, *, attached: bool) -> Lease:
         """A live lease with all that was decided for it so far in its own row, whatever its session decides next."""
-        return replace(lease, seat_until=self.bound(lease), free_at=self.free_at(lease), attached=attached)
+        until, free_at = self._ends(lease)
+        return replace(lease, seat_until=until, free_at=free_at, attached=attached)
 
     def end(self, lease: Lease, now: Instant, reason: str, *, barred_until: Instant = 0) -> Lease:
         """Ends a live lease; its seat cools until every permit decided for it has run out and rested."""
-        settled = self.settled(lease, attached=False)
-        ended = replace(settled, ended_at=now, end_reason=reason, barred_until=barred_until)
+        until, free_at = self._ends(lease)
+        ended = replace(
+            lease,
+            seat_until=until,
+            attached=False,
+            ended_at=now,
+            free_at=free_at,
+            end_reason=reason,
+            barred_until=barred_until,
+        )
         self.put(ended)
         self.record(
             "lease.ended",

@@ -136,7 +136,7 @@ async def test_an_answer_that_does_not_fit_enrols_nothing(network: MemoryNetwork
 
 async def test_a_certificate_for_another_key_enrols_nothing(network: MemoryNetwork) -> None:
     def spoil(response: Any) -> None:
-        response.certificate_chain_pem = network._leaf(make_request(make_private_key()))
+        response.certificate_chain_pem = network.leaf(make_request(make_private_key()))
 
     network.spoil = spoil
     with pytest.raises(EnrolmentRefused, match="another system or key"):

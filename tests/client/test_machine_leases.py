@@ -204,6 +204,28 @@ def test_a_lease_given_up_while_another_program_asks_for_its_target_is_handed_ov
     assert rig.usable(rig.holds[op])
 
 
+def test_a_lease_is_not_given_back_in_the_link_that_asks_for_its_target_again():
+    rig = Rig().start()
+    first = rig.acquire()
+    rig.ask("something else")
+    op = rig.ask()
+    rig.feed(ReleaseAsked(first.op))
+    rig.settle()
+    assert rig.usable(rig.holds[op])
+    assert rig.holds[op].lease == first.lease
+    verbs = [operation.WhichOneof("verb") for operation in rig.licd.links[-1].operations]
+    assert verbs == ["acquire"]
+
+
+def test_a_lease_that_a_permit_lists_for_another_target_is_lost():
+    rig = Rig().start()
+    hold = rig.acquire()
+    rig.licd.seats[hold.lease].target = target("somebody else")
+    rig.advance(5 * SECOND)
+    assert not rig.usable(hold)
+    assert len(rig.told(LeaseLost)) == 1
+
+
 def test_a_wish_given_up_before_it_was_sent_is_never_sent():
     rig = Rig().start()
     rig.ask("under way")

@@ -68,6 +68,7 @@ def test_a_superseded_session_stops_everything_and_a_new_one_brings_it_back():
     assert rig.licd.sessions == 2
     assert rig.usable(hold)
     assert [notice.denied.reason for notice in rig.told(Suspended)] == [Reason.NO_SESSION]
+    assert rig.licd.acknowledgements == []
     assert len(rig.told(Reinstated)) == 1
 
 

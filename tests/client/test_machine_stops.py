@@ -235,6 +235,16 @@ def test_an_old_suspension_stops_nothing_after_a_reinstatement():
     assert rig.told(Suspended) == []
 
 
+def test_a_suspension_that_a_reinstatement_overtook_stops_nothing():
+    rig = Rig().start()
+    hold = rig.acquire()
+    late = directive_frame(rig.licd.suspend())
+    rig.feed(FrameReceived(directive_frame(rig.licd.reinstate())))
+    rig.feed(FrameReceived(late))
+    assert rig.usable(hold)
+    assert rig.told(Suspended) == []
+
+
 def test_a_recorded_suspension_of_an_earlier_epoch_stops_nothing():
     rig = Rig().start()
     old = directive_frame(rig.licd.suspend())

@@ -10,6 +10,7 @@ from licd.client.lease import Lease
 from licd.client.status import InForce
 from licd.client.system import System
 from licd.client.transport import Method
+from licd.keys.certificate_request import make_private_key, make_request
 from licd.keys.kinds import KeyPurpose
 from tests.client.conftest import Opened
 from tests.client.fake_licd import ISSUER, NOW, SECOND, SYSTEM, FakeLicd, bundle_envelope, key, made_signer
@@ -207,7 +208,21 @@ async def test_the_certificate_is_renewed_at_two_thirds_of_its_life_and_kept(
         await clock.advance(10 * SECOND)
         assert usable(lease)
         assert system.status.connected
+        assert network.closed == 2  # after enrolling, and the connection with the old certificate
         assert await system.renew_certificate()
+
+
+async def test_a_certificate_for_another_key_is_not_taken(
+    opened: Opened, network: MemoryNetwork, disk: MemoryDisk
+) -> None:
+    async with opened() as system:
+        before = disk.files["1.channel"]
+        another = make_request(make_private_key())
+        honest = network.leaf
+        network.leaf = lambda csr: honest(another)  # type: ignore[method-assign]
+        assert not await system.renew_certificate()
+        assert disk.files["1.channel"] == before
+        assert len(network.credentials) == 1
 
 
 async def test_newer_keys_are_fetched_from_the_enrolment_listener_and_kept(

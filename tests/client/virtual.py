@@ -176,7 +176,7 @@ class MemoryNetwork:
             case Method.RENEW_CERTIFICATE:
                 csr = session_service_pb2.RenewCertificateRequest.FromString(request).csr
                 return session_service_pb2.RenewCertificateResponse(
-                    certificate_chain_pem=self._leaf(csr), authorities_pem=self.authority_pem
+                    certificate_chain_pem=self.leaf(csr), authorities_pem=self.authority_pem
                 ).SerializeToString()
             case Method.ACQUIRE_LEASE:
                 return self._acquire(session_service_pb2.AcquireLeaseRequest.FromString(request)).SerializeToString()
@@ -194,7 +194,7 @@ class MemoryNetwork:
         ).SerializeToString()
         response = enrolment_service_pb2.EnrolResponse(
             system=SYSTEM,
-            certificate_chain_pem=self._leaf(request.csr),
+            certificate_chain_pem=self.leaf(request.csr),
             receipt=receipt,
             trust=TrustBundleChain(bundles=self.bundles),
             licence=licence_envelope(),
@@ -205,7 +205,7 @@ class MemoryNetwork:
         self.licd.enrol(request.public_key, receipt)
         return response
 
-    def _leaf(self, csr: bytes) -> str:
+    def leaf(self, csr: bytes) -> str:
         leaf = issue_leaf(
             self.authority,
             check_request(csr),

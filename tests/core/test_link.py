@@ -189,6 +189,7 @@ def test_a_release_is_told_as_a_release_whether_or_not_the_lease_is_held(held: t
     lease = rig.grant()
     rig.now += BEAT
     permit = rig.renew("a", Release(lease.id), held=held)
+    assert permit.ended == ()
     assert permit.outcomes == (Released(lease.id, NOW + LENGTH + EPSILON),)
     assert [field(entry, "reason") for entry in entries(rig, "lease.ended")] == ["released"]
 

@@ -135,7 +135,8 @@ class World:
         )
         busy = len(self.oracle.busy(self.now))
         given_back = {each.lease for each in operations if isinstance(each, Release)}
-        plan = self._plan(system, own, held, given_back)
+        asked = {each.target for each in operations if isinstance(each, Acquisition)}
+        plan = self._plan(own, held, given_back, asked)
         decided, answer = answer_link(self.state, system, link, self.now, self._next_lease)
         self.state.put(replace(decided, sequence=link.sequence, accepted_at=self.now))
         if isinstance(answer, Denied):
@@ -147,7 +148,9 @@ class World:
             assert len(self.oracle.busy(self.now)) <= max(busy, self.figures.cap)
         self.check()
 
-    def _plan(self, system: str, own: list[int], held: list[int], given_back: set[int]) -> tuple[list[int], list[int]]:
+    def _plan(
+        self, own: list[int], held: list[int], given_back: set[int], asked: set[bytes]
+    ) -> tuple[list[int], list[int]]:
         """What of the held leases is to be renewed, and what is to end for being among the youngest beyond the cap."""
         if self._refused():
             return [], []
@@ -156,7 +159,9 @@ class World:
         going_on = [lease for lease in held if lease in live and lease not in given_back]
         for lease in own:
             holding = oracle.holdings[lease]
-            if lease not in given_back and lease not in going_on and (holding.is_renewed or lease in held):
+            if lease in given_back:
+                holding.is_ended = holding.target not in asked
+            elif lease not in going_on and (holding.is_renewed or lease in held):
                 holding.is_ended = True
         excess = [lease for lease in oracle.excess(now, given_back) if lease in going_on]
         for lease in excess:
