@@ -10,9 +10,9 @@ What is guaranteed, for one scenario and one seed, in runs against a real daemon
 - So a system whose licence nobody else shares, which no event touches and whose permits outlast the run, asks for the
   same and gets the same: with `steps` set, two runs have equal journals (tests/simulator/test_runs.py); without, one
   is the beginning of the other.
-What is not: anything that depends on when something happens. Who is first at a shared cap, what an expiry, a suspension,
-a cooling seat, a volume window or a lost frame meets, and how often something is sent again, differ from run to run.
-What is on the wire differs as well: nonces, lease numbers, certificates.
+What is not: anything that depends on when something happens. Who is first at a shared cap, what an expiry, a
+suspension, a cooling seat, a volume window or a lost frame meets, and how often something is sent again, differ from
+run to run. What is on the wire differs as well: nonces, lease numbers, certificates.
 """
 
 from random import Random  # noqa: TID251 -- seeded, and the only place of the simulator that makes a stream

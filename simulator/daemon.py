@@ -27,6 +27,7 @@ _READY_WITHIN: Final[Millis] = 30 * SECOND
 _STOPPED_WITHIN: Final[Millis] = 15 * SECOND
 _LOOK_EVERY: Final[Millis] = 100
 _PORTS: Final = 4
+_REMOVALS: Final = 10
 _LAST_LINES: Final = 15
 
 
@@ -102,19 +103,35 @@ class Daemon:
 @asynccontextmanager
 async def temporary_daemon(policies: Path, overlay: Path | None, clock: Clock) -> AsyncIterator[Daemon]:
     """A new daemon in a temporary directory, which is gone afterwards, whatever happens."""
-    folder = Path(tempfile.mkdtemp(prefix="licd-simulation-"))
-    daemon = Daemon(folder / "state", clock)
+    async with temporary_folder("licd-simulation-", clock) as folder:
+        daemon = Daemon(folder / "state", clock)
+        try:
+            used = folder / "policies"
+            shutil.copytree(policies, used)
+            if overlay is not None:
+                shutil.copytree(overlay, used, dirs_exist_ok=True)
+            await daemon.make(used)
+            await daemon.start()
+            yield daemon
+        finally:
+            await asyncio.shield(daemon.stop())
+
+
+@asynccontextmanager
+async def temporary_folder(prefix: str, clock: Clock) -> AsyncIterator[Path]:
+    """A folder that is gone afterwards, also when a thread that was given up still writes its last file into it."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
     try:
-        used = folder / "policies"
-        shutil.copytree(policies, used)
-        if overlay is not None:
-            shutil.copytree(overlay, used, dirs_exist_ok=True)
-        await daemon.make(used)
-        await daemon.start()
-        yield daemon
+        yield folder
     finally:
-        await asyncio.shield(daemon.stop())
-        shutil.rmtree(folder)
+        for _ in range(_REMOVALS - 1):
+            try:
+                shutil.rmtree(folder)
+                break
+            except OSError:
+                await sleep(clock, _LOOK_EVERY)
+        else:
+            shutil.rmtree(folder)
 
 
 def free_ports() -> int:

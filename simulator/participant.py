@@ -43,7 +43,7 @@ class Participant:
         self.mission: Final = Mission.of(terms)
         self.stage: Final = stage
         self.chance: Final[Random] = stream(stage.seed, name)
-        self.wire: Final = Wire(stage.clock)
+        self.wire: Final = Wire(stage.clock, stream(stage.seed, f"{name}/wire"))
         self.tap: Final = Tap(self.system, stage.record, stage.clock)
         self.journal: Final = Journal()
         self.jobs: list[Job] = []
@@ -78,7 +78,8 @@ class Participant:
         await sleep(self.stage.clock, round(self.group.pause * times))
 
     async def begin(self) -> None:
-        """Wait for its turn."""
+        """Wait for its turn. From here on its wire is what the scenario says; enrolling went over a good one."""
+        self.wire.loss = self.group.loss
         if self.group.starts_after:
             await sleep(self.stage.clock, self.group.starts_after)
 

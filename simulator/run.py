@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import grpc.aio
 
 from simulator.chance import stream
 from simulator.clock import SECOND, Clock, Millis, sleep
-from simulator.daemon import Daemon, temporary_daemon
+from simulator.daemon import Daemon, temporary_daemon, temporary_folder
 from simulator.fleet import Fleet
 from simulator.journal import Journal
 from simulator.office import Desk, Office
@@ -77,7 +76,7 @@ async def run_scenario(scenario: Scenario, clock: Clock, progress: Progress, sta
             daemon = Daemon(state, clock)
         figures = PolicyFigures.read(daemon.state / "policies")
         office = await stack.enter_async_context(_office(daemon, scenario, clock))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="licd-fleet-")))
+        folder = await stack.enter_async_context(temporary_folder("licd-fleet-", clock))
         fleet = Fleet(scenario, office, figures, clock, folder)
         began = clock.boot_ms()
         await _gather(fleet)

@@ -74,7 +74,7 @@ class Group:
 
     seats: targets at one time; pause: between two steps; steps: how many of them, 0 = until the end; hold: how long an
     honest system keeps a target, 0 = from 4 to 12 pauses; brazen: how often a cheat that is refused works on the target
-    all the same.
+    all the same; loss: the share of what it sends, and of what is sent to it, that is lost.
     """
 
     name: str
@@ -86,6 +86,7 @@ class Group:
     steps: int
     hold: Millis
     brazen: float
+    loss: float
     region: str
     starts_after: Millis
 
@@ -204,6 +205,7 @@ def _read_group(table: Table) -> Group:
         steps=table.whole("steps", default=0),
         hold=table.span("hold_seconds", default=0),
         brazen=table.share("brazen", default=0.0),
+        loss=table.share("loss", default=0.0),
         region=table.text("region", default=""),
         starts_after=table.span("starts_after_seconds", default=0),
     )

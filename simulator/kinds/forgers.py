@@ -76,9 +76,12 @@ class Forger(RawSystem):
         return chain.seal("link", link.SerializeToString())
 
     def _other_key(self) -> pb.SessionRequest:
+        return pb.SessionRequest(link=self._stranger())
+
+    def _stranger(self) -> Envelope:
         right = self._right()
         stranger = Ed25519PrivateKey.from_private_bytes(self.chance.randbytes(SEED_BYTES))
-        return pb.SessionRequest(link=sealed("link", right.payload, stranger, right.signatures[0].keyid))
+        return sealed("link", right.payload, stranger, right.signatures[0].keyid)
 
     def _flipped(self) -> pb.SessionRequest:
         right = self._right()
@@ -91,7 +94,7 @@ class Forger(RawSystem):
         return pb.SessionRequest(link=self.chance.choice(self.client.chain.sent))
 
     def _reply_as_link(self) -> pb.SessionRequest:
-        return pb.SessionRequest(link=self.kept.last_reply or self._right())
+        return pb.SessionRequest(link=self.kept.last_reply or self._stranger())
 
     def _other_kind(self) -> pb.SessionRequest:
         right = self._right()

@@ -184,7 +184,7 @@ class Offline(Diligent):
             group.create_task(self._come_and_go())
 
     async def _come_and_go(self) -> None:
-        chance = stream(self.stage.seed, f"{self.name}/wire")
+        chance = stream(self.stage.seed, f"{self.name}/outages")
         await self.begin()
         while True:
             await self.pause(chance.uniform(6, 12))

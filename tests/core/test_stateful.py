@@ -1,12 +1,15 @@
 """The same world as the walks, searched and shrunk: `--hypothesis-profile=nightly` looks at 5 000 ways."""
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from licd.core.model import LicenceStatus
 from tests.core.walk import MINUTE, PAUSES, ROOMY
 from tests.core.world import PURPOSES, START, SYSTEMS, TARGETS, World
+
+pytestmark = pytest.mark.timeout(3_600)
 
 a_system = st.sampled_from(SYSTEMS)
 an_acquisition = st.tuples(

@@ -1,9 +1,12 @@
 """Long random walks, each step held against the slow oracle; and what must make no difference to them."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
 from licd.core.state import LicenceState
+from tests import oracle
 from tests.core.walk import Walk
 from tests.core.world import World
 
@@ -38,6 +41,12 @@ def test_no_answer_depends_on_whether_and_when_lapsed_leases_are_reaped(seed: in
 @pytest.mark.parametrize("seed", range(7, 2_000, 30))
 def test_no_answer_depends_on_whether_licd_was_started_anew(seed: int):
     assert Walk(seed, left_out=frozenset(("restart",))).go(STEPS).trace == Walk(seed).go(STEPS).trace
+
+
+def test_the_oracle_knows_nothing_of_licd_and_stays_short():
+    lines = Path(oracle.__file__).read_text(encoding="utf-8").splitlines()
+    assert len(lines) < 150
+    assert [line for line in lines if line.startswith(("import", "from")) and "licd" in line] == []
 
 
 def test_a_walk_is_repeated_by_its_seed_and_meets_every_answer():

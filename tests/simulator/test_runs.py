@@ -77,17 +77,15 @@ def opening(title: str) -> str:
 
 def planted(tmp_path: Path) -> Path:
     """A scenario with every fault that can be made up, each under a licence of its own."""
-    parts = [
-        f'title = "Planted"\nseed = 1\nduration_seconds = 3\npolicies = "{OVERLAY}"\n[[customer]]\nname = "exercise"\n'
-    ]
+    parts = [opening("Planted")]
     for what in PLANTS:
         ends = "ends_after_seconds = 60\n" if what == "after-expiry" else ""
         parts.append(
             f'[[licence]]\nname = "{what}"\ncustomer = "exercise"\ntemplate = "quick-desk"\n{ends}'
             f'[[systems]]\nlicence = "{what}"\nkind = "diligent"\n'
-            f'[[event]]\nat_seconds = 1.5\ndo = "plant"\nwhat = "{what}"\nlicences = ["{what}"]\n'
+            f'[[event]]\nat_seconds = 2.5\ndo = "plant"\nwhat = "{what}"\nlicences = ["{what}"]\n'
         )
-    parts.append('[[event]]\nat_seconds = 1\ndo = "suspend"\nlicences = ["after-suspension"]\n')
+    parts.append('[[event]]\nat_seconds = 0.3\ndo = "suspend"\nlicences = ["after-suspension"]\n')
     file = tmp_path / "planted.toml"
     file.write_text("\n".join(parts))
     return file
@@ -124,8 +122,10 @@ def test_an_interrupted_run_stops_the_daemon_and_removes_its_directory(tmp_path:
     assert len(serving(tmp_path)) == 1
     process.send_signal(number)
     _, errors = process.communicate()
-    assert process.returncode == 130
-    assert errors == "simulator: interrupted; the daemon is stopped and its directory removed\n"
+    assert (process.returncode, errors) == (
+        130,
+        "simulator: interrupted; the daemon is stopped and its directory removed\n",
+    )
     assert list(tmp_path.iterdir()) == []
     assert serving(tmp_path) == []
 
@@ -152,9 +152,7 @@ ALONE = {"roaming": 12, "off-purpose": 12, "greedy": 8, "rotating": 8, "misplace
 
 def repeatable(tmp_path: Path) -> Path:
     """Every system has a licence of its own that nobody touches, and permits that outlast the run."""
-    parts = [
-        f'title = "Again"\nseed = 5\nduration_seconds = 4\npolicies = "{OVERLAY}"\n[[customer]]\nname = "exercise"\n'
-    ]
+    parts = [opening("Again")]
     for kind, steps in ALONE.items():
         parts.append(
             f"""

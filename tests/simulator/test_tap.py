@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from licd.v1 import denial_pb2, session_pb2
 from licd.v1 import session_service_pb2 as pb
 from licd.v1.envelope_pb2 import Envelope
+from simulator.chance import stream
 from simulator.oracle.record import Record
 from simulator.oracle.seal import Key, sealed
 from simulator.oracle.trust import TrustedKeys
@@ -142,8 +143,13 @@ def test_hears_directives_and_licences(line: Line) -> None:
 
 async def test_a_cut_wire_carries_nothing_and_a_slow_one_late() -> None:
     clock = SetClock()
-    wire = Wire(clock, delay=300)
+    wire = Wire(clock, stream(1, "wire"), delay=300)
     assert await wire.carry()
     assert clock.now == 1_300
     wire.cut = True
     assert not await wire.carry()
+
+
+async def test_a_lossy_wire_loses_its_share() -> None:
+    wire = Wire(SetClock(), stream(1, "wire"), loss=0.25)
+    assert 200 < [await wire.carry() for _ in range(1_000)].count(False) < 300
