@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from licd.core.errors import LicdError
+from licd.core.errors import OverQuota
 from licd.core.model import DirectiveKind
 from licd.keys.errors import KeysError
 from licd.keys.kinds import Kind
@@ -24,10 +24,6 @@ from licd.v1.session_service_pb2 import SessionResponse
 logger = structlog.get_logger("licd.push")
 
 BACKLOG_LIMIT: Final = 256
-
-
-class SlowConsumer(LicdError):
-    """A system that does not read what it is sent; its stream is closed, it may come back."""
 
 
 class OpenStream:
@@ -46,10 +42,10 @@ class OpenStream:
         self._left = False
 
     async def send(self, frame: SessionResponse) -> None:
-        """Sends after what waits already. Raises SlowConsumer when too much does."""
+        """Sends after what waits already. Raises OverQuota when too much does: its stream is closed, it may come back."""
         if len(self._backlog) >= BACKLOG_LIMIT:
             self.close()
-            raise SlowConsumer("the stream is not read")
+            raise OverQuota("the stream is not read")
         self._backlog.append(frame)
         if self._draining:
             return

@@ -1,7 +1,7 @@
 import ast
 import re
 
-from tests.architecture.sources import ROOT, calls, imports, name, python_files
+from tests.architecture.sources import ROOT, calls, imports, name, python_files, tree
 
 LONGEST_MODULE = 400
 LONGEST_TABLE_OF_CASES = 600
@@ -67,5 +67,18 @@ def test_only_the_daemon_starts_a_grpc_server() -> None:
         for path in python_files("licd", "simulator")
         for called, node in calls(path)
         if called in {"grpc.server", "grpc.aio.server", "aio.server"} and not name(path).startswith("licd/server/")
+    ]
+    assert found == []
+
+
+def test_only_the_error_family_itself_derives_from_its_root() -> None:
+    # Derived elsewhere it would reach the caller as INTERNAL. A kind of Invalid may stand elsewhere: it keeps the code.
+    home = ROOT / "licd" / "core" / "errors.py"
+    found = [
+        f"{name(path)}:{node.lineno} {node.name}"
+        for path in python_files("licd", "simulator")
+        if path != home
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ClassDef) and "LicdError" in {ast.unparse(base).split(".")[-1] for base in node.bases}
     ]
     assert found == []
