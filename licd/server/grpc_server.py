@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import AsyncIterator, Callable
-from functools import lru_cache
 from typing import Any, Final
 
 import grpc
 import grpc.aio
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from licd.core.errors import Forbidden, Invalid, LicdError, ShuttingDown, Unauthenticated
-from licd.core.time import SECOND, Instant
-from licd.keys.errors import KeysError
-from licd.keys.identity import Identity
-from licd.keys.payload import refuse_unknown_fields
-from licd.keys.pki import identity_of, key_thumbprint
-from licd.keys.seal_reasons import SealInvalid
+from licd.core.time import Instant
 from licd.server.caller import Caller, Listener
 from licd.server.dispatch import Dispatch
+from licd.server.incoming import CertificateReader, parsed
 from licd.server.methods import METHODS, SERVED, Method
 from licd.wire.errors import to_status
 
@@ -35,7 +28,6 @@ logger = structlog.get_logger("licd.grpc")
 MESSAGE_LIMIT: Final = 256 * 1024
 REPLY_LIMIT: Final = 16 * 1024 * 1024
 PENDING: Final = 20_000
-CERTIFICATES_KEPT: Final = 50_000
 
 OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     ("grpc.so_reuseport", 0),
@@ -56,55 +48,24 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class CallerReader:
-    """Says who is behind a gRPC context. Certificates are parsed once."""
+    """Says who is behind a gRPC context."""
 
     def __init__(
-        self,
-        listener: Listener,
-        trust_domain: str,
-        refuse: Callable[[Listener, LicdError], None],
-        wall: Callable[[], Instant],
+        self, listener: Listener, certificates: CertificateReader, refuse: Callable[[Listener, LicdError], None]
     ) -> None:
         """Refuse is told of callers whom nobody can name."""
         self._listener: Final = listener
+        self._certificates: Final = certificates
         self._refuse: Final = refuse
-        self._wall: Final = wall
-        self._known: Final = lru_cache(maxsize=CERTIFICATES_KEPT)(_reader_of(trust_domain))
 
     def read(self, context: Context) -> Caller:
         """Raises Unauthenticated for a certificate that names nobody."""
+        pem = next(iter(context.auth_context().get("x509_pem_cert", ())), None)
         try:
-            return self._read(context)
+            return self._certificates.caller(self._listener, pem, address_of(context.peer()))
         except Unauthenticated as error:
             self._refuse(self._listener, error)
             raise
-
-    def _read(self, context: Context) -> Caller:
-        address = address_of(context.peer())
-        if self._listener is Listener.ENROLMENT:
-            return Caller(self._listener, None, b"", address)
-        pem = next(iter(context.auth_context().get("x509_pem_cert", ())), None)
-        if pem is None:
-            raise Unauthenticated("a client certificate is needed here")
-        identity, key, ends = self._known(pem)
-        if self._wall() >= ends:
-            raise Unauthenticated("this certificate has ended since the connection was made; renew it and call anew")
-        return Caller(self._listener, identity, key, address)
-
-
-def _reader_of(trust_domain: str) -> Callable[[bytes], tuple[Identity, bytes, Instant]]:
-    def read(pem: bytes) -> tuple[Identity, bytes, Instant]:
-        certificate = x509.load_pem_x509_certificate(pem)
-        key = certificate.public_key()
-        if not isinstance(key, ec.EllipticCurvePublicKey):
-            raise Unauthenticated("certificates here have ECDSA P-256 keys")
-        try:
-            ends = int(certificate.not_valid_after_utc.timestamp()) * SECOND
-            return identity_of(certificate, trust_domain), key_thumbprint(key), ends
-        except KeysError as error:
-            raise Unauthenticated(str(error)) from error
-
-    return read
 
 
 def address_of(peer: str) -> str:
@@ -129,26 +90,11 @@ class GrpcStream:
         raw = await self._context.read()
         if raw is grpc.aio.EOF:
             return None
-        return _parsed(self._kind, raw)
+        return parsed(self._kind, raw)
 
     async def write(self, frame: Message, /) -> None:
         """Sends a frame; waits while the other side does not read."""
         await self._context.write(frame.SerializeToString())
-
-
-def _parsed(kind: type[Message], raw: Any) -> Message:
-    """Raises Invalid for bytes that are no such message, or that say something this licd does not understand."""
-    try:
-        message = kind.FromString(raw)
-        size = message.ByteSize()
-        message.DiscardUnknownFields()
-        if message.ByteSize() != size:  # rare: only now is it worth a walk to find out which field it is
-            refuse_unknown_fields(kind.FromString(raw))
-    except DecodeError as error:
-        raise Invalid(f"these bytes are no {kind.DESCRIPTOR.name}") from error
-    except SealInvalid as error:
-        raise Invalid(f"not understood: {error.detail}") from error
-    return message
 
 
 async def _abort(context: Context, error: LicdError) -> None:
@@ -160,7 +106,7 @@ def _handler(method: Method, dispatch: Dispatch, callers: CallerReader) -> grpc.
 
     def request(raw: bytes, caller: Caller) -> Message:
         try:
-            return _parsed(method.request, raw)
+            return parsed(method.request, raw)
         except Invalid as error:
             raise dispatch.unreadable(method.path, error, caller) from error
 
@@ -234,7 +180,7 @@ class GrpcListener:
         self._server: Final = grpc.aio.server(options=OPTIONS)
         self._health: Final = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        callers = CallerReader(listener, trust_domain, dispatch.refuse, wall)
+        callers = CallerReader(listener, CertificateReader(trust_domain, wall), dispatch.refuse)
         for service in SERVED[listener]:
             handlers = {
                 method.path.rpartition("/")[2]: _handler(method, dispatch, callers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from licd.keys.verification_key import key_to_message
 from licd.ledger.database import SqliteConnection
 from licd.ledger.ledger import Ledger
 from licd.ledger.schema import migrate, sqlite_url
+from licd.ledger.timekeeper import Clock
 from licd.ledger.transaction import Command, Installation
 from licd.ledger.verbs.clock import StoreBundle
 from licd.ledger.verbs.operators import AddOperator
@@ -67,14 +68,25 @@ class Wishes:
     passphrase: bytes | None
 
 
-def initialise(root: Path, wishes: Wishes) -> None:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where time and keys come from when a state directory is made."""
+
+    clock: Clock
+    random: Callable[[int], bytes]
+
+
+SYSTEM: Final = Origin(SystemClock(), entropy)
+
+
+def initialise(root: Path, wishes: Wishes, origin: Origin = SYSTEM) -> None:
     """Makes a state directory; an empty one may be there. All of it or nothing, also when it is killed on the way.
 
     Raises Invalid, IdentityError, CertificateError, PolicyError, OSError.
     """
     _check_wishes(wishes)
     with growing(root) as state:
-        _fill(state, wishes, SystemClock().wall())
+        _fill(state, wishes, origin)
 
 
 def _check_wishes(wishes: Wishes) -> None:
@@ -90,31 +102,36 @@ def _check_wishes(wishes: Wishes) -> None:
     load(wishes.policies)
 
 
-def _fill(state: StateDirectory, wishes: Wishes, now: Instant) -> None:
+def _fill(state: StateDirectory, wishes: Wishes, origin: Origin) -> None:
+    now = origin.clock.wall()
     for name in ("keys", "root", "tls", "operators"):
         (state.root / name).mkdir(mode=0o700)
     shutil.copytree(wishes.policies, state.root / "policies")
     roots = [
-        create_key_file(state.root_key(n), KeyPurpose.ROOT, passphrase=wishes.passphrase, randomness=entropy)
+        create_key_file(state.root_key(n), KeyPurpose.ROOT, passphrase=wishes.passphrase, randomness=origin.random)
         for n in range(1, ROOTS + 1)
     ]
     signers = {
-        purpose: create_key_file(state.key(purpose), purpose, passphrase=wishes.passphrase, randomness=entropy)
+        purpose: create_key_file(state.key(purpose), purpose, passphrase=wishes.passphrase, randomness=origin.random)
         for purpose in KEY_LIFE
     }
-    authority = _authority(state, wishes, now)
+    authority = _authority(state, wishes, origin)
     bundle = _bundle(wishes.trust_domain, roots, signers, authority, now)
-    _server_certificate(state, wishes, authority, now)
+    _server_certificate(state, wishes, authority, origin)
     commands: list[Command[object]] = [StoreBundle(1, bundle, ACTOR)]
-    commands += [_operator(state, wishes, name, authority, now) for name in wishes.operators]
+    commands += [_operator(state, wishes, name, authority, origin) for name in wishes.operators]
     (state.root / "operators" / DEFAULT).write_text(wishes.operators[0] + "\n")
-    _database(state, wishes, signers, commands)
+    _database(state, wishes, signers, commands, origin)
     _write_config(state, wishes)  # last: without it nothing takes this for a state directory
 
 
-def _authority(state: StateDirectory, wishes: Wishes, now: Instant) -> Authority:
+def _authority(state: StateDirectory, wishes: Wishes, origin: Origin) -> Authority:
     authority = make_authority(
-        wishes.trust_domain, "licd development authority", now_ms=now, life_ms=AUTHORITY_LIFE, randomness=entropy
+        wishes.trust_domain,
+        "licd development authority",
+        now_ms=origin.clock.wall(),
+        life_ms=AUTHORITY_LIFE,
+        randomness=origin.random,
     )
     certificate, key = state.authority
     write_certificates(certificate, [authority.certificate])
@@ -151,7 +168,12 @@ def _bundle(
 
 
 def _leaf(
-    authority: Authority, directory: Path, name: str, identity: Identity, *, now: Instant, hosts: Sequence[str] = ()
+    authority: Authority,
+    directory: Path,
+    name: str,
+    identity: Identity,
+    origin: Origin,
+    hosts: Sequence[str] = (),
 ) -> bytes:
     """Writes NAME.key and NAME.pem; returns the hash of the key."""
     key = make_private_key()
@@ -160,9 +182,9 @@ def _leaf(
         authority,
         key.public_key(),
         identity,
-        now_ms=now,
+        now_ms=origin.clock.wall(),
         life_ms=LIFE,
-        randomness=entropy,
+        randomness=origin.random,
         dns_names=[host for host in hosts if host not in addresses],
         addresses=addresses,
     )
@@ -171,16 +193,16 @@ def _leaf(
     return key_thumbprint(key.public_key())
 
 
-def _server_certificate(state: StateDirectory, wishes: Wishes, authority: Authority, now: Instant) -> None:
-    _leaf(authority, state.root / "tls", "server", ServerIdentity("replica-1"), now=now, hosts=wishes.hosts)
+def _server_certificate(state: StateDirectory, wishes: Wishes, authority: Authority, origin: Origin) -> None:
+    _leaf(authority, state.root / "tls", "server", ServerIdentity("replica-1"), origin, wishes.hosts)
 
 
-def _operator(state: StateDirectory, wishes: Wishes, name: str, authority: Authority, now: Instant) -> AddOperator:
+def _operator(state: StateDirectory, wishes: Wishes, name: str, authority: Authority, origin: Origin) -> AddOperator:
     directory = state.operator(name)
     directory.mkdir(mode=0o700)
-    channel_key = _leaf(authority, directory, "tls", OperatorIdentity(name), now=now)
+    channel_key = _leaf(authority, directory, "tls", OperatorIdentity(name), origin)
     write_certificates(directory / "ca.pem", [authority.certificate])
-    signer = create_key_file(directory / "signing.key", KeyPurpose.OPERATOR, passphrase=None, randomness=entropy)
+    signer = create_key_file(directory / "signing.key", KeyPurpose.OPERATOR, passphrase=None, randomness=origin.random)
     (directory / "licctl.toml").write_text(
         f'operator = "{name}"\n'
         f'address = "{_at(wishes.hosts[0], wishes.base_port + 2)}"\n'
@@ -218,6 +240,7 @@ def _database(
     wishes: Wishes,
     signers: dict[KeyPurpose, MemorySigner],
     commands: Sequence[Command[object]],
+    origin: Origin,
 ) -> None:
     migrate(sqlite_url(state.database))
     connection = SqliteConnection(state.database)
@@ -231,7 +254,7 @@ def _database(
     )
     keeper = log_keeper(wishes.trust_domain, signers[KeyPurpose.EVIDENCE])
     try:
-        ledger = Ledger(connection, installation, keeper, SystemClock(), entropy, NoReserve(), stopwatch)
+        ledger = Ledger(connection, installation, keeper, origin.clock, origin.random, NoReserve(), stopwatch)
         for outcome in ledger.execute(list(commands)):
             if isinstance(outcome, Exception):
                 raise outcome
@@ -239,5 +262,5 @@ def _database(
         connection.close()
     state.database.chmod(0o600)
     ratchet = Ratchet(state.root / RATCHET)
-    ratchet.settle(SystemClock().wall(), ledger.log_size, {})
+    ratchet.settle(origin.clock.wall(), ledger.log_size, {})
     ratchet.close()

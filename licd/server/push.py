@@ -42,7 +42,7 @@ class OpenStream:
         self._left = False
 
     async def send(self, frame: SessionResponse) -> None:
-        """Sends after what waits already. Raises OverQuota when too much does: its stream is closed, it may come back."""
+        """Sends after what waits already. Raises OverQuota when too much does, and closes the stream."""
         if len(self._backlog) >= BACKLOG_LIMIT:
             self.close()
             raise OverQuota("the stream is not read")
@@ -74,7 +74,7 @@ class Push:
         self._signing: Final = signing
         self._metrics: Final = metrics
         self._call_soon: Final = call_soon
-        self._by_licence: dict[str, set[OpenStream]] = {}
+        self._by_licence: dict[str, dict[OpenStream, None]] = {}  # in the order they came, not by address
         self._by_deployment: dict[str, OpenStream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -84,14 +84,14 @@ class Push:
         if earlier is not None:
             earlier.close()
         self._by_deployment[stream.deployment] = stream
-        self._by_licence.setdefault(stream.licence, set()).add(stream)
+        self._by_licence.setdefault(stream.licence, {})[stream] = None
         self._metrics.stream_opened()
 
     def leave(self, stream: OpenStream) -> None:
         """Forgets a stream."""
         stream.leave()
-        streams = self._by_licence.get(stream.licence, set())
-        streams.discard(stream)
+        streams = self._by_licence.get(stream.licence, {})
+        streams.pop(stream, None)
         if not streams:
             self._by_licence.pop(stream.licence, None)
         if self._by_deployment.get(stream.deployment) is stream:
