@@ -1,2 +1,2 @@
 """How does licd hold up against a fleet of customers, honest and cheating?
-May import: licd.client, licd.server.main, licd.keys, licd.v1."""
+May import: licd.client, licd.server.inprocess, licd.keys, licd.v1."""

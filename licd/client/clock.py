@@ -1,8 +1,8 @@
 """Where time and chance come in, and the only place of the SDK where they do.
 
 What a system may still do is counted on the boot clock (CLOCK_BOOTTIME), which goes on while the machine is suspended
-to memory and which nobody can set. The wall clock is asked once, at the start, and decides nothing but which keys have
-certainly run out before licd has been heard.
+to memory and which nobody can set. The wall clock is asked until licd has been heard, and decides nothing but which
+keys have certainly run out until then.
 """
 
 import asyncio

@@ -134,7 +134,7 @@ class Driver:
         if boot_id != self._boot_id:
             self._boot_id = boot_id
             self.feed(Rebooted())
-        self.feed(Tick())
+        self.feed(Tick(self._clock.wall_ms()))
 
     # ------------------------------------------------------------------------------------- out and in
     async def _send_all(self) -> None:

@@ -57,7 +57,9 @@ class FrameReceived:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has passed."""
+    """Time has passed. wall_ms is what the wall clock says now, where it was looked at."""
+
+    wall_ms: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,9 @@ class Machine:
         match event:
             case FrameReceived(frame):
                 incoming.take_frame(state, frame, now)
-            case Tick():
+            case Tick(wall_ms):
+                if wall_ms is not None:
+                    state.trust.anchor.read_wall(wall_ms, now)
                 if state.line.is_overdue(now):
                     links.contact_failed(state, "no answer in time", now)
             case CallAnswered(number, response):
@@ -126,7 +128,7 @@ class Machine:
 
     def _start(self, wall_ms: Instant, validity: tuple[Instant, Instant], now: Millis) -> None:
         state = self._state
-        state.trust.anchor.start(wall_ms, now)
+        state.trust.anchor.read_wall(wall_ms, now)
         state.trust.start(now)
         upkeep.set_certificate(state, validity)
         state.line.ready(now)

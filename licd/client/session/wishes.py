@@ -80,7 +80,7 @@ def reboot(state: MachineState, now: Millis) -> None:
     if state.chain.outstanding is not None:
         state.chain.outstanding = replace(state.chain.outstanding, own=False)
     state.chain.session = ""
-    state.trust.anchor.start(0, now)
+    state.trust.anchor.forget(now)
     state.trust.due = now
     state.next_beat = now
     contact_failed(state, "the machine was started anew", now)
