@@ -6,7 +6,9 @@ import asyncio
 import os
 import signal
 import sys
+from dataclasses import asdict
 from enum import IntEnum
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +16,8 @@ import typer
 
 from simulator.clock import RealClock
 from simulator.daemon import DaemonFailed
+from simulator.deterministic.many import replay, run_many
+from simulator.deterministic.run import Outcome
 from simulator.progress import console_to_stdout, progress_on
 from simulator.run import Result, RunFailed, run_scenario
 from simulator.scenario import Scenario, ScenarioInvalid, load_scenario, scenario_file
@@ -66,6 +70,33 @@ def run(
 def demo(*, seed: Seed = None, json: Json = None, plain: Plain = False) -> None:
     """About a minute with licences from the example policies, and two suspensions on the way."""
     raise typer.Exit(_run("demo", seed, json, None, plain=plain))
+
+
+@app.command()
+def seeds(
+    first: Annotated[int, typer.Argument(min=0, metavar="SEED", help="The first seed.")] = 0,
+    number: Annotated[int, typer.Option(min=1, help="How many seeds to run.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="How many at once.")] = 1,
+    *,
+    trace: Annotated[bool, typer.Option("--trace", help="Show all that happens.")] = False,
+    json: Json = None,
+) -> None:
+    """Run licd, its SDK and their misfortunes on a virtual clock. Exit code 0 only when no promise was broken."""
+
+    def tell(outcome: Outcome) -> None:
+        if trace:
+            typer.echo("\n".join(outcome.trace))
+        for violation in outcome.violations:
+            typer.echo(f"seed {outcome.seed}: {violation}\n    {replay(outcome.seed)}")
+
+    tally = run_many(first, number, processes, tell)
+    typer.echo(
+        f"{tally.seeds} seeds, {sum(tally.misfortunes.values())} misfortunes, {tally.lives} lives of licd, "
+        f"{tally.permits} permits, {tally.refusals} refusals, {tally.acts} acts: {tally.violations} violations"
+    )
+    if json is not None:
+        json.write_text(dumps(asdict(tally), indent=2) + "\n", encoding="utf-8")
+    raise typer.Exit(Exit.VIOLATION if tally.violations else Exit.OK)
 
 
 def _run(name: str, seed: int | None, json: Path | None, state: Path | None, *, plain: bool) -> Exit:

@@ -111,6 +111,7 @@ class Judge:
         self._granted_at: Final[dict[int, Instant]] = {}
         self._no: Final[dict[str, tuple[int, Millis]]] = {}
         self._permit_epoch: Final[dict[str, int]] = defaultdict(int)
+        self._silent: Final[set[str]] = set()
         self._told: Final[dict[str, int]] = defaultdict(int)
         self._orders: Final[dict[str, set[int]]] = defaultdict(set)
 
@@ -216,6 +217,10 @@ class Judge:
             self.blame(Promise.CAP, f"{header.licence}: {taken} targets may be acted on, the cap is {history.now.cap}")
 
     # ------------------------------------------------------------------------------------------- systems
+    def born(self, machine: str) -> None:
+        """A process has started: whatever an earlier one held, it holds nothing before it has heard from licd."""
+        self._silent.add(machine)
+
     def heard_no(self, machine: str, system: str, epoch: int) -> None:
         """A process has got an authoritative no."""
         self._no[machine] = (epoch, true_ms())
@@ -226,6 +231,7 @@ class Judge:
         """A process has got a permit; it lifts a no that is no younger than it."""
         self._permit_epoch[machine] = max(self._permit_epoch[machine], epoch)
         self._told[machine] = max(self._told[machine], epoch)
+        self._silent.discard(machine)
         no = self._no.get(machine)
         if no is not None and epoch >= no[0]:
             del self._no[machine]
@@ -254,6 +260,8 @@ class Judge:
         self.blame(Promise.CLOSED, f"{machine}: acts on a target that no permit of its system ever named")
 
     def _judge_act(self, machine: str, licence: str, until: float, now: Millis) -> None:
+        if machine in self._silent:
+            self.blame(Promise.CLOSED, f"{machine}: acts before this process has heard from licd")
         if now > until + HEARING:
             self.blame(Promise.CLOSED, f"{machine}: acts {now - until:.0f} ms after its last permit has run out")
         row = self._licences[licence].now

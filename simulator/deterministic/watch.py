@@ -29,6 +29,7 @@ class Watch:
     def born(self, life: int) -> None:
         """A process has started."""
         self._life, self._alive = life, True
+        self._judge.born(self.machine)
 
     def died(self) -> None:
         """The process has ended; what comes now reaches nobody."""
