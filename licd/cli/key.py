@@ -5,12 +5,19 @@ from typing import Annotated
 
 import typer
 
+from licd.cli.consent import widen
 from licd.cli.desk import Desk
+from licd.cli.failure import Exit, Stopped
 from licd.cli.json_form import as_json, enum_word
 from licd.cli.options import All, PageSize, PageToken
 from licd.cli.times import iso, when
-from licd.cli.trust_file import trust_of, write_trust
+from licd.cli.trust_file import trust_of
 from licd.cli.verb import verb
+from licd.keys.armour import dearmour
+from licd.keys.bundle_update import advance
+from licd.keys.ceremony import told
+from licd.keys.chain_file import write_chain
+from licd.keys.envelope import parse_envelope
 from licd.keys.private_file import EVERYBODY, write_new
 from licd.v1 import key_service_pb2 as pb
 from licd.v1.key_service_pb2_grpc import KeyServiceStub
@@ -50,7 +57,7 @@ def bundle(
     """Export the chain of trust bundles: what anybody needs to check what this licd signs."""
     response = desk.ask(KeyServiceStub(desk.channel).ExportTrustBundle, pb.ExportTrustBundleRequest())
     trust = trust_of(list(response.trust.bundles), "the exported chain", "", desk.now)
-    text = write_trust(response.trust)
+    text = write_chain(response.trust)
     if trust.refusal is not None:
         desk.printer.remark(str(trust.refusal))
     if save is None:
@@ -69,6 +76,39 @@ def bundle(
             ("good until", when(newest.expires_at_ms, desk.now)),
             ("pin", trust.pin),
         ]
+    )
+
+
+@verb(app, "publish")
+def publish(
+    desk: Desk,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `licd ceremony combine` wrote it.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this it is only shown.")] = False,
+) -> None:
+    """Put the next trust bundle in force. By one person: the holders of the root keys have signed it.
+
+    New keys are to lie on licd's machine before that. Systems are told at once.
+    """
+    stub = KeyServiceStub(desk.channel)
+    chain = list(desk.ask(stub.ExportTrustBundle, pb.ExportTrustBundleRequest()).trust.bundles)
+    current = trust_of(chain, "the exported chain", "", desk.now).newest
+    envelope = parse_envelope(dearmour(file.read_bytes()).raw)
+    following = advance(current, envelope)
+    changes = list(told(current, following))
+    if not desk.printer.is_json:
+        for line in changes:
+            desk.printer.line(line)
+    if not yes:
+        raise Stopped(Exit.USAGE, "nothing was published: add --yes once you agree")
+    request = pb.PublishTrustBundleRequest(request_id=desk.request_id(), bundle=envelope)
+    made = widen(desk, stub.PublishTrustBundle, request).publication
+    desk.printer.record(
+        made,
+        [
+            ("version", str(made.version)),
+            ("in force", when(made.published_at_ms, desk.now)),
+            ("known to all", when(made.known_at_ms, desk.now)),
+        ],
     )
 
 

@@ -4,23 +4,16 @@ As `licctl key bundle` writes it: armoured envelopes, oldest first. A serialised
 first bundle is believed because the file is; every later one because its predecessor's roots signed it.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from google.protobuf.message import DecodeError
-
 from licd.cli.failure import Exit, Stopped
 from licd.core.time import Instant
-from licd.keys.armour import armour, dearmour_all
 from licd.keys.bundle import Bundle, BundleError
 from licd.keys.bundle_update import follow, reload
-from licd.keys.envelope import parse_envelope
+from licd.keys.chain_file import pin_of, read_chain
 from licd.keys.kinds import KeyPurpose
 from licd.v1.envelope_pb2 import Envelope
-from licd.v1.trust_pb2 import TrustBundleChain
-
-_MARK = b"-----BEGIN LICD "
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +31,14 @@ def read_trust(path: Path, pin: str, now: Instant) -> Trust:
 
     Raises Stopped(UNVERIFIED), KeysError, OSError. Staleness is a value: the caller decides what it means to him.
     """
-    return trust_of(_envelopes(path, path.read_bytes()), str(path), pin, now)
+    return trust_of(read_chain(path), str(path), pin, now)
 
 
 def trust_of(envelopes: list[Envelope], source: str, pin: str, now: Instant) -> Trust:
     """The trust in a chain of envelopes. Raises as `read_trust`."""
     if not envelopes:
         raise Stopped(Exit.UNVERIFIED, f"{source}: holds no trust bundle")
-    found = hashlib.sha256(envelopes[0].payload).hexdigest()
+    found = pin_of(envelopes[0])
     if pin and pin.lower() != found:
         raise Stopped(Exit.UNVERIFIED, f"{source}: PIN_MISMATCH: its first bundle is {found}, not {pin.lower()}")
     followed = follow(reload(envelopes[0].SerializeToString()), envelopes[1:], now)
@@ -60,20 +53,6 @@ def refuse_stale(trust: Trust) -> Bundle:
     if trust.refusal is not None:
         raise trust.refusal
     return trust.newest
-
-
-def write_trust(chain: TrustBundleChain) -> str:
-    """The chain as the text of such a file."""
-    return "".join(armour(one.SerializeToString()) for one in chain.bundles)
-
-
-def _envelopes(path: Path, data: bytes) -> list[Envelope]:
-    if _MARK in data:
-        return [parse_envelope(block.raw) for block in dearmour_all(data)]
-    try:
-        return list(TrustBundleChain.FromString(data).bundles)
-    except DecodeError as error:
-        raise Stopped(Exit.UNVERIFIED, f"{path}: holds no trust bundle") from error
 
 
 def _evidence_keys(envelopes: list[Envelope], newest: Bundle) -> tuple[bytes, ...]:

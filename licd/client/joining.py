@@ -42,7 +42,10 @@ _ADDRESS: Final = re.compile(r"\S+:[0-9]{1,5}")
 
 @dataclass(frozen=True, slots=True)
 class JoinToken:
-    """What an operator handed over: where to enrol, whom to believe there, and the one-time secret."""
+    """What an operator handed over: where to enrol, whom to believe there, and the one-time secret.
+
+    authority_pem holds more than one authority while licd changes from one to another.
+    """
 
     trust_domain: str
     address: str
@@ -64,11 +67,11 @@ def parse_join_token(text: str) -> JoinToken:
         )
         if fields["v"] != 1:
             raise JoinTokenInvalid("the join token is of a version that this SDK does not know")
-        certificate = load_der_x509_certificate(base64.b64decode(fields["ca"], validate=True))
+        authorities = [fields["ca"], *fields.get("more_ca", [])]
         token = JoinToken(
             trust_domain=check_trust_domain(str(fields["trust_domain"])),
             address=str(fields["enrolment"]),
-            authority_pem=certificate.public_bytes(Encoding.PEM).decode("ascii"),
+            authority_pem="".join(_authority_pem(each) for each in authorities),
             bundle_sha256=bytes.fromhex(str(fields["bundle_sha256"])),
             deployment=str(fields["deployment"]),
             secret=str(fields["secret"]),
@@ -79,6 +82,11 @@ def parse_join_token(text: str) -> JoinToken:
     if len(token.bundle_sha256) != hashlib.sha256().digest_size or not _ADDRESS.fullmatch(token.address):
         raise JoinTokenInvalid("the join token is damaged; was it copied whole?")
     return token
+
+
+def _authority_pem(encoded: str) -> str:
+    certificate = load_der_x509_certificate(base64.b64decode(encoded, validate=True))
+    return certificate.public_bytes(Encoding.PEM).decode("ascii")
 
 
 def proof_message(secret: str, request: bytes) -> bytes:

@@ -45,10 +45,12 @@ from licd.client.transport import Network
 from licd.core.terms import Terms
 from licd.keys.kinds import KeyPurpose
 from licd.keys.pki import CertificateError
-from licd.keys.seal_reasons import SealInvalid
+from licd.keys.seal_reasons import SealInvalid, SealReason
 from licd.keys.signer import MemorySigner, Randomness
 from licd.v1 import session_pb2
 from licd.v1.envelope_pb2 import Envelope
+from licd.v1.licence_pb2 import LicenceTerms
+from licd.wire.terms import terms_from_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,8 @@ class Running:
         enrolled = directory.load()
         self.system: Final = enrolled.identity.system
         self.pseudonym_key: Final = enrolled.pseudonym_key
-        self.terms: Terms = _terms(enrolled)
-        self.machine: Final = _machine(enrolled, settings, self.terms.revision)
+        self.terms, believed = _terms(enrolled)
+        self.machine: Final = _machine(enrolled, settings, self.terms.revision if believed else 0)
         self._validity: Final = _validity(enrolled)
         authorities = enrolled.bundle.tls_authorities_pem
         self.errands: Final = Errands(
@@ -199,9 +201,26 @@ class Block:
             self._running.let_go(self._lease)
 
 
-def _terms(enrolled: Enrolled) -> Terms:
+def _terms(enrolled: Enrolled) -> tuple[Terms, bool]:
+    """The terms, and whether they are still believed: their key may have been withdrawn since they were written.
+
+    Then they are shown until the licence comes anew, under another key. Rights come from permits alone.
+    """
     try:
-        return read_terms(Envelope.FromString(enrolled.licence), enrolled.bundle)
+        envelope = Envelope.FromString(enrolled.licence)
+    except DecodeError as error:
+        raise StateDamaged(f"the licence in the directory cannot be believed: {error}") from error
+    try:
+        return read_terms(envelope, enrolled.bundle), True
+    except SealInvalid as error:
+        if error.reason not in {SealReason.KEY_WITHDRAWN, SealReason.KEY_UNKNOWN}:
+            raise StateDamaged(f"the licence in the directory cannot be believed: {error}") from error
+        return _former_terms(envelope), False
+
+
+def _former_terms(envelope: Envelope) -> Terms:
+    try:
+        return terms_from_message(LicenceTerms.FromString(envelope.payload))
     except (DecodeError, SealInvalid) as error:
         raise StateDamaged(f"the licence in the directory cannot be believed: {error}") from error
 

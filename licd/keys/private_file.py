@@ -57,6 +57,12 @@ def write_new(path: Path, data: bytes, mode: int = OWNER_ONLY) -> None:
     sync_directory(path.parent)
 
 
+def refuse_existing(path: Path) -> None:
+    """Refuse a name that is taken, where more than one file is to be written. Raises KeyFileError(EXISTS)."""
+    if path.exists() or path.is_symlink():
+        raise KeyFileError(KeyFileReason.EXISTS, path, "it exists already: choose another name")
+
+
 def replace(path: Path, data: bytes, mode: int = OWNER_ONLY) -> None:
     """Write a file in one step, in place of the one that may be there. For what is renewed, as certificates."""
     with _written_beside(path, data, mode) as temporary:

@@ -188,7 +188,7 @@ class Ledger:
         before = self._stopwatch()
         self._connection.commit()
         figures = BatchFigures(commands, len(tx.entries), self._stopwatch() - before)
-        tx.done.entries, tx.done.log_size = len(tx.entries), self._log.size
+        tx.done.entries, tx.done.log_size, tx.done.decided_at = len(tx.entries), self._log.size, tx.now
         for observer in self._observers:
             self._tell(observer, lambda each: each.committed(tx.done, figures))
 

@@ -48,10 +48,10 @@ def _where(index: int | None, end: int | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LogKeeper:
-    """Who keeps the log: its origin line, who signs checkpoints and how they are checked."""
+    """Who keeps the log: its origin line, who signs checkpoints now (several while a key changes), how they check."""
 
     origin: str
-    signer: Signer
+    signers: Callable[[], Sequence[Signer]]
     verifier: LogVerifier
 
 
@@ -82,7 +82,7 @@ class Log:
             self._frontier = self._frontier.extend([line.leaf_hash for line in lines])
             self.size += len(lines)
             checkpoint = Checkpoint(self._keeper.origin, self.size, self._frontier.root())
-            self.checkpoint = sign_checkpoint(checkpoint, [self._keeper.signer]).encode()
+            self.checkpoint = sign_checkpoint(checkpoint, self._keeper.signers()).encode()
             LOG_ENTRIES.put(connection, lines)
             if now - self._history_at >= CHECKPOINT_HISTORY:
                 LOG_CHECKPOINTS.put(connection, [LogCheckpoint(self.size, now, self.checkpoint)])

@@ -13,6 +13,7 @@ from licd.core.errors import Invalid
 from licd.core.model import Deployment, Lease, Session
 from licd.core.state import session_hard_end
 from licd.core.time import Instant
+from licd.evidence.entry import ErasedField, decode
 from licd.ledger import tables
 from licd.ledger.database import Connection, Statement
 from licd.ledger.records import (
@@ -29,6 +30,7 @@ from licd.ledger.rows import (
     DEPLOYMENTS,
     LEASES,
     LOG_CHECKPOINTS,
+    LOG_ENTRIES,
     SESSIONS,
     SUSPENSION_SYSTEMS,
     SUSPENSIONS,
@@ -235,6 +237,14 @@ def bundles(connection: Connection, after: int = 0) -> list[StoredBundle]:
     """The stored trust bundles after a version, in order."""
     column = tables.trust_bundle.c
     return _all(connection, TRUST_BUNDLES, TRUST_BUNDLES.select(column.version > after).order_by(asc(column.version)))
+
+
+def publications(connection: Connection) -> dict[int, Instant]:
+    """When each version of the trust bundle was published, by the log."""
+    column = tables.log_entry.c
+    found = LOG_ENTRIES.where(connection, column.kind == "trust.published")
+    versions = ((each.at, decode(each.body).field("version")) for each in found)
+    return {int(version.value): at for at, version in versions if version and not isinstance(version, ErasedField)}
 
 
 def checkpoints(connection: Connection) -> list[LogCheckpoint]:

@@ -30,13 +30,14 @@ STATES_KEPT: Final = 20_000
 class Installation:
     """What is the same for every decision of this installation.
 
-    advise completes a denial with what policy says about asking again. Of what was answered before reconciled_at
-    something is known to be lost.
+    licence_signer chooses who signs a licence now, bundle_version says which trust bundle is the newest. advise
+    completes a denial with what policy says about asking again. Of what was answered before reconciled_at something is
+    known to be lost.
     """
 
     trust_domain: str
     timing: Timing
-    licence_signer: Signer
+    licence_signer: Callable[[], Signer]
     bundle_version: Callable[[], int]
     force_release_cool_down: Millis
     advise: Callable[[Denied, Instant], Denied]
@@ -67,12 +68,13 @@ class Command(Protocol[R_co]):
 
 @dataclass(slots=True)
 class Committed:
-    """What a batch has made durable, for those who push and index."""
+    """What a batch has made durable, for those who push and index. decided_at is the batch's time."""
 
     rows: list[Any] = field(default_factory=list)
     directives: list[IssuedDirective] = field(default_factory=list)
     entries: int = 0
     log_size: int = 0
+    decided_at: Instant = 0
 
 
 class States:

@@ -10,16 +10,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from licd.core.time import Instant, Millis
 from licd.keys.identity import Identity
 from licd.keys.pem_files import certificates_to_pem
-from licd.keys.pki import Authority, issue_leaf
+from licd.keys.pki import issue_leaf
+from licd.server.authorities import Authorities
 
 
 class Certificates:
     """Issues short-lived leaves, ECDSA P-256, SPIFFE URI."""
 
     def __init__(
-        self, authority: Authority, life: Millis, wall: Callable[[], Instant], random: Callable[[int], bytes]
+        self, authorities: Authorities, life: Millis, wall: Callable[[], Instant], random: Callable[[int], bytes]
     ) -> None:
-        self._authority: Final = authority
+        self._authorities: Final = authorities
         self._life: Final = life
         self._wall: Final = wall
         self._random: Final = random
@@ -27,16 +28,17 @@ class Certificates:
     @property
     def authorities_pem(self) -> str:
         """The authorities whose certificates are believed here."""
-        return certificates_to_pem([self._authority.certificate]).decode()
+        return self._authorities.believed_pem()
 
     def issue(self, public_key: ec.EllipticCurvePublicKey, identity: Identity) -> str:
         """The chain for an identity, leaf first, PEM."""
+        authority = self._authorities.issuing()
         leaf = issue_leaf(
-            self._authority,
+            authority,
             public_key,
             identity,
             now_ms=self._wall(),
             life_ms=self._life,
             randomness=self._random,
         )
-        return certificates_to_pem([leaf, self._authority.certificate]).decode()
+        return certificates_to_pem([leaf, authority.certificate]).decode()

@@ -31,7 +31,7 @@ from licd.policy import load
 from licd.server.clock import SystemClock, entropy, stopwatch
 from licd.server.config import FILE_NAME
 from licd.server.growing import growing
-from licd.server.main import log_keeper
+from licd.server.log_keeping import log_keeper
 from licd.server.names import checked_name
 from licd.server.ratchet import Ratchet
 from licd.server.renewal import LIFE, is_address
@@ -247,7 +247,7 @@ def _database(
     installation = Installation(
         trust_domain=wishes.trust_domain,
         timing=Timing(),
-        licence_signer=signers[KeyPurpose.LICENCE_ISSUER],
+        licence_signer=lambda: signers[KeyPurpose.LICENCE_ISSUER],
         bundle_version=lambda: 1,
         force_release_cool_down=0,
         advise=lambda denied, _: denied,

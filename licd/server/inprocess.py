@@ -26,12 +26,12 @@ from licd.policy import Policies, load
 from licd.server.config import Advertise, ServerConfig, read_config
 from licd.server.incoming import CertificateReader, parsed
 from licd.server.initialise import Origin, Wishes, initialise
-from licd.server.main import Daemon, Seams, Secrets, build
+from licd.server.main import Daemon, Seams, build
 from licd.server.methods import METHODS
 from licd.server.ratchet import High
 from licd.server.reader import InlineReader
 from licd.server.reserve import NoReserve
-from licd.server.serve import read_secrets
+from licd.server.secrets import Secrets, Spare, read_secrets
 from licd.server.state_dir import StateDirectory
 from licd.server.writer import LoopWriter
 from licd.wire.errors import from_status, to_status
@@ -78,7 +78,7 @@ def furnish(root: Path, policies: Path, operators: Sequence[str], origin: Origin
 
 def _read_once(state: StateDirectory, trust_domain: str) -> Secrets:
     secrets = read_secrets(state, trust_domain, None)
-    return replace(secrets, authority=load_authority(trust_domain, *state.authority))
+    return replace(secrets, authority=load_authority(trust_domain, *state.authority), spare=Spare)
 
 
 def _papers(state: StateDirectory, name: str) -> OperatorPapers:

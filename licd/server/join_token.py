@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -12,26 +12,33 @@ PREFIX: Final = "LICD-JOIN-1."
 
 
 class JoinTokens:
-    """Writes join tokens. The authority and the first trust bundle are pinned inside."""
+    """Writes join tokens. The first trust bundle is pinned inside, and the authorities; more than one in a change."""
 
     def __init__(
-        self, trust_domain: str, enrolment_address: Callable[[], str], authority_der: bytes, first_bundle: bytes
+        self,
+        trust_domain: str,
+        enrolment_address: Callable[[], str],
+        authorities_der: Callable[[], Sequence[bytes]],
+        first_bundle: bytes,
     ) -> None:
         self._trust_domain: Final = trust_domain
         self._enrolment_address: Final = enrolment_address
-        self._authority: Final = base64.b64encode(authority_der).decode()
+        self._authorities: Final = authorities_der
         self._bundle: Final = sha256(first_bundle).hexdigest()
 
     def text(self, deployment: str, secret: str) -> str:
         """The token: a prefix with the version, then base64url of JSON."""
-        content = {
+        authority, *more = (base64.b64encode(each).decode() for each in self._authorities())
+        content: dict[str, object] = {
             "v": 1,
             "trust_domain": self._trust_domain,
             "enrolment": self._enrolment_address(),
-            "ca": self._authority,
+            "ca": authority,
             "bundle_sha256": self._bundle,
             "secret": secret,
             "deployment": deployment,
         }
+        if more:
+            content["more_ca"] = more
         packed = json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
         return PREFIX + base64.urlsafe_b64encode(packed).rstrip(b"=").decode()

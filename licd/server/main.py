@@ -12,28 +12,19 @@ from functools import partial
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from licd import __version__
 from licd.core.reasons import Denied
 from licd.core.time import DAY, SECOND, Instant
-from licd.evidence.checkpoint import LogVerifier
-from licd.evidence.note import Signer as NoteSigner
-from licd.evidence.note import VerifierKey
-from licd.keys.hold import HoldableSigner
 from licd.keys.kinds import KeyPurpose
 from licd.keys.pki import Authority
-from licd.keys.signer import Signer
 from licd.ledger.database import Connection
 from licd.ledger.ledger import BatchFigures, Ledger
-from licd.ledger.log import LogKeeper
-from licd.ledger.queries import bundles
 from licd.ledger.timekeeper import Clock
 from licd.ledger.transaction import Committed, Installation
 from licd.ledger.verbs.reconcile import reconciled_at
 from licd.policy import Policies
+from licd.server.authorities import Authorities
 from licd.server.caller import Listener
 from licd.server.certificates import Certificates
 from licd.server.changes import Changes
@@ -42,14 +33,19 @@ from licd.server.directory import Directory
 from licd.server.dispatch import Dispatch, Gate
 from licd.server.jobs import Jobs
 from licd.server.join_token import JoinTokens
+from licd.server.keychain import Keychain
+from licd.server.log_keeping import rotating_log_keeper
 from licd.server.metrics import Metrics
 from licd.server.observation import Observation
+from licd.server.publication import Publication
 from licd.server.push import Push
 from licd.server.quota import Quota, Rate
 from licd.server.ratchet import High, behind
 from licd.server.reader import Reader
 from licd.server.reason_codes import ReasonCodes
+from licd.server.resealing import Resealing
 from licd.server.reserve import FileReserve, NoReserve
+from licd.server.secrets import Secrets
 from licd.server.services.approvals import ApprovalService
 from licd.server.services.customers import CustomerService
 from licd.server.services.deployments import DeploymentService
@@ -84,16 +80,6 @@ class Seams:
     listener_certificate: Callable[[], x509.Certificate | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Secrets:
-    """What the daemon signs with, before the hold switch is put in front."""
-
-    licence_issuer: Signer
-    permit_online: Signer
-    evidence: Signer
-    authority: Authority
-
-
 @dataclass(slots=True)
 class Addresses:
     """What callers are told to connect to; filled in once the ports are open."""
@@ -114,25 +100,11 @@ class Daemon:
     directory: Directory
     push: Push
     trust: Trust
+    keychain: Keychain
+    authorities: Authorities
+    resealing: Resealing
     addresses: Addresses
     impediments: Callable[[], tuple[str, ...]]
-
-
-def log_keeper(trust_domain: str, signer: Signer, known: Sequence[bytes] = ()) -> LogKeeper:
-    """Who keeps the log of a trust domain. known are earlier evidence keys whose checkpoints still count."""
-    origin = f"{trust_domain}/licd/log"
-    own = VerifierKey(origin, signer.public_key)
-    keys = (own, *(VerifierKey(origin, each) for each in known if each != signer.public_key))
-    return LogKeeper(origin, NoteSigner(own, signer.sign), LogVerifier(origin, keys, verify_ed25519))
-
-
-def verify_ed25519(public_key: bytes, signature: bytes, message: bytes) -> bool:
-    """Whether it is that key's signature."""
-    try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
 
 
 class MeteredBatches:
@@ -164,23 +136,29 @@ def build(
     answered is what the ratchet remembers: with rows older than that the daemon starts read-only.
     """
     metrics = Metrics()
-    trust = Trust(bundles(connection))
-    signing = OnlineSigning(HoldableSigner(secrets.permit_online, seams.held), metrics, seams.stopwatch)
+    trust = Trust.of(connection)
+    spare = secrets.spare()
+    keychain = Keychain(
+        (secrets.licence_issuer, secrets.permit_online, secrets.evidence, *spare.signers),
+        trust,
+        seams.clock.wall,
+        seams.held,
+    )
+    authorities = Authorities((secrets.authority, *spare.authorities), trust, seams.clock.wall)
+    signing = OnlineSigning(keychain.permit_online, metrics, seams.stopwatch)
     installation = Installation(
         trust_domain=config.trust_domain,
         timing=policies.defaults.timing,
-        licence_signer=HoldableSigner(secrets.licence_issuer, seams.held),
+        licence_signer=keychain.licence_issuer,
         bundle_version=lambda: trust.version,
         force_release_cool_down=config.limits.force_release_cool_down_seconds * SECOND,
         advise=partial(_advised, policies),
         reconciled_at=reconciled_at(connection),
     )
-    evidence_keys = [key.public_key for key in trust.bundle.keys if key.purpose is KeyPurpose.EVIDENCE]
-    keeper = log_keeper(config.trust_domain, secrets.evidence, evidence_keys)
     ledger = Ledger(
         connection,
         installation,
-        keeper,
+        rotating_log_keeper(config.trust_domain, keychain, trust),
         seams.clock,
         seams.random,
         seams.reserve,
@@ -189,9 +167,12 @@ def build(
     )
     push = Push(signing, metrics, seams.call_soon)
     directory = Directory(connection)
-    for observer in (directory, push, MeteredBatches(metrics)):
+    for observer in (directory, trust, push, MeteredBatches(metrics)):
         ledger.observe(observer)
-    return _daemon(config, policies, secrets, seams, metrics, trust, signing, ledger, push, directory)
+    trust.follow(lambda: push.tell_trust(trust.chain(trust.version - 1)))
+    return _daemon(
+        config, policies, secrets, seams, metrics, trust, keychain, authorities, signing, ledger, push, directory
+    )
 
 
 def _advised(policies: Policies, denied: Denied, now: Instant) -> Denied:
@@ -207,6 +188,8 @@ def _daemon(
     seams: Seams,
     metrics: Metrics,
     trust: Trust,
+    keychain: Keychain,
+    authorities: Authorities,
     signing: OnlineSigning,
     ledger: Ledger,
     push: Push,
@@ -214,17 +197,21 @@ def _daemon(
 ) -> Daemon:
     wall = seams.clock.wall
     writer = seams.make_writer(ledger)
-    certificates = Certificates(secrets.authority, config.limits.certificate_days * DAY, wall, seams.random)
+    certificates = Certificates(authorities, config.limits.certificate_days * DAY, wall, seams.random)
     addresses = Addresses(config.advertise.enrolment, config.advertise.customer)
 
     def impediments() -> tuple[str, ...]:
         held = ("hold: signing is held on this machine",) if seams.held() else ()
         return (*ledger.impediments(), *held)
 
+    resealing = Resealing(writer, seams.reader, trust)
+    trust.follow(lambda: seams.call_soon(resealing.begin))
+    publication = Publication(trust, keychain, authorities, secrets.spare, wall)
     services = _services(
         config,
         policies,
-        secrets,
+        authorities,
+        publication,
         seams,
         metrics,
         trust,
@@ -250,18 +237,33 @@ def _daemon(
         writer=writer,
         impediments=impediments,
         reserve_held=seams.reserve.held,
-        expiries=lambda: _expiries(trust, secrets.authority, seams.listener_certificate),
+        expiries=lambda: _expiries(trust, authorities.issuing(), seams.listener_certificate),
         wall=wall,
     )
     metrics.watch(observation.snapshot)
     jobs = Jobs(writer, seams.reader, observation, seams.reserve, wall)
-    return Daemon(dispatch, ledger, writer, jobs, metrics, directory, push, trust, addresses, impediments)
+    return Daemon(
+        dispatch=dispatch,
+        ledger=ledger,
+        writer=writer,
+        jobs=jobs,
+        metrics=metrics,
+        directory=directory,
+        push=push,
+        trust=trust,
+        keychain=keychain,
+        authorities=authorities,
+        resealing=resealing,
+        addresses=addresses,
+        impediments=impediments,
+    )
 
 
 def _services(
     config: ServerConfig,
     policies: Policies,
-    secrets: Secrets,
+    authorities: Authorities,
+    publication: Publication,
     seams: Seams,
     metrics: Metrics,
     trust: Trust,
@@ -277,8 +279,7 @@ def _services(
     wall, reader = seams.clock.wall, seams.reader
     changes = Changes(writer, directory, policies, wall)
     codes = ReasonCodes(policies.suspension)
-    authority_der = secrets.authority.certificate.public_bytes(Encoding.DER)
-    tokens = JoinTokens(config.trust_domain, lambda: addresses.enrolment, authority_der, trust.first_payload)
+    tokens = JoinTokens(config.trust_domain, lambda: addresses.enrolment, authorities.believed_der, trust.first_payload)
     about = About(__version__, config.trust_domain, wall())
     sessions = SessionService(
         writer=writer,
@@ -286,7 +287,7 @@ def _services(
         signing=signing,
         push=push,
         certificates=certificates,
-        keyring=lambda: trust.keyring,
+        trust=trust,
         metrics=metrics,
         wall=wall,
         limits=SessionLimits(float(config.limits.stream_age_seconds)),
@@ -310,7 +311,14 @@ def _services(
         impediments=impediments,
         wall=wall,
     )
-    keys = KeyService(reader=reader, changes=changes, policies=policies, certificates=certificates, trust=trust)
+    keys = KeyService(
+        reader=reader,
+        changes=changes,
+        policies=policies,
+        certificates=certificates,
+        trust=trust,
+        publication=publication,
+    )
     log_origin = f"{config.trust_domain}/licd/log"
     return {
         "EnrolmentService": (EnrolmentService(writer, certificates, trust, lambda: addresses.customer),),
@@ -330,11 +338,14 @@ def _services(
 def _expiries(
     trust: Trust, authority: Authority, listener_certificate: Callable[[], x509.Certificate | None]
 ) -> Mapping[str, Mapping[str, Instant]]:
-    """When certificates, keys (the earliest of each purpose) and the bundle end."""
+    """When certificates, each purpose (with its last key) and the bundle end."""
     bundle = trust.bundle
     keys: dict[str, Instant] = {}
-    for key in (*bundle.root_keys, *bundle.keys):
-        keys[key.purpose.word] = min(key.not_after_ms, keys.get(key.purpose.word, key.not_after_ms))
+    for key in bundle.keyring:  # a purpose ends with its last key
+        keys[key.purpose.word] = max(key.not_after_ms, keys.get(key.purpose.word, 0))
+    roots = sorted(key.not_after_ms for key in bundle.roots())
+    if len(roots) >= bundle.root_threshold:  # and with the last time that enough roots can sign
+        keys[KeyPurpose.ROOT.word] = roots[-bundle.root_threshold]
     certificates = {"authority": authority.certificate, "listeners": listener_certificate()}
     ends = {name: _end_of(each) for name, each in certificates.items() if each is not None}
     return {"certificates": ends, "keys": keys, "bundle": {"bundle": bundle.expires_at_ms}}

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from licd.core.time import SECOND
-from licd.keys.file_signer import read_key_file
-from licd.keys.hold import HoldableSigner
 from licd.keys.kinds import KeyPurpose
 from licd.ledger.database import SqliteConnection
 from licd.ledger.ledger import Ledger
@@ -17,9 +15,11 @@ from licd.ledger.verbs.reconcile import reconciled_at
 from licd.policy import load
 from licd.server.clock import SystemClock, entropy, stopwatch
 from licd.server.config import ServerConfig
-from licd.server.main import log_keeper
+from licd.server.keychain import Keychain
+from licd.server.log_keeping import rotating_log_keeper
 from licd.server.reserve import MEBIBYTE, FileReserve
-from licd.server.rows_check import evidence_keys, trust_of
+from licd.server.rows_check import trust_of
+from licd.server.secrets import read_signers
 from licd.server.snapshot import Snapshot
 from licd.server.state_dir import StateDirectory
 
@@ -30,11 +30,12 @@ def offline_ledger(state: StateDirectory, config: ServerConfig, passphrase: byte
 
     Raises KeysError, LogRefused, SchemaRefused, PolicyError, BundleError, Invalid.
     """
-    evidence = read_key_file(state.key(KeyPurpose.EVIDENCE), passphrase)
-    issuer = read_key_file(state.key(KeyPurpose.LICENCE_ISSUER), passphrase)
+    purposes = (KeyPurpose.EVIDENCE, KeyPurpose.LICENCE_ISSUER)
+    signers = [each for purpose in purposes for each in read_signers(state, purpose, passphrase)]
     timing = load(state.root / config.policies).defaults.timing
     with Snapshot(state.database) as rows:
         trust = trust_of(rows)
+        keychain = Keychain(signers, trust, SystemClock().wall, state.held)
         reconciled = reconciled_at(rows)
     migrate(sqlite_url(state.database))
     connection = SqliteConnection(state.database)
@@ -44,13 +45,13 @@ def offline_ledger(state: StateDirectory, config: ServerConfig, passphrase: byte
             Installation(
                 trust_domain=config.trust_domain,
                 timing=timing,
-                licence_signer=HoldableSigner(issuer, state.held),
+                licence_signer=keychain.licence_issuer,
                 bundle_version=lambda: trust.version,
                 force_release_cool_down=config.limits.force_release_cool_down_seconds * SECOND,
                 advise=lambda denied, _: denied,
                 reconciled_at=reconciled,
             ),
-            log_keeper(config.trust_domain, evidence, evidence_keys(trust)),
+            rotating_log_keeper(config.trust_domain, keychain, trust),
             SystemClock(),
             entropy,
             FileReserve(state.reserve, config.limits.reserve_mebibytes * MEBIBYTE),

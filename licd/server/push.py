@@ -20,6 +20,7 @@ from licd.server.dispatch import FrameStream
 from licd.server.metrics import Metrics
 from licd.server.signing import OnlineSigning
 from licd.v1.session_service_pb2 import SessionResponse
+from licd.v1.trust_pb2 import TrustBundleChain
 
 logger = structlog.get_logger("licd.push")
 
@@ -126,6 +127,14 @@ class Push:
     def failed(self, why: str) -> None:
         """Nothing was changed."""
 
+    def tell_trust(self, chain: TrustBundleChain) -> None:
+        """Sends new trust bundles on every stream. Who misses them asks, by the refresh hint or by a reply's header."""
+        self._call_soon(self._send_everywhere, SessionResponse(trust=chain))
+
+    def _send_everywhere(self, frame: SessionResponse) -> None:
+        for stream in tuple(self._by_deployment.values()):
+            self._begin_send(stream, frame)
+
     def _push_all(self, directives: tuple[IssuedDirective, ...]) -> None:
         for directive in directives:
             self._push(directive)
@@ -138,11 +147,14 @@ class Push:
             return
         for stream in tuple(self._by_licence.get(directive.licence, ())):
             self._metrics.directive_pushed()
-            task = asyncio.get_running_loop().create_task(self._send(stream, frame))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin_send(stream, frame)
         if directive.kind == DirectiveKind.REVOKE:
             self.close_stream_later(directive.deployment)
+
+    def _begin_send(self, stream: OpenStream, frame: SessionResponse) -> None:
+        task = asyncio.get_running_loop().create_task(self._send(stream, frame))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def close_stream_later(self, deployment: str) -> None:
         """Ends a revoked system's stream once it could read why."""

@@ -14,11 +14,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from licd.core.errors import Invalid
 from licd.core.time import DAY, SECOND, Instant, Millis
 from licd.keys.identity import Identity, OperatorIdentity, ServerIdentity
-from licd.keys.pem_files import certificates_from_pem, load_authority, read_private_key, write_certificates
+from licd.keys.pem_files import certificates_from_pem, read_private_key, write_certificates
 from licd.keys.pki import Authority, identity_of, issue_leaf, key_thumbprint
+from licd.keys.private_file import EVERYBODY, replace
 from licd.ledger.rows import OPERATORS
+from licd.server.authorities import Authorities
 from licd.server.clock import SystemClock, entropy
 from licd.server.config import read_config
+from licd.server.rows_check import trust_of
+from licd.server.secrets import read_authorities
 from licd.server.snapshot import Snapshot
 from licd.server.state_dir import StateDirectory
 
@@ -41,8 +45,10 @@ def renew_certificates(state: StateDirectory, life: Millis, hosts: Sequence[str]
     handshake. Raises Invalid, KeysError, OSError.
     """
     config = read_config(state.root)
-    authority = load_authority(config.trust_domain, *state.authority)
-    desk = _Desk(authority, SystemClock().wall(), life)
+    with Snapshot(state.database) as rows:
+        trust = trust_of(rows)
+    authorities = Authorities(read_authorities(state, config.trust_domain), trust, SystemClock().wall)
+    desk = _Desk(authorities.issuing(), authorities.believed_pem(), SystemClock().wall(), life)
     enabled = _enabled_operators(state)
     renewed = [desk.renew(state.server[0], state.server[1], ServerIdentity, hosts)]
     folders = sorted(path.parent for path in state.root.glob("operators/*/tls.pem"))
@@ -60,10 +66,11 @@ def _enabled_operators(state: StateDirectory) -> dict[str, bytes]:
 
 
 class _Desk:
-    """Issues for one moment and one life."""
+    """Issues for one moment and one life, and hands operators the authorities that are believed."""
 
-    def __init__(self, authority: Authority, now: Instant, life: Millis) -> None:
+    def __init__(self, authority: Authority, believed: str, now: Instant, life: Millis) -> None:
         self._authority: Final = authority
+        self._believed: Final = believed
         self._now: Final = now
         self._life: Final = life
 
@@ -86,7 +93,9 @@ class _Desk:
             return Renewed(folder / "tls.pem", 0, f"there is no enabled operator {folder.name}")
         if key_thumbprint(read_private_key(key).public_key()) != known:
             return Renewed(folder / "tls.pem", 0, "licd knows another key of this operator")
-        return self.renew(folder / "tls.pem", key, OperatorIdentity)
+        renewed = self.renew(folder / "tls.pem", key, OperatorIdentity)
+        replace(folder / "ca.pem", self._believed.encode("ascii"), EVERYBODY)
+        return renewed
 
     def _issue(
         self,

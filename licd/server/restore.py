@@ -94,9 +94,13 @@ def _note_restored(path: Path, replaced: LogHead) -> None:
 
 
 def _refuse_stranger(state: StateDirectory, sound: SoundRows) -> None:
-    """Trust domains are chosen by people and can be the same; authorities are not."""
-    own = certificates_from_pem(state.authority[0].read_bytes())
-    if certificates_to_pem(own[:1]).decode() not in sound.trust.bundle.tls_authorities_pem:
+    """Trust domains are chosen by people and can be the same; authorities are not.
+
+    One that the two have in common is enough: rows may be from before an authority changed, or from after.
+    """
+    here = [state.authority[0], *(certificate for certificate, _ in state.authorities())]
+    own = [certificates_from_pem(each.read_bytes())[:1] for each in here if each.exists()]
+    if not any(sound.trust.had_authority(certificates_to_pem(each).decode()) for each in own):
         raise Invalid("it is of another installation: its authority is not this one's", field="backup")
 
 
@@ -146,7 +150,9 @@ def _anew(state: StateDirectory, backup: BackupFile) -> Restored:
 def _secrets(state: StateDirectory) -> list[Path]:
     """What a daemon signs with."""
     online = (KeyPurpose.LICENCE_ISSUER, KeyPurpose.PERMIT_ONLINE, KeyPurpose.EVIDENCE)
-    return [*map(state.key, online), state.authority[1], state.server[1]]
+    keys = [path for purpose in online for path in (state.keys(purpose) or [state.key(purpose)])]
+    authorities = [key for _, key in state.authorities()] or [state.authority[1]]
+    return [*keys, *authorities, state.server[1]]
 
 
 def _checked(database: Path, trust_domain: str) -> SoundRows:

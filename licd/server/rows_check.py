@@ -9,13 +9,10 @@ from typing import Final, NoReturn
 from licd.core.errors import Invalid
 from licd.core.time import Instant
 from licd.evidence.checkpoint import LogVerifier
-from licd.evidence.note import Signer as NoteSigner
 from licd.evidence.note import VerifierKey
-from licd.keys.kinds import KeyPurpose
 from licd.ledger.log import LogKeeper, check_log
-from licd.ledger.queries import bundles
 from licd.ledger.records import LogHead
-from licd.server.main import verify_ed25519
+from licd.server.log_keeping import verify_ed25519
 from licd.server.snapshot import Snapshot
 from licd.server.trust import Trust
 
@@ -49,15 +46,14 @@ def check_rows(rows: Snapshot, trust_domain: str, known: Sequence[bytes] = ()) -
 def trust_of(rows: Snapshot) -> Trust:
     """The chain of bundles, checked link by link. Raises Invalid, BundleError."""
     try:
-        return Trust(bundles(rows))
+        return Trust.of(rows)
     except ValueError as error:
         raise Invalid(str(error)) from error
 
 
 def evidence_keys(trust: Trust, known: Sequence[bytes] = ()) -> list[bytes]:
     """The keys whose checkpoints count."""
-    own = [key.public_key for key in trust.bundle.keys if key.purpose is KeyPurpose.EVIDENCE]
-    return list(dict.fromkeys([*own, *known]))
+    return list(dict.fromkeys([*trust.evidence_keys(), *known]))
 
 
 def log_checker(trust_domain: str, public_keys: Sequence[bytes]) -> LogKeeper:
@@ -66,8 +62,8 @@ def log_checker(trust_domain: str, public_keys: Sequence[bytes]) -> LogKeeper:
         raise Invalid("the trust bundle has no evidence key, so that no checkpoint can be checked")
     origin = f"{trust_domain}/licd/log"
     keys = tuple(VerifierKey(origin, key) for key in public_keys)
-    return LogKeeper(origin, NoteSigner(keys[0], _sign_nothing), LogVerifier(origin, keys, verify_ed25519))
+    return LogKeeper(origin, _sign_nothing, LogVerifier(origin, keys, verify_ed25519))
 
 
-def _sign_nothing(message: bytes) -> NoReturn:
+def _sign_nothing() -> NoReturn:
     raise NotImplementedError("whoever checks a log signs none")

@@ -19,9 +19,7 @@ import structlog
 from licd.core.errors import Invalid, ShuttingDown
 from licd.core.time import SECOND, Millis
 from licd.keys.errors import KeysError
-from licd.keys.file_signer import read_key_file
-from licd.keys.kinds import KeyPurpose
-from licd.keys.pem_files import certificates_from_pem, load_authority, read_private_key
+from licd.keys.pem_files import certificates_from_pem, read_private_key
 from licd.ledger.database import SqliteConnection
 from licd.ledger.schema import migrate, sqlite_url
 from licd.ledger.verbs.clock import Beat
@@ -32,11 +30,12 @@ from licd.server.config import Listen, ServerConfig, read_config
 from licd.server.exposition import Exposition, serve_metrics
 from licd.server.grpc_server import GrpcListener
 from licd.server.jobs import Schedule
-from licd.server.main import Daemon, Seams, Secrets, build
+from licd.server.main import Daemon, Seams, build
 from licd.server.notify import Supervisor
 from licd.server.ratchet import Ratchet
 from licd.server.reader import ThreadReader
 from licd.server.reserve import MEBIBYTE, FileReserve
+from licd.server.secrets import read_secrets
 from licd.server.state_dir import DirectoryLock, StateDirectory
 from licd.server.writer import ThreadWriter
 
@@ -61,23 +60,14 @@ class Running:
         return next(each.port for each in self.listeners if each.listener is listener)
 
 
-def read_secrets(state: StateDirectory, trust_domain: str, passphrase: bytes | None) -> Secrets:
-    """The online keys. Raises KeysError naming the file."""
-    return Secrets(
-        licence_issuer=read_key_file(state.key(KeyPurpose.LICENCE_ISSUER), passphrase),
-        permit_online=read_key_file(state.key(KeyPurpose.PERMIT_ONLINE), passphrase),
-        evidence=read_key_file(state.key(KeyPurpose.EVIDENCE), passphrase),
-        authority=load_authority(trust_domain, *state.authority),
-    )
-
-
 class ServerCertificate:
     """The listeners' certificate, read again when its files change: renewed without a restart."""
 
-    def __init__(self, state: StateDirectory) -> None:
+    def __init__(self, state: StateDirectory, authorities: Callable[[], str]) -> None:
+        """Authorities are those that callers' certificates are believed from, PEM."""
         self._chain, self._key = state.server
-        self._roots: Final = state.authority[0].read_bytes()
-        self._seen: tuple[int, ...] = ()
+        self._authorities: Final = authorities
+        self._seen: tuple[object, ...] = ()
 
     def configuration(self) -> grpc.ServerCertificateConfiguration:
         """The certificate as it is on the disk now. Raises KeysError, OSError."""
@@ -86,10 +76,11 @@ class ServerCertificate:
         if certificates_from_pem(chain)[0].public_key() != read_private_key(self._key).public_key():
             raise KeysError(f"{self._key} is not the key of {self._chain}")
         self._seen = seen
-        return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=self._roots)
+        roots = self._authorities().encode()
+        return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=roots)
 
-    def _changed_at(self) -> tuple[int, ...]:
-        return tuple(each.stat().st_mtime_ns for each in (self._chain, self._key))
+    def _changed_at(self) -> tuple[object, ...]:
+        return *(each.stat().st_mtime_ns for each in (self._chain, self._key)), self._authorities()
 
     def changed(self) -> grpc.ServerCertificateConfiguration | None:
         """Called at each handshake: the new configuration, or None to go on with the old."""
@@ -128,6 +119,7 @@ async def running(state: StateDirectory, passphrase: bytes | None = NO_PASSPHRAS
         schedule = Schedule(daemon.jobs)
         await daemon.jobs.observe()
         schedule.start()
+        daemon.resealing.begin()
         stack.callback(schedule.stop)
         gc.collect()
         gc.freeze()
@@ -193,7 +185,7 @@ def _daemon(
 async def _listeners(
     state: StateDirectory, config: ServerConfig, daemon: Daemon, stack: contextlib.AsyncExitStack
 ) -> tuple[GrpcListener, ...]:
-    certificate = ServerCertificate(state)
+    certificate = ServerCertificate(state, daemon.authorities.believed_pem)
     listen = config.listen
     wall = SystemClock().wall
     listeners = tuple(

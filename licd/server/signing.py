@@ -15,9 +15,9 @@ NANOS: Final = 1_000_000_000
 
 
 class OnlineSigning:
-    """Signs with this replica's permit-online key. Raises SigningHeld while the machine is held."""
+    """Signs with this replica's permit-online key of the moment. Raises SigningHeld while the machine is held."""
 
-    def __init__(self, signer: Signer, metrics: Metrics, stopwatch: Callable[[], int]) -> None:
+    def __init__(self, signer: Callable[[], Signer], metrics: Metrics, stopwatch: Callable[[], int]) -> None:
         self._signer: Final = signer
         self._metrics: Final = metrics
         self._stopwatch: Final = stopwatch
@@ -25,6 +25,6 @@ class OnlineSigning:
     def seal(self, kind: Kind, payload: bytes) -> Envelope:
         """The envelope over these bytes."""
         started = self._stopwatch()
-        sealed = seal(kind, payload, self._signer)
+        sealed = seal(kind, payload, self._signer())
         self._metrics.signed(kind.value, (self._stopwatch() - started) / NANOS)
         return sealed

@@ -42,6 +42,16 @@ class StateDirectory:
         """An online key."""
         return self.root / "keys" / f"{purpose.word}.key"
 
+    def keys(self, purpose: KeyPurpose) -> list[Path]:
+        """Every key file of a purpose: PURPOSE.key, and PURPOSE-ANYTHING.key while one takes over from another."""
+        folder = self.root / "keys"
+        return sorted({*folder.glob(f"{purpose.word}.key"), *folder.glob(f"{purpose.word}-*.key")})
+
+    def authorities(self) -> list[tuple[Path, Path]]:
+        """Certificate and key of every TLS authority here: authority.pem, authority-ANYTHING.pem, keys beside them."""
+        found = sorted((self.root / "tls").glob("authority*.pem"))
+        return [(each, each.with_suffix(".key")) for each in found if each.with_suffix(".key").exists()]
+
     def root_key(self, number: int) -> Path:
         """A root key; to be moved off this machine."""
         return self.root / "root" / f"root-{number}.key"

@@ -22,39 +22,46 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from licd.v1 import envelope_pb2 as licd_dot_v1_dot_envelope__pb2
 from licd.v1 import operator_pb2 as licd_dot_v1_dot_operator__pb2
 from licd.v1 import trust_pb2 as licd_dot_v1_dot_trust__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19licd/v1/key_service.proto\x12\x07licd.v1\x1a\x16licd/v1/operator.proto\x1a\x13licd/v1/trust.proto\"5\n\x0fListKeysRequest\x12\"\n\x04page\x18\x01 \x01(\x0b\x32\x14.licd.v1.PageRequest\"j\n\x10ListKeysResponse\x12\x1a\n\x04keys\x18\x01 \x03(\x0b\x32\x0c.licd.v1.Key\x12\x19\n\x11withdrawn_key_ids\x18\x02 \x03(\t\x12\x1f\n\x04page\x18\x03 \x01(\x0b\x32\x11.licd.v1.PageInfo\"0\n\x18\x45xportTrustBundleRequest\x12\x14\n\x0cheld_version\x18\x01 \x01(\x03\"E\n\x19\x45xportTrustBundleResponse\x12(\n\x05trust\x18\x01 \x01(\x0b\x32\x19.licd.v1.TrustBundleChain\":\n\x14ListOperatorsRequest\x12\"\n\x04page\x18\x01 \x01(\x0b\x32\x14.licd.v1.PageRequest\"^\n\x15ListOperatorsResponse\x12$\n\toperators\x18\x01 \x03(\x0b\x32\x11.licd.v1.Operator\x12\x1f\n\x04page\x18\x02 \x01(\x0b\x32\x11.licd.v1.PageInfo\"j\n\x12\x41\x64\x64OperatorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x12\n\npublic_key\x18\x04 \x01(\x0c\x12\x0b\n\x03\x63sr\x18\x05 \x01(\x0c\"W\n\x11OperatorAdmission\x12#\n\x08operator\x18\x01 \x01(\x0b\x32\x11.licd.v1.Operator\x12\x1d\n\x15\x63\x65rtificate_chain_pem\x18\x02 \x01(\t\"x\n\x13\x41\x64\x64OperatorResponse\x12/\n\tadmission\x18\x01 \x01(\x0b\x32\x1a.licd.v1.OperatorAdmissionH\x00\x12%\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x11.licd.v1.ApprovalH\x00\x42\t\n\x07outcome\"N\n\x16\x44isableOperatorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\">\n\x17\x44isableOperatorResponse\x12#\n\x08operator\x18\x01 \x01(\x0b\x32\x11.licd.v1.Operator2\x99\x03\n\nKeyService\x12?\n\x08ListKeys\x12\x18.licd.v1.ListKeysRequest\x1a\x19.licd.v1.ListKeysResponse\x12Z\n\x11\x45xportTrustBundle\x12!.licd.v1.ExportTrustBundleRequest\x1a\".licd.v1.ExportTrustBundleResponse\x12N\n\rListOperators\x12\x1d.licd.v1.ListOperatorsRequest\x1a\x1e.licd.v1.ListOperatorsResponse\x12H\n\x0b\x41\x64\x64Operator\x12\x1b.licd.v1.AddOperatorRequest\x1a\x1c.licd.v1.AddOperatorResponse\x12T\n\x0f\x44isableOperator\x12\x1f.licd.v1.DisableOperatorRequest\x1a .licd.v1.DisableOperatorResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19licd/v1/key_service.proto\x12\x07licd.v1\x1a\x16licd/v1/envelope.proto\x1a\x16licd/v1/operator.proto\x1a\x13licd/v1/trust.proto\"5\n\x0fListKeysRequest\x12\"\n\x04page\x18\x01 \x01(\x0b\x32\x14.licd.v1.PageRequest\"j\n\x10ListKeysResponse\x12\x1a\n\x04keys\x18\x01 \x03(\x0b\x32\x0c.licd.v1.Key\x12\x19\n\x11withdrawn_key_ids\x18\x02 \x03(\t\x12\x1f\n\x04page\x18\x03 \x01(\x0b\x32\x11.licd.v1.PageInfo\"0\n\x18\x45xportTrustBundleRequest\x12\x14\n\x0cheld_version\x18\x01 \x01(\x03\"E\n\x19\x45xportTrustBundleResponse\x12(\n\x05trust\x18\x01 \x01(\x0b\x32\x19.licd.v1.TrustBundleChain\"R\n\x19PublishTrustBundleRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12!\n\x06\x62undle\x18\x02 \x01(\x0b\x32\x11.licd.v1.Envelope\"Q\n\x10TrustPublication\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x17\n\x0fpublished_at_ms\x18\x02 \x01(\x03\x12\x13\n\x0bknown_at_ms\x18\x03 \x01(\x03\"\x80\x01\n\x1aPublishTrustBundleResponse\x12\x30\n\x0bpublication\x18\x01 \x01(\x0b\x32\x19.licd.v1.TrustPublicationH\x00\x12%\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x11.licd.v1.ApprovalH\x00\x42\t\n\x07outcome\":\n\x14ListOperatorsRequest\x12\"\n\x04page\x18\x01 \x01(\x0b\x32\x14.licd.v1.PageRequest\"^\n\x15ListOperatorsResponse\x12$\n\toperators\x18\x01 \x03(\x0b\x32\x11.licd.v1.Operator\x12\x1f\n\x04page\x18\x02 \x01(\x0b\x32\x11.licd.v1.PageInfo\"j\n\x12\x41\x64\x64OperatorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x12\n\npublic_key\x18\x04 \x01(\x0c\x12\x0b\n\x03\x63sr\x18\x05 \x01(\x0c\"W\n\x11OperatorAdmission\x12#\n\x08operator\x18\x01 \x01(\x0b\x32\x11.licd.v1.Operator\x12\x1d\n\x15\x63\x65rtificate_chain_pem\x18\x02 \x01(\t\"x\n\x13\x41\x64\x64OperatorResponse\x12/\n\tadmission\x18\x01 \x01(\x0b\x32\x1a.licd.v1.OperatorAdmissionH\x00\x12%\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x11.licd.v1.ApprovalH\x00\x42\t\n\x07outcome\"N\n\x16\x44isableOperatorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\">\n\x17\x44isableOperatorResponse\x12#\n\x08operator\x18\x01 \x01(\x0b\x32\x11.licd.v1.Operator2\xf8\x03\n\nKeyService\x12?\n\x08ListKeys\x12\x18.licd.v1.ListKeysRequest\x1a\x19.licd.v1.ListKeysResponse\x12Z\n\x11\x45xportTrustBundle\x12!.licd.v1.ExportTrustBundleRequest\x1a\".licd.v1.ExportTrustBundleResponse\x12]\n\x12PublishTrustBundle\x12\".licd.v1.PublishTrustBundleRequest\x1a#.licd.v1.PublishTrustBundleResponse\x12N\n\rListOperators\x12\x1d.licd.v1.ListOperatorsRequest\x1a\x1e.licd.v1.ListOperatorsResponse\x12H\n\x0b\x41\x64\x64Operator\x12\x1b.licd.v1.AddOperatorRequest\x1a\x1c.licd.v1.AddOperatorResponse\x12T\n\x0f\x44isableOperator\x12\x1f.licd.v1.DisableOperatorRequest\x1a .licd.v1.DisableOperatorResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'licd.v1.key_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTKEYSREQUEST']._serialized_start=83
-  _globals['_LISTKEYSREQUEST']._serialized_end=136
-  _globals['_LISTKEYSRESPONSE']._serialized_start=138
-  _globals['_LISTKEYSRESPONSE']._serialized_end=244
-  _globals['_EXPORTTRUSTBUNDLEREQUEST']._serialized_start=246
-  _globals['_EXPORTTRUSTBUNDLEREQUEST']._serialized_end=294
-  _globals['_EXPORTTRUSTBUNDLERESPONSE']._serialized_start=296
-  _globals['_EXPORTTRUSTBUNDLERESPONSE']._serialized_end=365
-  _globals['_LISTOPERATORSREQUEST']._serialized_start=367
-  _globals['_LISTOPERATORSREQUEST']._serialized_end=425
-  _globals['_LISTOPERATORSRESPONSE']._serialized_start=427
-  _globals['_LISTOPERATORSRESPONSE']._serialized_end=521
-  _globals['_ADDOPERATORREQUEST']._serialized_start=523
-  _globals['_ADDOPERATORREQUEST']._serialized_end=629
-  _globals['_OPERATORADMISSION']._serialized_start=631
-  _globals['_OPERATORADMISSION']._serialized_end=718
-  _globals['_ADDOPERATORRESPONSE']._serialized_start=720
-  _globals['_ADDOPERATORRESPONSE']._serialized_end=840
-  _globals['_DISABLEOPERATORREQUEST']._serialized_start=842
-  _globals['_DISABLEOPERATORREQUEST']._serialized_end=920
-  _globals['_DISABLEOPERATORRESPONSE']._serialized_start=922
-  _globals['_DISABLEOPERATORRESPONSE']._serialized_end=984
-  _globals['_KEYSERVICE']._serialized_start=987
-  _globals['_KEYSERVICE']._serialized_end=1396
+  _globals['_LISTKEYSREQUEST']._serialized_start=107
+  _globals['_LISTKEYSREQUEST']._serialized_end=160
+  _globals['_LISTKEYSRESPONSE']._serialized_start=162
+  _globals['_LISTKEYSRESPONSE']._serialized_end=268
+  _globals['_EXPORTTRUSTBUNDLEREQUEST']._serialized_start=270
+  _globals['_EXPORTTRUSTBUNDLEREQUEST']._serialized_end=318
+  _globals['_EXPORTTRUSTBUNDLERESPONSE']._serialized_start=320
+  _globals['_EXPORTTRUSTBUNDLERESPONSE']._serialized_end=389
+  _globals['_PUBLISHTRUSTBUNDLEREQUEST']._serialized_start=391
+  _globals['_PUBLISHTRUSTBUNDLEREQUEST']._serialized_end=473
+  _globals['_TRUSTPUBLICATION']._serialized_start=475
+  _globals['_TRUSTPUBLICATION']._serialized_end=556
+  _globals['_PUBLISHTRUSTBUNDLERESPONSE']._serialized_start=559
+  _globals['_PUBLISHTRUSTBUNDLERESPONSE']._serialized_end=687
+  _globals['_LISTOPERATORSREQUEST']._serialized_start=689
+  _globals['_LISTOPERATORSREQUEST']._serialized_end=747
+  _globals['_LISTOPERATORSRESPONSE']._serialized_start=749
+  _globals['_LISTOPERATORSRESPONSE']._serialized_end=843
+  _globals['_ADDOPERATORREQUEST']._serialized_start=845
+  _globals['_ADDOPERATORREQUEST']._serialized_end=951
+  _globals['_OPERATORADMISSION']._serialized_start=953
+  _globals['_OPERATORADMISSION']._serialized_end=1040
+  _globals['_ADDOPERATORRESPONSE']._serialized_start=1042
+  _globals['_ADDOPERATORRESPONSE']._serialized_end=1162
+  _globals['_DISABLEOPERATORREQUEST']._serialized_start=1164
+  _globals['_DISABLEOPERATORREQUEST']._serialized_end=1242
+  _globals['_DISABLEOPERATORRESPONSE']._serialized_start=1244
+  _globals['_DISABLEOPERATORRESPONSE']._serialized_end=1306
+  _globals['_KEYSERVICE']._serialized_start=1309
+  _globals['_KEYSERVICE']._serialized_end=1813
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from licd.v1 import envelope_pb2 as _envelope_pb2
 from licd.v1 import operator_pb2 as _operator_pb2
 from licd.v1 import trust_pb2 as _trust_pb2
 import builtins as _builtins
@@ -106,6 +107,83 @@ class ExportTrustBundleResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExportTrustBundleResponse: _TypeAlias = ExportTrustBundleResponse  # noqa: Y015
+
+@_typing.final
+class PublishTrustBundleRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    BUNDLE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    @_builtins.property
+    def bundle(self) -> _envelope_pb2.Envelope:
+        """Kind trust-bundle: version N+1 of the N that is in force."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        bundle: _envelope_pb2.Envelope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishTrustBundleRequest: _TypeAlias = PublishTrustBundleRequest  # noqa: Y015
+
+@_typing.final
+class TrustPublication(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    PUBLISHED_AT_MS_FIELD_NUMBER: _builtins.int
+    KNOWN_AT_MS_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    published_at_ms: _builtins.int
+    known_at_ms: _builtins.int
+    """From here on every system that reaches licd has it: what signs from then on may be a new key."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        published_at_ms: _builtins.int = ...,
+        known_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_at_ms", b"known_at_ms", "published_at_ms", b"published_at_ms", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrustPublication: _TypeAlias = TrustPublication  # noqa: Y015
+
+@_typing.final
+class PublishTrustBundleResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PUBLICATION_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def publication(self) -> Global___TrustPublication: ...
+    @_builtins.property
+    def approval(self) -> _operator_pb2.Approval: ...
+    def __init__(
+        self,
+        *,
+        publication: Global___TrustPublication | None = ...,
+        approval: _operator_pb2.Approval | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "outcome", b"outcome", "publication", b"publication"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "outcome", b"outcome", "publication", b"publication"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["publication", "approval"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___PublishTrustBundleResponse: _TypeAlias = PublishTrustBundleResponse  # noqa: Y015
 
 @_typing.final
 class ListOperatorsRequest(_message.Message):

@@ -44,6 +44,11 @@ class KeyServiceStub:
                 request_serializer=licd_dot_v1_dot_key__service__pb2.ExportTrustBundleRequest.SerializeToString,
                 response_deserializer=licd_dot_v1_dot_key__service__pb2.ExportTrustBundleResponse.FromString,
                 _registered_method=True)
+        self.PublishTrustBundle = channel.unary_unary(
+                '/licd.v1.KeyService/PublishTrustBundle',
+                request_serializer=licd_dot_v1_dot_key__service__pb2.PublishTrustBundleRequest.SerializeToString,
+                response_deserializer=licd_dot_v1_dot_key__service__pb2.PublishTrustBundleResponse.FromString,
+                _registered_method=True)
         self.ListOperators = channel.unary_unary(
                 '/licd.v1.KeyService/ListOperators',
                 request_serializer=licd_dot_v1_dot_key__service__pb2.ListOperatorsRequest.SerializeToString,
@@ -72,6 +77,14 @@ class KeyServiceServicer:
 
     def ExportTrustBundle(self, request, context):
         """The chain of trust bundles, as systems get it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PublishTrustBundle(self, request, context):
+        """Takes the bundle that follows the newest one, as the holders of the root keys signed it. One person may: two
+        holders have agreed already. Where one root key suffices, whatever does more than withdraw needs a second person.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,6 +121,11 @@ def add_KeyServiceServicer_to_server(servicer, server):
                     servicer.ExportTrustBundle,
                     request_deserializer=licd_dot_v1_dot_key__service__pb2.ExportTrustBundleRequest.FromString,
                     response_serializer=licd_dot_v1_dot_key__service__pb2.ExportTrustBundleResponse.SerializeToString,
+            ),
+            'PublishTrustBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishTrustBundle,
+                    request_deserializer=licd_dot_v1_dot_key__service__pb2.PublishTrustBundleRequest.FromString,
+                    response_serializer=licd_dot_v1_dot_key__service__pb2.PublishTrustBundleResponse.SerializeToString,
             ),
             'ListOperators': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOperators,
@@ -179,6 +197,33 @@ class KeyService:
             '/licd.v1.KeyService/ExportTrustBundle',
             licd_dot_v1_dot_key__service__pb2.ExportTrustBundleRequest.SerializeToString,
             licd_dot_v1_dot_key__service__pb2.ExportTrustBundleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishTrustBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/licd.v1.KeyService/PublishTrustBundle',
+            licd_dot_v1_dot_key__service__pb2.PublishTrustBundleRequest.SerializeToString,
+            licd_dot_v1_dot_key__service__pb2.PublishTrustBundleResponse.FromString,
             options,
             channel_credentials,
             insecure,

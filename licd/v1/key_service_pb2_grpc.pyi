@@ -34,6 +34,10 @@ class KeyServiceStub:
     ListKeys: _grpc.UnaryUnaryMultiCallable[_key_service_pb2.ListKeysRequest, _key_service_pb2.ListKeysResponse]
     ExportTrustBundle: _grpc.UnaryUnaryMultiCallable[_key_service_pb2.ExportTrustBundleRequest, _key_service_pb2.ExportTrustBundleResponse]
     """The chain of trust bundles, as systems get it."""
+    PublishTrustBundle: _grpc.UnaryUnaryMultiCallable[_key_service_pb2.PublishTrustBundleRequest, _key_service_pb2.PublishTrustBundleResponse]
+    """Takes the bundle that follows the newest one, as the holders of the root keys signed it. One person may: two
+    holders have agreed already. Where one root key suffices, whatever does more than withdraw needs a second person.
+    """
     ListOperators: _grpc.UnaryUnaryMultiCallable[_key_service_pb2.ListOperatorsRequest, _key_service_pb2.ListOperatorsResponse]
     AddOperator: _grpc.UnaryUnaryMultiCallable[_key_service_pb2.AddOperatorRequest, _key_service_pb2.AddOperatorResponse]
     """Widens: needs a second person. Changes roles when the operator is there already."""
@@ -45,6 +49,10 @@ class KeyServiceAsyncStub(KeyServiceStub):
     ListKeys: _aio.UnaryUnaryMultiCallable[_key_service_pb2.ListKeysRequest, _key_service_pb2.ListKeysResponse]  # type: ignore[assignment]
     ExportTrustBundle: _aio.UnaryUnaryMultiCallable[_key_service_pb2.ExportTrustBundleRequest, _key_service_pb2.ExportTrustBundleResponse]  # type: ignore[assignment]
     """The chain of trust bundles, as systems get it."""
+    PublishTrustBundle: _aio.UnaryUnaryMultiCallable[_key_service_pb2.PublishTrustBundleRequest, _key_service_pb2.PublishTrustBundleResponse]  # type: ignore[assignment]
+    """Takes the bundle that follows the newest one, as the holders of the root keys signed it. One person may: two
+    holders have agreed already. Where one root key suffices, whatever does more than withdraw needs a second person.
+    """
     ListOperators: _aio.UnaryUnaryMultiCallable[_key_service_pb2.ListOperatorsRequest, _key_service_pb2.ListOperatorsResponse]  # type: ignore[assignment]
     AddOperator: _aio.UnaryUnaryMultiCallable[_key_service_pb2.AddOperatorRequest, _key_service_pb2.AddOperatorResponse]  # type: ignore[assignment]
     """Widens: needs a second person. Changes roles when the operator is there already."""
@@ -65,6 +73,16 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_key_service_pb2.ExportTrustBundleResponse, _abc.Awaitable[_key_service_pb2.ExportTrustBundleResponse]]:
         """The chain of trust bundles, as systems get it."""
+
+    @_abc_1.abstractmethod
+    def PublishTrustBundle(
+        self,
+        request: _key_service_pb2.PublishTrustBundleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_key_service_pb2.PublishTrustBundleResponse, _abc.Awaitable[_key_service_pb2.PublishTrustBundleResponse]]:
+        """Takes the bundle that follows the newest one, as the holders of the root keys signed it. One person may: two
+        holders have agreed already. Where one root key suffices, whatever does more than withdraw needs a second person.
+        """
 
     @_abc_1.abstractmethod
     def ListOperators(

@@ -28,6 +28,9 @@ class OpenSessionRequest(_message.Message):
 
     LINK_FIELD_NUMBER: _builtins.int
     LAST_REPLY_FIELD_NUMBER: _builtins.int
+    HELD_BUNDLE_FIELD_NUMBER: _builtins.int
+    held_bundle: _builtins.int
+    """Version of the trust bundle the system holds: licd sends those after it before anything that they may be needed for."""
     @_builtins.property
     def link(self) -> _envelope_pb2.Envelope:
         """Kind link."""
@@ -41,10 +44,11 @@ class OpenSessionRequest(_message.Message):
         *,
         link: _envelope_pb2.Envelope | None = ...,
         last_reply: _envelope_pb2.Envelope | None = ...,
+        held_bundle: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_reply", b"last_reply", "link", b"link"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_reply", b"last_reply", "link", b"link"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_bundle", b"held_bundle", "last_reply", b"last_reply", "link", b"link"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -72,7 +76,7 @@ class OpenSessionResponse(_message.Message):
 
     @_builtins.property
     def trust(self) -> _trust_pb2.TrustBundleChain:
-        """Bundles after none; sent when the system may not have them."""
+        """Bundles after the one held, when there are."""
 
     def __init__(
         self,
@@ -97,6 +101,9 @@ class SessionRequest(_message.Message):
     LINK_FIELD_NUMBER: _builtins.int
     ACKNOWLEDGEMENT_FIELD_NUMBER: _builtins.int
     LAST_REPLY_FIELD_NUMBER: _builtins.int
+    HELD_BUNDLE_FIELD_NUMBER: _builtins.int
+    held_bundle: _builtins.int
+    """With the first link on a stream: version of the trust bundle the system holds; 0 says nothing."""
     @_builtins.property
     def link(self) -> _envelope_pb2.Envelope:
         """Kind link."""
@@ -115,10 +122,11 @@ class SessionRequest(_message.Message):
         link: _envelope_pb2.Envelope | None = ...,
         acknowledgement: _envelope_pb2.Envelope | None = ...,
         last_reply: _envelope_pb2.Envelope | None = ...,
+        held_bundle: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "frame", b"frame", "last_reply", b"last_reply", "link", b"link"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "frame", b"frame", "last_reply", b"last_reply", "link", b"link"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "frame", b"frame", "held_bundle", b"held_bundle", "last_reply", b"last_reply", "link", b"link"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["link", "acknowledgement"]  # noqa: Y015
     _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015

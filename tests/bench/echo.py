@@ -33,7 +33,8 @@ async def main(state: StateDirectory) -> None:
         response_serializer=GetTrustBundleRequest.SerializeToString,
     )
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("licd.bench.Echo", {"Echo": handler}),))
-    port = server.add_secure_port("127.0.0.1:0", ServerCertificate(state).credentials(clients=True))
+    certificate = ServerCertificate(state, state.authority[0].read_text)
+    port = server.add_secure_port("127.0.0.1:0", certificate.credentials(clients=True))
     await server.start()
     print(port, flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

@@ -33,7 +33,7 @@ VERBS = {
     "approval": {"list", "show", "sign", "reject"},
     "operator": {"list", "add", "disable", "request"},
     "log": {"list", "get", "checkpoint", "export", "verify"},
-    "key": {"list", "bundle"},
+    "key": {"list", "bundle", "publish"},
     "policy": {"show", "check"},
     "token": {"show", "verify"},
     "clock": {"accept"},

@@ -40,12 +40,13 @@ from licd.ledger.verbs.customers import CreateCustomer
 from licd.ledger.verbs.deployments import Enrol, Enrolled, InviteDeployment
 from licd.ledger.verbs.licences import IssueLicence
 from licd.ledger.verbs.reconcile import reconciled_at
-from licd.server.main import log_keeper
+from licd.server.log_keeping import log_keeper
 
 R = TypeVar("R")
 
 NOON: Instant = 1_800_000_000_000
 DOMAIN = "licd.example"
+ISSUER = MemorySigner(KeyPurpose.LICENCE_ISSUER, b"i" * 32)
 PURPOSE = "licd:serious-crime"
 TIMING = Timing(act=1_000, skew=500)
 
@@ -165,7 +166,7 @@ class Rig:
         self.installation = Installation(
             trust_domain=DOMAIN,
             timing=TIMING,
-            licence_signer=HoldableSigner(MemorySigner(KeyPurpose.LICENCE_ISSUER, b"i" * 32), lambda: self.held),
+            licence_signer=lambda: HoldableSigner(ISSUER, lambda: self.held),
             bundle_version=lambda: 1,
             force_release_cool_down=10 * MINUTE,
             advise=lambda denied, _: denied,

@@ -17,7 +17,7 @@ from licd.ledger.log import LogRefused, check_log, read_entries, read_head
 from licd.ledger.queries import checkpoints
 from licd.ledger.rows import LOG_ENTRIES, LOG_HEADS
 from licd.ledger.verbs.customers import CreateCustomer
-from licd.server.main import log_keeper
+from licd.server.log_keeping import log_keeper
 from licd.server.services.logs import exported
 from tests.ledger.rig import DOMAIN, Rig, keeper
 

@@ -129,7 +129,7 @@ def _operation(asked: Asked) -> session_pb2.Operation:
 
 
 def _open_request(state: MachineState, link: Outstanding) -> session_service_pb2.OpenSessionRequest:
-    request = session_service_pb2.OpenSessionRequest(link=link.envelope)
+    request = session_service_pb2.OpenSessionRequest(link=link.envelope, held_bundle=state.trust.bundle.version)
     _bring_last_reply(state, request)
     return request
 
@@ -144,9 +144,10 @@ def _bring_last_reply(
 
 
 def _send(state: MachineState, link: Outstanding, now: Millis) -> None:
-    """Send the outstanding link up this stream; the first on a stream brings the last reply along."""
+    """Send the outstanding link up this stream; the first on a stream says what licd may not know of us."""
     request = session_service_pb2.SessionRequest(link=link.envelope)
     if not state.line.spoke:
+        request.held_bundle = state.trust.bundle.version
         _bring_last_reply(state, request)
         state.line.spoke = True
     state.sent_on = state.line.number

@@ -7,10 +7,12 @@ from typing import ClassVar
 
 from sqlalchemy import bindparam, delete
 
+from licd.core.errors import Conflict
 from licd.core.time import Instant
 from licd.ledger import tables
 from licd.ledger.database import Statement
 from licd.ledger.records import StoredBundle
+from licd.ledger.rows import TRUST_BUNDLES
 from licd.ledger.timekeeper import Timekeeper
 from licd.ledger.transaction import Transaction
 
@@ -66,15 +68,19 @@ class ForgetAnswers:
 
 @dataclass(frozen=True, slots=True)
 class StoreBundle:
-    """Keeps a trust bundle that was verified against the one before."""
+    """Keeps a trust bundle that was verified against the one before. It may withdraw a key, so it does not wait."""
 
     grants: ClassVar[bool] = False
-    urgent: ClassVar[bool] = False
+    urgent: ClassVar[bool] = True
 
     version: int
     envelope: bytes
     actor: str
 
-    def run(self, tx: Transaction) -> None:
+    def run(self, tx: Transaction) -> Instant:
+        before = tx.get(TRUST_BUNDLES, self.version - 1)
+        if tx.get(TRUST_BUNDLES, self.version) is not None or (before is None and self.version > 1):
+            raise Conflict(f"bundle {self.version} does not follow the newest one any more", field="bundle")
         tx.put(StoredBundle(self.version, self.envelope))
         tx.log("trust.published", ("version", self.version), ("bundle", self.envelope), ("actor", self.actor))
+        return tx.now

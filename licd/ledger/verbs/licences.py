@@ -31,8 +31,9 @@ def _checked(terms: Terms) -> None:
         raise Invalid(error.problem, field=f"terms.{error.field}") from error
 
 
-def _sealed(tx: Transaction, terms: Terms) -> bytes:
-    return seal(Kind.LICENCE, terms_payload(terms), tx.installation.licence_signer).SerializeToString()
+def sealed_terms(tx: Transaction, terms: Terms) -> bytes:
+    """The token of these terms, by the key that signs licences now. Raises SigningHeld."""
+    return seal(Kind.LICENCE, terms_payload(terms), tx.installation.licence_signer()).SerializeToString()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class IssueLicence:
             status=LicenceStatus.ACTIVE,
             epoch=1,
             version=1,
-            token=_sealed(tx, terms),
+            token=sealed_terms(tx, terms),
             terms=terms,
             issued_at=tx.now,
             suspended_at=0,
@@ -121,7 +122,7 @@ class AmendLicence:
             issued_at=tx.now,
         )
         _checked(terms)
-        token = _sealed(tx, terms)
+        token = sealed_terms(tx, terms)
         amend_licence(
             state,
             tx.now,

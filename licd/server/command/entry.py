@@ -27,6 +27,7 @@ VERBS: Final = (
     ("backup", "backup", CARE, "Write a backup while licd serves."),
     ("restore", "restore", CARE, "Put the database back from a backup."),
     ("reconcile", "reconcile", CARE, "After a restore: make sure that nothing answered is answered otherwise."),
+    ("ceremony", "ceremony", CARE, "Make the next trust bundle, offline: rotate, retire and withdraw keys."),
     ("renew-certificates", "renew_certificates", CARE, "Renew the certificates of the listeners and operators."),
     ("version", "version", CARE, "Print the version."),
 )

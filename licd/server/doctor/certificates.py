@@ -10,9 +10,11 @@ from cryptography import x509
 
 from licd.core.time import DAY, SECOND, Instant
 from licd.keys.errors import KeysError
-from licd.keys.pem_files import certificates_from_pem, certificates_to_pem, load_authority, read_private_key
+from licd.keys.pem_files import certificates_from_pem, read_private_key
+from licd.server.authorities import Authorities, pem_of
 from licd.server.doctor.finding import Finding, fail, ok, warn
 from licd.server.doctor.patient import Patient, span
+from licd.server.secrets import read_authorities
 
 SOON: Final = 14 * DAY
 AUTHORITY_SOON: Final = 180 * DAY
@@ -20,9 +22,12 @@ AUTHORITY_SOON: Final = 180 * DAY
 
 def check_authority(patient: Patient) -> Iterator[Finding]:
     """It signs everybody's certificate, and systems believe servers by it."""
-    authority = load_authority(patient.config().trust_domain, *patient.state.authority)
-    pem = certificates_to_pem([authority.certificate]).decode()
-    if pem not in patient.trust().bundle.tls_authorities_pem:
+    trust = patient.trust()
+    authorities = Authorities(
+        read_authorities(patient.state, patient.config().trust_domain), trust, lambda: patient.now
+    )
+    authority = authorities.issuing()
+    if pem_of(authority.certificate) not in trust.bundle.tls_authorities_pem:
         todo = "put the right tls/authority.pem and .key back; systems believe only the one in the trust bundle"
         yield fail("it is not the authority that the trust bundle names", todo)
     todo = "make a new authority, and have the holders of the root keys put it into a new trust bundle beside this one"
@@ -53,14 +58,15 @@ def _certificate(patient: Patient, name: str, chain: Path, key: Path) -> Iterato
     todo = f"licd renew-certificates --state {patient.state.root}"
     if key.exists() and leaf.public_key() != read_private_key(key).public_key():
         yield fail(f"{name} does not belong to {key}", "put the two back as they belong together")
-    if not _signed_by(leaf, patient.state.authority[0]):
+    believed = certificates_from_pem("".join(patient.trust().bundle.tls_authorities_pem).encode())
+    if not any(_signed_by(leaf, each) for each in believed):
         yield fail(f"{name} is not by this installation's authority", todo)
     yield _by_age(name, leaf, patient.now, SOON, todo)
 
 
-def _signed_by(leaf: x509.Certificate, authority: Path) -> bool:
+def _signed_by(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
     try:
-        leaf.verify_directly_issued_by(certificates_from_pem(authority.read_bytes())[0])
+        leaf.verify_directly_issued_by(authority)
     except Exception:  # noqa: BLE001 -- by whatever reason, it does not verify
         return False
     return True

@@ -72,6 +72,6 @@ def check_log_entries(patient: Patient) -> Iterator[Finding]:
 
 def _own_key(patient: Patient) -> list[bytes]:
     try:
-        return [described(patient.state.key(KeyPurpose.EVIDENCE)).public_key]
+        return [described(path).public_key for path in patient.state.keys(KeyPurpose.EVIDENCE)]
     except (OSError, ValueError):
         return []  # the check of the keys says so

@@ -53,13 +53,14 @@ def check_key_files(patient: Patient) -> Iterator[Finding]:
     """The files of the three keys that a daemon signs with."""
     open_ones = []
     for purpose in ONLINE:
-        try:
-            file = described(patient.state.key(purpose))
-        except NoKeyFile as error:
-            yield fail(str(error), "put the key back from where it is kept: mode 0600, owned by licd's user")
-            continue
-        if not file.protected:
-            open_ones.append(purpose.word)
+        for path in patient.state.keys(purpose) or [patient.state.key(purpose)]:
+            try:
+                file = described(path)
+            except NoKeyFile as error:
+                yield fail(str(error), "put the key back from where it is kept: mode 0600, owned by licd's user")
+                continue
+            if not file.protected:
+                open_ones.append(path.stem)
     if open_ones:
         todo = "good for development; else keep keys under a passphrase (licd init --passphrase-file), or in a token"
         yield warn(f"{', '.join(open_ones)}: the key lies open on the disk (protection none)", todo)
@@ -71,19 +72,26 @@ def check_keys(patient: Patient) -> Iterator[Finding]:
     """Whether systems believe what they sign, and for how long."""
     bundle = patient.trust().bundle
     for purpose in ONLINE:
-        try:
-            yield from _in_bundle(purpose, described(patient.state.key(purpose)), bundle, patient.now)
-        except NoKeyFile:
-            continue  # the check of the files says so
+        files = [file for path in patient.state.keys(purpose) if (file := _described_or_not(path)) is not None]
+        if files:  # else the check of the files says so
+            yield _in_bundle(purpose, files, bundle, patient.now)
 
 
-def _in_bundle(purpose: KeyPurpose, file: KeyFile, bundle: Bundle, now: Instant) -> Iterator[Finding]:
-    known = next((key for key in bundle.keys if key.key_id == file.key_id and key.purpose is purpose), None)
-    if known is None or file.key_id in bundle.withdrawn_key_ids:
-        what = f"{purpose.word}: key {file.key_id} is not in trust bundle {bundle.version}, or withdrawn"
-        yield fail(what, f"what it signs is refused by every system; {NEW_BUNDLE}, or put the right key back")
-        return
-    yield _by_age(purpose, known, now)
+def _described_or_not(path: Path) -> KeyFile | None:
+    try:
+        return described(path)
+    except NoKeyFile:
+        return None
+
+
+def _in_bundle(purpose: KeyPurpose, files: list[KeyFile], bundle: Bundle, now: Instant) -> Finding:
+    """Of several keys the one that lasts longest counts: one takes over from another."""
+    here = {file.key_id for file in files}
+    known = [key for key in bundle.keyring if key.key_id in here and key.purpose is purpose]
+    if known:
+        return _by_age(purpose, max(known, key=lambda key: key.not_after_ms), now)
+    what = f"{purpose.word}: key {', '.join(sorted(here))} is not in trust bundle {bundle.version}, or withdrawn"
+    return fail(what, f"what it signs is refused by every system; {NEW_BUNDLE}, or put the right key back")
 
 
 def _by_age(purpose: KeyPurpose, key: VerificationKey, now: Instant) -> Finding:

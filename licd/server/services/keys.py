@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from licd.core.errors import Invalid, NotFound
+from licd.core.time import Instant
 from licd.keys.certificate_request import check_request
 from licd.keys.identity import OperatorIdentity
 from licd.keys.kinds import KeyPurpose
@@ -22,12 +23,14 @@ from licd.server.caller import Caller
 from licd.server.certificates import Certificates
 from licd.server.changes import Changes, Plan, checked_text
 from licd.server.names import checked_name
+from licd.server.publication import Publication
 from licd.server.reader import Reader
 from licd.server.trust import Trust
 from licd.v1 import key_service_pb2 as pb
 from licd.v1 import operator_pb2
 
 ADD: Final = "KeyService.AddOperator"
+PUBLISH: Final = "KeyService.PublishTrustBundle"
 
 
 class KeyService:
@@ -41,13 +44,16 @@ class KeyService:
         policies: Policies,
         certificates: Certificates,
         trust: Trust,
+        publication: Publication,
     ) -> None:
         self._reader: Final = reader
         self._changes: Final = changes
         self._policies: Final = policies
         self._certificates: Final = certificates
         self._trust: Final = trust
+        self._publication: Final = publication
         changes.plan_with(ADD, self._plan_add)
+        changes.plan_with(PUBLISH, self._plan_publish)
 
     async def list_keys(self, request: pb.ListKeysRequest, caller: Caller) -> pb.ListKeysResponse:
         """The keys of the newest trust bundle, in the order of their identifiers."""
@@ -68,6 +74,33 @@ class KeyService:
     ) -> pb.ExportTrustBundleResponse:
         """The chain of bundles after the version held."""
         return pb.ExportTrustBundleResponse(trust=self._trust.chain(request.held_version))
+
+    async def publish_trust_bundle(
+        self, request: pb.PublishTrustBundleRequest, caller: Caller
+    ) -> pb.PublishTrustBundleResponse:
+        """Puts the next bundle in force, as the holders of the root keys signed it."""
+        response: pb.PublishTrustBundleResponse = await self._changes.widen(PUBLISH, request, caller)
+        return response
+
+    async def _plan_publish(self, request: pb.PublishTrustBundleRequest, actor: str) -> Plan:
+        bundle = self._publication.examine(request.bundle)
+
+        def respond(at: Instant) -> pb.PublishTrustBundleResponse:
+            published = self._publication.published(bundle, at)
+            publication = pb.TrustPublication(
+                version=published.version, published_at_ms=published.at, known_at_ms=published.known_at
+            )
+            return pb.PublishTrustBundleResponse(publication=publication)
+
+        return Plan(
+            command=self._publication.command(bundle, actor),
+            respond=respond,
+            subject="trust",
+            version=lambda _: self._trust.version,
+            seen_version=self._trust.version,
+            summary=f"publish trust bundle {bundle.version}",
+            widens=self._publication.widens(bundle),
+        )
 
     async def list_operators(self, request: pb.ListOperatorsRequest, caller: Caller) -> pb.ListOperatorsResponse:
         """In the order of their names."""

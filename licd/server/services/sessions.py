@@ -18,7 +18,7 @@ from licd.core.reasons import Denied
 from licd.core.release_lease import Released
 from licd.core.time import HOUR, SECOND, Instant, Millis
 from licd.keys.certificate_request import check_request
-from licd.keys.envelope import Verified, verify
+from licd.keys.envelope import Verified, verify, verify_ageless
 from licd.keys.keyring import Keyring
 from licd.keys.kinds import Kind
 from licd.keys.payload import read_payload
@@ -35,10 +35,12 @@ from licd.server.dispatch import FrameStream
 from licd.server.metrics import Metrics
 from licd.server.push import OpenStream, Push
 from licd.server.signing import OnlineSigning
+from licd.server.trust import Trust
 from licd.server.writer import Writer
 from licd.v1 import session_pb2
 from licd.v1 import session_service_pb2 as pb
 from licd.v1.envelope_pb2 import Envelope
+from licd.v1.trust_pb2 import TrustBundleChain
 from licd.wire.session import acquisition_from_message, denial_message, operations_from_messages, released_message
 
 HELD_LIMIT: Final = 10_000
@@ -67,7 +69,7 @@ class SessionService:
         signing: OnlineSigning,
         push: Push,
         certificates: Certificates,
-        keyring: Callable[[], Keyring],
+        trust: Trust,
         metrics: Metrics,
         wall: Callable[[], Instant],
         limits: SessionLimits,
@@ -77,7 +79,7 @@ class SessionService:
         self._signing: Final = signing
         self._push: Final = push
         self._certificates: Final = certificates
-        self._keyring: Final = keyring
+        self._trust: Final = trust
         self._metrics: Final = metrics
         self._wall: Final = wall
         self._limits: Final = limits
@@ -95,6 +97,7 @@ class SessionService:
             reply=self._signing.seal(reply.kind, reply.payload),
             licence=Envelope.FromString(checked.token),
             directives=[self._push.frame_of(each).directive for each in reply.directives],
+            trust=self._newer_than(request.held_bundle),
         )
 
     async def session(self, frames: FrameStream, caller: Caller) -> None:
@@ -134,12 +137,19 @@ class SessionService:
         except StaleFrame:
             self._metrics.frame_dropped("stale")
             return
+        newer = self._newer_than(frame.held_bundle)
+        if newer is not None:  # before what may be sealed by its keys
+            await stream.send(pb.SessionResponse(trust=newer))
         await stream.send(pb.SessionResponse(reply=self._signing.seal(reply.kind, reply.payload)))
         for directive in reply.directives:
             await stream.send(self._push.frame_of(directive))
         if reply.directives:
             checked = await self._writer.execute(CheckLicence(known.deployment.id, ""))
             await stream.send(pb.SessionResponse(licence=Envelope.FromString(checked.token)))
+
+    def _newer_than(self, held_bundle: int) -> TrustBundleChain | None:
+        """The bundles that a system says it has not; 0 says nothing."""
+        return self._trust.chain(held_bundle) if 0 < held_bundle < self._trust.version else None
 
     def _read_link(self, envelope: Envelope, known: KnownSystem) -> session_pb2.Link:
         """The verified link. Raises SealRefused or Invalid."""
@@ -207,9 +217,12 @@ class SessionService:
             if envelope.payload_type != kind.payload_type:
                 continue
             try:
-                verify(envelope, kind, self._keyring(), self._wall())
+                verified = verify_ageless(envelope, kind, self._trust.keyring)
                 header = message.FromString(envelope.payload).header
             except (SealInvalid, DecodeError):
+                return None
+            # By its own date: the key may have ended since, and a system may have been away for long.
+            if not all(key.is_valid_at(header.decided_ms) for key in verified.keys):
                 return None
             if header.system != system or not header.link or header.decided_ms < deployment.enrolled_at:
                 return None

@@ -154,7 +154,7 @@ def test_what_has_run_out_fails(state: StateDirectory) -> None:
 
 def test_a_certificate_of_another_authority_fails(state: StateDirectory, tmp_path: Path) -> None:
     initialise(tmp_path / "other", wishes())
-    for name in ("authority.pem", "authority.key"):
+    for name in ("authority.pem", "authority.key", "server.pem", "server.key"):
         shutil.copy(tmp_path / "other" / "tls" / name, state.root / "tls" / name)
     assert worst(state, "authority").level is Level.FAIL
     assert "not by this installation's authority" in worst(state, "server certificate").what

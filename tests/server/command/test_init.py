@@ -13,7 +13,7 @@ from licd.server.command.init import packaged_policies
 from licd.server.config import read_config
 from licd.server.initialise import Wishes, initialise
 from licd.server.ratchet import read_high
-from licd.server.serve import read_secrets
+from licd.server.secrets import read_secrets
 from licd.server.state_dir import DirectoryLock, StateDirectory
 from tests.server.command.conftest import Licd, wishes
 
