@@ -18,7 +18,7 @@ from licd.keys.bundle_update import advance
 from licd.keys.ceremony import told
 from licd.keys.chain_file import write_chain
 from licd.keys.envelope import parse_envelope
-from licd.keys.private_file import EVERYBODY, write_new
+from licd.keys.private_file import EVERYBODY, replace, write_new
 from licd.v1 import key_service_pb2 as pb
 from licd.v1.key_service_pb2_grpc import KeyServiceStub
 from licd.v1.operator_pb2 import PageRequest
@@ -53,6 +53,10 @@ def list_(desk: Desk, page_size: PageSize = 50, page_token: PageToken = "", ever
 def bundle(
     desk: Desk,
     save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write it there; else print it.")] = None,
+    authorities: Annotated[
+        Path | None,
+        typer.Option("--authorities", metavar="FILE", help="Write its TLS authorities there: what licctl's ca names."),
+    ] = None,
 ) -> None:
     """Export the chain of trust bundles: what anybody needs to check what this licd signs."""
     response = desk.ask(KeyServiceStub(desk.channel).ExportTrustBundle, pb.ExportTrustBundleRequest())
@@ -60,6 +64,8 @@ def bundle(
     text = write_chain(response.trust)
     if trust.refusal is not None:
         desk.printer.remark(str(trust.refusal))
+    if authorities is not None:
+        replace(authorities, "".join(trust.newest.tls_authorities_pem).encode("ascii"), EVERYBODY)
     if save is None:
         desk.printer.text(text)
         return

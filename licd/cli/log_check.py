@@ -36,7 +36,7 @@ def verifier_for(desk: Desk, header: bytes, bundle: Path | None, pin: str, keys:
 
 def held_checkpoints(paths: Sequence[Path], verifier: LogVerifier) -> list[Checkpoint]:
     """The checkpoints in these files, signatures checked. Raises NoteInvalid, CheckpointInvalid, OSError."""
-    return [verifier.open(path.read_bytes()) for path in paths]
+    return [verifier.open_covered(path.read_bytes()) for path in paths]
 
 
 def read_checkpoint(desk: Desk, text: str, bundle: Path | None, pin: str) -> Checkpoint:
@@ -70,7 +70,10 @@ def _by_bundle(desk: Desk, origin: str, bundle: Path | None, pin: str) -> LogVer
         desk.printer.remark(f"{bundle}: {trust.refusal}; a key withdrawn since is not known here")
     if origin.partition("/")[0] != trust.newest.trust_domain:
         raise Stopped(Exit.UNVERIFIED, f"the log is of {origin}, the bundle of {trust.newest.trust_domain}")
-    return LogVerifier(origin, tuple(VerifierKey(origin, one) for one in trust.evidence_keys), ed25519)
+    keys, former = (
+        tuple(VerifierKey(origin, one) for one in each) for each in (trust.evidence_keys, trust.withdrawn_evidence_keys)
+    )
+    return LogVerifier(origin, keys, ed25519, former)
 
 
 def _origin_of(header: bytes) -> str:

@@ -23,6 +23,7 @@ class Trust:
     newest: Bundle
     pin: str
     evidence_keys: tuple[bytes, ...]
+    withdrawn_evidence_keys: tuple[bytes, ...]
     refusal: BundleError | None
 
 
@@ -44,8 +45,8 @@ def trust_of(envelopes: list[Envelope], source: str, pin: str, now: Instant) -> 
     followed = follow(reload(envelopes[0].SerializeToString()), envelopes[1:], now)
     if followed.refusal is not None and not followed.bundle.is_stale(now):
         raise followed.refusal
-    keys = _evidence_keys(envelopes, followed.bundle)
-    return Trust(followed.bundle, found, keys, followed.refusal)
+    keys, withdrawn = _evidence_keys(envelopes, followed.bundle)
+    return Trust(followed.bundle, found, keys, withdrawn, followed.refusal)
 
 
 def refuse_stale(trust: Trust) -> Bundle:
@@ -55,8 +56,9 @@ def refuse_stale(trust: Trust) -> Bundle:
     return trust.newest
 
 
-def _evidence_keys(envelopes: list[Envelope], newest: Bundle) -> tuple[bytes, ...]:
-    """Evidence keys of every bundle: a log is older than the newest of its keys. None that was withdrawn."""
+def _evidence_keys(envelopes: list[Envelope], newest: Bundle) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """Evidence keys of every bundle, for a log is older than the newest of its keys; apart, those withdrawn since."""
     bundles = [reload(one.SerializeToString()) for one in envelopes]
     keys = {key.public_key: key.key_id for one in bundles for key in one.keys if key.purpose is KeyPurpose.EVIDENCE}
-    return tuple(public for public, key_id in keys.items() if key_id not in newest.withdrawn_key_ids)
+    withdrawn = {public for public, key_id in keys.items() if key_id in newest.withdrawn_key_ids}
+    return tuple(public for public in keys if public not in withdrawn), tuple(withdrawn)

@@ -51,19 +51,29 @@ class LogVerifier:
     """What somebody needs to believe a log's checkpoints: its origin, its keys (plain Ed25519) and how to verify.
 
     Several keys are for rotation; any one of them suffices, and a failing signature by any of them is refused.
+    former keys were withdrawn since: they vouch for nothing that comes now, and do for a checkpoint that a later one,
+    by one of the keys, covers, or that the checker has kept himself.
     """
 
     origin: str
     keys: tuple[VerifierKey, ...]
     verify: Verify
+    former: tuple[VerifierKey, ...] = ()
 
     def open(self, data: bytes) -> Checkpoint:
         """The verified checkpoint in the note `data`. Raises NoteInvalid or CheckpointInvalid."""
         return self.check(note.parse_note(data))
 
+    def open_covered(self, data: bytes) -> Checkpoint:
+        """As `open`, for a checkpoint that something newer covers, or that was kept: former keys count as well."""
+        return self._check(note.parse_note(data), (*self.keys, *self.former))
+
     def check(self, signed: Note) -> Checkpoint:
         """As `open`, for a note already parsed."""
-        note.verify_note(signed, self.keys, self.verify)
+        return self._check(signed, self.keys)
+
+    def _check(self, signed: Note, keys: tuple[VerifierKey, ...]) -> Checkpoint:
+        note.verify_note(signed, keys, self.verify)
         checkpoint = parse_checkpoint(signed.text)
         if checkpoint.origin != self.origin:
             raise CheckpointInvalid(f"line 1: the checkpoint is of {checkpoint.origin!r}, not {self.origin!r}")

@@ -11,7 +11,7 @@ tree. Checking streams: one line at a time, a frontier of at most 63 hashes.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -121,6 +121,7 @@ class _Check:
     trusted: int = 0
     frontier: Frontier = merkle.EMPTY
     final: Checkpoint | None = None
+    final_note: str = ""
     checkpoints: int = 0
     entries_with_erasure: int = 0
     erased_fields: int = 0
@@ -142,6 +143,7 @@ class _Check:
     def finish(self) -> Report:
         if self.final is None or self.final.size != self.size:
             raise self._between("the log does not end in a signed checkpoint over all its entries")
+        self._open(self.verifier.open, self.final_note)
         if self.held:
             raise self._between(f"the log ends here, but a checkpoint of size {self.held[0].size} is held")
         return Report(self.final, self.checkpoints, self.entries_with_erasure, self.erased_fields)
@@ -189,15 +191,18 @@ class _Check:
         signed = values["checkpoint"]
         if not isinstance(signed, str) or text != _dump({"checkpoint": signed}):
             raise self._between("the line is not in its canonical form")
-        try:
-            stated = self.verifier.open(signed.encode("utf-8"))
-        except (EvidenceInvalid, UnicodeEncodeError) as error:
-            raise self._between(f"the checkpoint is not valid: {error}") from error
+        stated = self._open(self.verifier.open_covered, signed)
         if stated.size != self.size:
             raise self._between(f"the checkpoint is over {stated.size} entries, {self.size} stand above it")
         self._compare(stated, "the signed checkpoint")
-        self.final = stated
+        self.final, self.final_note = stated, signed
         self.checkpoints += 1
+
+    def _open(self, read: Callable[[bytes], Checkpoint], signed: str) -> Checkpoint:
+        try:
+            return read(signed.encode("utf-8"))
+        except (EvidenceInvalid, UnicodeEncodeError) as error:
+            raise self._between(f"the checkpoint is not valid: {error}") from error
 
     def _compare_held(self) -> None:
         while self.held and self.held[0].size == self.size:

@@ -104,8 +104,10 @@ class Keychain:
         return tuple(note_signer(origin, self._signers[key_id]) for key_id in signing)
 
     def public_keys(self, purpose: KeyPurpose) -> list[bytes]:
-        """Of the keys on this machine."""
-        return [each.public_key for each in self._signers.values() if each.purpose is purpose]
+        """Of the keys on this machine, without those withdrawn."""
+        withdrawn = self._trust.bundle.withdrawn_key_ids
+        mine = (each for key_id, each in self._signers.items() if key_id not in withdrawn)
+        return [each.public_key for each in mine if each.purpose is purpose]
 
     def missing(self, bundle: Bundle) -> list[str]:
         """The purposes of which a bundle leaves this machine without a key."""

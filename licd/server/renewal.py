@@ -50,8 +50,10 @@ def renew_certificates(state: StateDirectory, life: Millis, hosts: Sequence[str]
     authorities = Authorities(read_authorities(state, config.trust_domain), trust, SystemClock().wall)
     desk = _Desk(authorities.issuing(), authorities.believed_pem(), SystemClock().wall(), life)
     enabled = _enabled_operators(state)
-    renewed = [desk.renew(state.server[0], state.server[1], ServerIdentity, hosts)]
     folders = sorted(path.parent for path in state.root.glob("operators/*/tls.pem"))
+    for folder in folders:  # first: they are to believe the authority that the listeners' certificate is going to be of
+        desk.hand_authorities(folder)
+    renewed = [desk.renew(state.server[0], state.server[1], ServerIdentity, hosts)]
     return [*renewed, *(desk.renew_operator(folder, enabled) for folder in folders)]
 
 
@@ -93,9 +95,11 @@ class _Desk:
             return Renewed(folder / "tls.pem", 0, f"there is no enabled operator {folder.name}")
         if key_thumbprint(read_private_key(key).public_key()) != known:
             return Renewed(folder / "tls.pem", 0, "licd knows another key of this operator")
-        renewed = self.renew(folder / "tls.pem", key, OperatorIdentity)
+        return self.renew(folder / "tls.pem", key, OperatorIdentity)
+
+    def hand_authorities(self, folder: Path) -> None:
+        """All that may be met while one authority takes over from another."""
         replace(folder / "ca.pem", self._believed.encode("ascii"), EVERYBODY)
-        return renewed
 
     def _issue(
         self,
