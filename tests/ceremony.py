@@ -16,7 +16,7 @@ from licd.keys.kinds import KeyPurpose
 from licd.keys.pem_files import certificates_to_pem, write_private_key
 from licd.keys.pki import make_authority
 from licd.keys.private_file import EVERYBODY, write_new
-from licd.keys.signer import MemorySigner
+from licd.keys.signer import MemorySigner, Signer
 from licd.server.state_dir import StateDirectory
 from licd.server.trust import Trust
 from licd.v1 import key_service_pb2
@@ -27,7 +27,7 @@ from tests.office import Operator
 SECOND = 1_000
 
 
-def added(signer: MemorySigner, begins: Instant, ends: Instant) -> str:
+def added(signer: Signer, begins: Instant, ends: Instant) -> str:
     return (
         f'[[add]]\npurpose = "{signer.purpose.word}"\npublic_key = "{signer.public_key.hex()}"\n'
         f"not_before = {moment(begins)}\nnot_after = {moment(ends)}\n"
@@ -105,7 +105,7 @@ class Ceremonies:
         write_new(path, pem, EVERYBODY)
         return pem.decode()
 
-    def add(self, signer: MemorySigner, begins: Instant | None = None, life: Millis = 90 * DAY) -> str:
+    def add(self, signer: Signer, begins: Instant | None = None, life: Millis = 90 * DAY) -> str:
         start = self.now - self.now % SECOND if begins is None else begins
         return added(signer, start, start + life)
 

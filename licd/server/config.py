@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from licd.core.errors import Invalid
 from licd.keys.identity import IdentityError, check_trust_domain
+from licd.keys.kinds import KeyPurpose
+from licd.keys.pkcs11_uri import Pkcs11UriError, parse_pkcs11_uri
 
 FILE_NAME: Final = "licd.toml"
 PORT_LIMIT: Final = 65535
@@ -36,6 +38,15 @@ def _trust_domain(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _token_key(text: str) -> str:
+    try:
+        parse_pkcs11_uri(text)
+    except Pkcs11UriError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+TokenKey = Annotated[str, AfterValidator(_token_key)]
 Address = Annotated[str, AfterValidator(_address)]
 Advertised = Annotated[str, AfterValidator(_advertised)]
 TrustDomain = Annotated[str, AfterValidator(_trust_domain)]
@@ -77,6 +88,32 @@ class Limits(BaseModel):
     reserve_mebibytes: int = Field(default=16, ge=1)
 
 
+class Keys(BaseModel):
+    """Keys on PKCS#11 tokens, each by its URI, beside or in place of the files below keys/."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    licence_issuer: tuple[TokenKey, ...] = ()
+    permit_online: tuple[TokenKey, ...] = ()
+    evidence: tuple[TokenKey, ...] = ()
+    pkcs11_module: Path | None = None
+    """Where a URI has no module-path."""
+    pin_file: Path | None = None
+    """Where a URI has no pin-source. Relative to the state directory; only its owner may read it."""
+
+    def of(self, purpose: KeyPurpose) -> tuple[str, ...]:
+        """The URIs of a purpose."""
+        match purpose:
+            case KeyPurpose.LICENCE_ISSUER:
+                return self.licence_issuer
+            case KeyPurpose.PERMIT_ONLINE:
+                return self.permit_online
+            case KeyPurpose.EVIDENCE:
+                return self.evidence
+            case _:
+                return ()
+
+
 class ServerConfig(BaseSettings):
     """Everything licd.toml may say. Environment variables LICD_LISTEN__CUSTOMER and the like go over the file."""
 
@@ -89,6 +126,7 @@ class ServerConfig(BaseSettings):
     listen: Listen = Listen()
     advertise: Advertise = Advertise()
     limits: Limits = Limits()
+    keys: Keys = Keys()
 
     file: ClassVar[Path | None] = None
 

@@ -19,7 +19,7 @@ from licd.server.keychain import Keychain
 from licd.server.log_keeping import rotating_log_keeper
 from licd.server.reserve import MEBIBYTE, FileReserve
 from licd.server.rows_check import trust_of
-from licd.server.secrets import read_signers
+from licd.server.secrets import KeyReader
 from licd.server.snapshot import Snapshot
 from licd.server.state_dir import StateDirectory
 
@@ -31,7 +31,8 @@ def offline_ledger(state: StateDirectory, config: ServerConfig, passphrase: byte
     Raises KeysError, LogRefused, SchemaRefused, PolicyError, BundleError, Invalid.
     """
     purposes = (KeyPurpose.EVIDENCE, KeyPurpose.LICENCE_ISSUER)
-    signers = [each for purpose in purposes for each in read_signers(state, purpose, passphrase)]
+    reader = KeyReader(state, passphrase)
+    signers = [each for purpose in purposes for each in reader.signers(purpose)]
     timing = load(state.root / config.policies).defaults.timing
     with Snapshot(state.database) as rows:
         trust = trust_of(rows)

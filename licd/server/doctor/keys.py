@@ -17,6 +17,7 @@ from licd.keys.private_file import read_private
 from licd.keys.verification_key import VerificationKey
 from licd.server.doctor.finding import Finding, fail, ok, warn
 from licd.server.doctor.patient import Patient, span
+from licd.server.secrets import KeyReader
 
 SOON: Final = 14 * DAY
 ONLINE: Final = (KeyPurpose.LICENCE_ISSUER, KeyPurpose.PERMIT_ONLINE, KeyPurpose.EVIDENCE)
@@ -53,7 +54,7 @@ def check_key_files(patient: Patient) -> Iterator[Finding]:
     """The files of the three keys that a daemon signs with."""
     open_ones = []
     for purpose in ONLINE:
-        for path in patient.state.keys(purpose) or [patient.state.key(purpose)]:
+        for path in patient.state.keys(purpose) or _expected(patient, purpose):
             try:
                 file = described(path)
             except NoKeyFile as error:
@@ -71,10 +72,17 @@ def check_key_files(patient: Patient) -> Iterator[Finding]:
 def check_keys(patient: Patient) -> Iterator[Finding]:
     """Whether systems believe what they sign, and for how long."""
     bundle = patient.trust().bundle
+    reader = KeyReader(patient.state, None)
     for purpose in ONLINE:
         files = [file for path in patient.state.keys(purpose) if (file := _described_or_not(path)) is not None]
+        files += [KeyFile(each.key_id, each.public_key, True) for each in reader.on_tokens(purpose)]
         if files:  # else the check of the files says so
             yield _in_bundle(purpose, files, bundle, patient.now)
+
+
+def _expected(patient: Patient, purpose: KeyPurpose) -> list[Path]:
+    """The file that is to be there, unless licd.toml names a token."""
+    return [] if patient.config().keys.of(purpose) else [patient.state.key(purpose)]
 
 
 def _described_or_not(path: Path) -> KeyFile | None:
