@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from licd.keys.identity import check_trust_domain
 from licd.keys.pki import Authority, CertificateError
-from licd.keys.private_file import EVERYBODY, KeyFileError, KeyFileReason, read_private, replace, write_new
+from licd.keys.private_file import EVERYBODY, KeyFileError, KeyFileReason, read_private, read_public, replace, write_new
 
 MAX_PEM_BYTES: Final = 1 << 16
 """Largest PEM file that is read."""
@@ -71,7 +71,7 @@ def read_private_key(path: Path) -> ec.EllipticCurvePrivateKey:
 def load_authority(trust_domain: str, certificate_path: Path, key_path: Path) -> Authority:
     """Read an authority back. Raises CertificateError, also when certificate and key do not match; KeyFileError."""
     private_key = read_private_key(key_path)
-    certificate = certificates_from_pem(certificate_path.read_bytes())[0]
+    certificate = certificates_from_pem(read_public(certificate_path, MAX_PEM_BYTES))[0]
     if certificate.public_key() != private_key.public_key():
         raise CertificateError(f"{certificate_path} and {key_path} do not belong together")
     return Authority(check_trust_domain(trust_domain), certificate, private_key)

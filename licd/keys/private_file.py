@@ -20,6 +20,7 @@ OWNER_ONLY: Final = 0o600
 EVERYBODY: Final = 0o644
 """Mode of files without, as certificates."""
 _OTHERS: Final = 0o077
+_OTHERS_WRITE: Final = 0o022
 
 
 class KeyFileReason(StrEnum):
@@ -34,6 +35,8 @@ class KeyFileReason(StrEnum):
     PASSPHRASE_MISSING = "PASSPHRASE_MISSING"  # noqa: S105 -- a reason code
     PASSPHRASE_WRONG = "PASSPHRASE_WRONG"  # noqa: S105 -- a reason code
     NOT_PROTECTED = "NOT_PROTECTED"
+    WRITABLE_BY_OTHERS = "WRITABLE_BY_OTHERS"
+    NOT_OURS = "NOT_OURS"
 
 
 class KeyFileError(KeysError):
@@ -71,22 +74,36 @@ def replace(path: Path, data: bytes, mode: int = OWNER_ONLY) -> None:
 
 
 def read_private(path: Path, most_bytes: int) -> bytes:
-    """Read a file that only its owner may read. Raises KeyFileError, OSError.
+    """Read a file that only its owner, who is us or root, may read, in a folder where nobody else may exchange it.
 
-    What is looked at is the opened file, so a link may stand in front of it but nothing can be swapped in between.
+    Raises KeyFileError, OSError. What is looked at is the opened file, so a link may stand in front of it but nothing
+    can be swapped in between.
     """
+    return _read(path, most_bytes, _OTHERS)
+
+
+def read_public(path: Path, most_bytes: int) -> bytes:
+    """Read a file that others may read and not write, as a certificate that decides whom we believe.
+
+    Raises KeyFileError, OSError.
+    """
+    return _read(path, most_bytes, _OTHERS_WRITE)
+
+
+def _read(path: Path, most_bytes: int, refused: int) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError as error:
         raise KeyFileError(KeyFileReason.MISSING, path, "there is no such file") from error
     try:
-        _refuse_unfit(os.fstat(descriptor), path)
+        _refuse_unfit(os.fstat(descriptor), path, refused)
+        _refuse_open_folder(path)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(most_bytes + 1)
     finally:
         os.close(descriptor)
     if len(data) > most_bytes:
-        raise KeyFileError(KeyFileReason.TOO_LARGE, path, f"more than {most_bytes} bytes: this is no key file")
+        raise KeyFileError(KeyFileReason.TOO_LARGE, path, f"more than {most_bytes} bytes: this is no such file")
     return data
 
 
@@ -99,11 +116,26 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _refuse_unfit(status: os.stat_result, path: Path) -> None:
+def _refuse_open_folder(path: Path) -> None:
+    """In a folder that others may write to, what is read today may be another file tomorrow."""
+    folder = path.resolve().parent
+    mode = folder.stat().st_mode
+    if mode & _OTHERS_WRITE and not mode & stat.S_ISVTX:
+        detail = f"others may write to its folder (mode {stat.S_IMODE(mode):04o}); run: chmod go-w {folder}"
+        raise KeyFileError(KeyFileReason.WRITABLE_BY_OTHERS, path, detail)
+
+
+def _refuse_unfit(status: os.stat_result, path: Path, refused: int) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise KeyFileError(KeyFileReason.NOT_A_FILE, path, "this is no regular file")
-    if status.st_mode & _OTHERS:
-        mode = stat.S_IMODE(status.st_mode)
+    if os.geteuid() not in {status.st_uid, 0} and status.st_uid != 0:  # root looks after the files of licd's user
+        detail = f"it belongs to another user (uid {status.st_uid}); run: chown {os.geteuid()} {path}"
+        raise KeyFileError(KeyFileReason.NOT_OURS, path, detail)
+    mode = stat.S_IMODE(status.st_mode)
+    if refused == _OTHERS_WRITE and mode & refused:
+        detail = f"others may write to it (mode {mode:04o}); run: chmod go-w {path}"
+        raise KeyFileError(KeyFileReason.WRITABLE_BY_OTHERS, path, detail)
+    if mode & refused:
         detail = f"others than its owner have rights on it (mode {mode:04o}); run: chmod 600 {path}"
         raise KeyFileError(KeyFileReason.READABLE_BY_OTHERS, path, detail)
 

@@ -19,7 +19,8 @@ import structlog
 from licd.core.errors import Invalid, ShuttingDown
 from licd.core.time import SECOND, Millis
 from licd.keys.errors import KeysError
-from licd.keys.pem_files import certificates_from_pem, read_private_key
+from licd.keys.pem_files import MAX_PEM_BYTES, certificates_from_pem, read_private_key
+from licd.keys.private_file import read_private, read_public
 from licd.ledger.database import SqliteConnection
 from licd.ledger.schema import migrate, sqlite_url
 from licd.ledger.verbs.clock import Beat
@@ -72,7 +73,7 @@ class ServerCertificate:
     def configuration(self) -> grpc.ServerCertificateConfiguration:
         """The certificate as it is on the disk now. Raises KeysError, OSError."""
         seen = self._changed_at()
-        chain, key = self._chain.read_bytes(), self._key.read_bytes()
+        chain, key = read_public(self._chain, MAX_PEM_BYTES), read_private(self._key, MAX_PEM_BYTES)
         if certificates_from_pem(chain)[0].public_key() != read_private_key(self._key).public_key():
             raise KeysError(f"{self._key} is not the key of {self._chain}")
         self._seen = seen

@@ -1,9 +1,18 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from licd.keys.private_file import KeyFileError, KeyFileReason, read_private, replace, write_new
+from licd.keys.private_file import (
+    EVERYBODY,
+    KeyFileError,
+    KeyFileReason,
+    read_private,
+    read_public,
+    replace,
+    write_new,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -104,5 +113,57 @@ def test_reads_no_more_than_it_was_told(tmp_path: Path) -> None:
 def test_reasons_are_never_renamed() -> None:
     assert [reason.value for reason in KeyFileReason] == [
         "MISSING", "EXISTS", "READABLE_BY_OTHERS", "NOT_A_FILE", "TOO_LARGE", "MALFORMED", "PASSPHRASE_MISSING",
-        "PASSPHRASE_WRONG", "NOT_PROTECTED",
+        "PASSPHRASE_WRONG", "NOT_PROTECTED", "WRITABLE_BY_OTHERS", "NOT_OURS",
     ]  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------ who else may write
+def refusal(read: Callable[[Path, int], bytes], path: Path) -> KeyFileError:
+    with pytest.raises(KeyFileError) as caught:
+        read(path, 10)
+    return caught.value
+
+
+@pytest.mark.parametrize("read", [read_private, read_public])
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777])
+def test_a_file_in_a_folder_that_others_may_write_to_is_refused(
+    tmp_path: Path, read: Callable[[Path, int], bytes], mode: int
+) -> None:
+    write_new(tmp_path / "file", b"secret")
+    tmp_path.chmod(mode)
+    error = refusal(read, tmp_path / "file")
+    assert error.reason is KeyFileReason.WRITABLE_BY_OTHERS
+    assert f"chmod go-w {tmp_path}" in str(error)
+
+
+def test_a_folder_as_tmp_is_where_nobody_may_exchange_the_files_of_others_is_fine(tmp_path: Path) -> None:
+    write_new(tmp_path / "file", b"secret")
+    tmp_path.chmod(0o1777)
+    assert read_private(tmp_path / "file", 10) == b"secret"
+
+
+def test_the_folder_that_counts_is_the_one_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    write_new(tmp_path / "open" / "file", b"secret")
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "link").symlink_to(tmp_path / "open" / "file")
+    assert refusal(read_private, tmp_path / "link").reason is KeyFileReason.WRITABLE_BY_OTHERS
+
+
+def test_a_certificate_may_be_read_by_all_and_written_by_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_new(path, b"shown", EVERYBODY)
+    assert read_public(path, 10) == b"shown"
+    path.chmod(0o664)
+    assert refusal(read_public, path).reason is KeyFileReason.WRITABLE_BY_OTHERS
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_new(tmp_path / "file", b"secret")
+    os.chown(tmp_path / "file", 1001, -1)
+    assert read_private(tmp_path / "file", 10) == b"secret"  # by root, who looks after it
+    monkeypatch.setattr(os, "geteuid", lambda: 1002)
+    assert refusal(read_private, tmp_path / "file").reason is KeyFileReason.NOT_OURS
+    monkeypatch.setattr(os, "geteuid", lambda: 1001)
+    assert read_private(tmp_path / "file", 10) == b"secret"
