@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from licd.core.time import DAY
 from licd.evidence import merkle
 from licd.evidence.note import VerifierKey
+from licd.keys.armour import armour
 from licd.v1 import key_service_pb2
 from licd.v1 import log_service_pb2 as pb
 from tests.cli.conftest import NOW, Licctl
@@ -182,3 +184,34 @@ def test_a_chain_that_does_not_hold_is_not_exported(licctl: Licctl, tmp_path: Pa
     licctl.licd.on("ExportTrustBundle", key_service_pb2.ExportTrustBundleResponse(trust=chain(bundle(1), bundle(3))))
     assert licctl("key", "bundle", "--save", str(tmp_path / "out")).exit_code == 7
     assert not (tmp_path / "out").exists()
+
+
+def test_the_next_bundle_is_shown_and_published_only_when_one_says_yes(licctl: Licctl, tmp_path: Path) -> None:
+    licctl.licd.on("ExportTrustBundle", key_service_pb2.ExportTrustBundleResponse(trust=chain(bundle(1))))
+    published = key_service_pb2.TrustPublication(version=2, published_at_ms=NOW, known_at_ms=NOW + DAY)
+    licctl.licd.on("PublishTrustBundle", key_service_pb2.PublishTrustBundleResponse(publication=published))
+    file = tmp_path / "bundle-2"
+    file.write_text(armour(bundle(2, withdrawn=(EVIDENCE.key_id,)).SerializeToString()))
+    shown = licctl("key", "publish", str(file))
+    assert shown.exit_code == 2
+    assert f"WITHDRAW  evidence {EVIDENCE.key_id}" in shown.stdout
+    assert "PublishTrustBundleRequest" not in licctl.licd.names()
+    assert licctl.json("key", "publish", str(file), "--yes")["version"] == 2
+    assert licctl.licd.asked(key_service_pb2.PublishTrustBundleRequest).bundle == bundle(
+        2, withdrawn=(EVIDENCE.key_id,)
+    )
+
+
+def test_a_bundle_that_does_not_follow_is_not_sent(licctl: Licctl, tmp_path: Path) -> None:
+    licctl.licd.on("ExportTrustBundle", key_service_pb2.ExportTrustBundleResponse(trust=chain(bundle(1))))
+    file = tmp_path / "bundle-3"
+    file.write_text(armour(bundle(3).SerializeToString()))
+    refused = licctl("key", "publish", str(file), "--yes")
+    assert refused.exit_code == 7
+    assert "FAST_FORWARD" in refused.stderr
+
+
+def test_the_authorities_of_the_newest_bundle_are_written_for_licctl(licctl: Licctl, tmp_path: Path) -> None:
+    licctl.licd.on("ExportTrustBundle", key_service_pb2.ExportTrustBundleResponse(trust=chain(bundle(1))))
+    assert licctl("key", "bundle", "--authorities", str(tmp_path / "ca.pem")).exit_code == 0
+    assert (tmp_path / "ca.pem").read_text() == ""  # this bundle names none
