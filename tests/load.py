@@ -12,9 +12,13 @@ from typing import Any, Self
 import grpc
 
 from licd.client import Callbacks
+from licd.client.errors import NoAnswer
+from licd.client.grpc_transport import GrpcNetwork
 from licd.client.pace import Pace
 from licd.client.sync import System
+from licd.client.transport import Credentials, Method, Stream, Transport
 from licd.core.terms import Basis
+from licd.core.time import Millis
 from licd.server.caller import Listener
 from licd.v1 import status_service_pb2
 from tests.daemon import Daemon, Papers, call, open_channel
@@ -81,14 +85,69 @@ class Load:
             thread.join(PATIENCE)
 
 
+class CutNetwork(GrpcNetwork):
+    """The customers' listener can be cut off; the enrolment listener, where bundles are asked for, stays."""
+
+    def __init__(self) -> None:
+        self.is_cut = False
+
+    def customers(self, address: str, credentials: Credentials) -> Transport:
+        return CutTransport(super().customers(address, credentials), self)
+
+
+class CutTransport:
+    """Silence in both directions while the network is cut."""
+
+    def __init__(self, inner: Transport, network: CutNetwork) -> None:
+        self._inner = inner
+        self._network = network
+
+    def _refuse_cut(self) -> None:
+        if self._network.is_cut:
+            raise NoAnswer("cut off")
+
+    async def call(self, method: Method, request: bytes, within: Millis) -> bytes:
+        self._refuse_cut()
+        return await self._inner.call(method, request, within)
+
+    async def stream(self) -> Stream:
+        self._refuse_cut()
+        return CutStream(await self._inner.stream(), self._network)
+
+    async def close(self, within: Millis = 0) -> None:
+        await self._inner.close(within)
+
+
+class CutStream:
+    """Frames that are lost while the network is cut."""
+
+    def __init__(self, inner: Stream, network: CutNetwork) -> None:
+        self._inner = inner
+        self._network = network
+
+    async def send(self, frame: bytes) -> None:
+        if not self._network.is_cut:
+            await self._inner.send(frame)
+
+    async def receive(self) -> bytes | None:
+        while (frame := await self._inner.receive()) is not None and self._network.is_cut:
+            continue
+        return frame
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
 class Customer:
     """A system that holds a lease all the time, and has others by stream and by unary calls."""
 
-    def __init__(self, office: Office, licence: str, directory: Path, load: Load) -> None:
+    def __init__(
+        self, office: Office, licence: str, directory: Path, load: Load, network: CutNetwork | None = None
+    ) -> None:
         self._load = load
         System.enrol(office.alice.invite(licence), directory)
         callbacks = Callbacks(on_lost=lambda lease, lost: load.fail(f"a lease was lost: {lost}"))
-        self.system = System.open(directory, callbacks=callbacks, pace=PACE)
+        self.system = System.open(directory, callbacks=callbacks, pace=PACE, network=network)
         self.system.start()
         self._held = self.system.acquire(target(1), purpose=PURPOSE, claims=NORWAY, limit=PATIENCE)
 
@@ -102,6 +161,10 @@ class Customer:
         unary.check()
         unary.release()
         self.system.check_licence()
+
+    def refuses(self, key_id: str) -> bool:
+        """Whether what this key signed is believed no more."""
+        return self.system._inner._running.machine.view.trust.bundle.keyring.is_withdrawn(key_id)
 
     @property
     def bundle_version(self) -> int:

@@ -62,7 +62,10 @@ class Running:
 
 
 class ServerCertificate:
-    """The listeners' certificate, read again when its files change: renewed without a restart."""
+    """A listener's certificate, read again when its files change: renewed without a restart.
+
+    One for each listener: who has told one of them of a change has told no other.
+    """
 
     def __init__(self, state: StateDirectory, authorities: Callable[[], str]) -> None:
         """Authorities are those that callers' certificates are believed from, PEM."""
@@ -186,12 +189,16 @@ def _daemon(
 async def _listeners(
     state: StateDirectory, config: ServerConfig, daemon: Daemon, stack: contextlib.AsyncExitStack
 ) -> tuple[GrpcListener, ...]:
-    certificate = ServerCertificate(state, daemon.authorities.believed_pem)
     listen = config.listen
     wall = SystemClock().wall
     listeners = tuple(
         GrpcListener(
-            listener, address, certificate.credentials(clients=clients), daemon.dispatch, config.trust_domain, wall
+            listener,
+            address,
+            ServerCertificate(state, daemon.authorities.believed_pem).credentials(clients=clients),
+            daemon.dispatch,
+            config.trust_domain,
+            wall,
         )
         for listener, address, clients in (
             (Listener.ENROLMENT, listen.enrolment, False),

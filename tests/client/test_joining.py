@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,9 +17,11 @@ from licd.client.system import System
 from licd.client.transport import Method
 from licd.core.errors import Forbidden
 from licd.keys.certificate_request import make_private_key, make_request
+from licd.keys.pem_files import certificates_to_pem
+from licd.keys.pki import make_authority
 from licd.v1 import session_pb2
 from tests.client.conftest import join_token
-from tests.client.fake_licd import DOMAIN, NOW, SYSTEM, FakeLicd, bundle_envelope, licence_envelope
+from tests.client.fake_licd import DAY, DOMAIN, NOW, SYSTEM, FakeLicd, bundle_envelope, licence_envelope
 from tests.client.virtual import AUTHORITY_PEM, MemoryDisk, MemoryNetwork, VirtualClock
 
 
@@ -46,6 +49,13 @@ def test_a_join_token_is_read() -> None:
     assert "only-once" not in repr(token)
 
 
+def test_a_join_token_may_name_more_authorities_while_licd_changes_from_one_to_another() -> None:
+    other = make_authority(DOMAIN, "other", now_ms=NOW, life_ms=DAY, randomness=random.Random(7).randbytes)
+    der = base64.b64encode(other.certificate.public_bytes(Encoding.DER)).decode()
+    token = parse_join_token(join_token(more_ca=[der]))
+    assert token.authority_pem == AUTHORITY_PEM + certificates_to_pem([other.certificate]).decode()
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -57,6 +67,8 @@ def test_a_join_token_is_read() -> None:
         "LICD-JOIN-1." + base64.urlsafe_b64encode(b"[]").decode(),
         join_token(v=2),
         join_token(ca="AAAA"),
+        join_token(more_ca=["AAAA"]),
+        join_token(more_ca=5),
         join_token(bundle_sha256="00"),
         join_token(bundle_sha256="nothex"),
         join_token(trust_domain="Not A Domain"),

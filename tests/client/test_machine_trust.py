@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from licd.client.notices import FrameDropped, LicenceChanged, SigningFailed, Suspended, TrustChanged
-from licd.client.session.effects import FetchLicence, FetchTrust, Record, RenewCertificate
+from licd.client.session.effects import FetchLicence, FetchTrust, Record, RenewCertificate, SendFrame, SendOpen
 from licd.client.session.events import (
     CallAnswered,
     CertificateChanged,
@@ -20,7 +20,7 @@ from licd.keys.kinds import KeyPurpose, Kind
 from licd.keys.signer import MemorySigner
 from licd.v1 import session_pb2
 from licd.v1.envelope_pb2 import Envelope
-from licd.v1.session_service_pb2 import OpenSessionResponse, SessionResponse
+from licd.v1.session_service_pb2 import OpenSessionRequest, OpenSessionResponse, SessionRequest, SessionResponse
 from licd.v1.trust_pb2 import TrustBundleChain
 from tests.client.fake_licd import (
     DAY,
@@ -383,3 +383,32 @@ def test_a_signer_that_fails_is_silence_and_its_wishes_are_kept():
 
 def test_names_are_those_of_the_fake():
     assert (Rig().machine.view.outfit.identity.system, Rig().machine.view.licence) == (SYSTEM, LICENCE)
+
+
+def test_a_system_says_which_bundle_it_holds_where_a_conversation_begins():
+    rig = Rig()
+    rig.reachable = False
+    rig.feed(Start(NOW, NOW - DAY, NOW + DAY))
+    [opening] = [effect for effect in rig.effects if isinstance(effect, SendOpen)]
+    assert OpenSessionRequest.FromString(opening.request).held_bundle == 1
+    rig = Rig().start()
+    rig.advance(30 * SECOND)
+    frames = [SessionRequest.FromString(effect.frame) for effect in rig.effects if isinstance(effect, SendFrame)]
+    links = [frame for frame in frames if frame.WhichOneof("frame") == "link"]
+    assert [frame.held_bundle for frame in links] == [1] + [0] * (len(links) - 1)
+    assert len(links) > 2
+
+
+def test_the_bound_of_a_withdrawal_is_the_refresh_hint_of_the_bundle_held():
+    """Nothing but the regular question tells this system: it hears no push and no reply."""
+    rig = Rig().start()
+    withdrawn = bundle_envelope(2, keys=[key(NEXT), key(ISSUER)], withdrawn_key_ids=[ONLINE.key_id])
+    hint = rig.machine.view.trust.bundle.refresh_hint_ms
+    rig.advance(hint - SECOND)
+    assert FetchTrust(1) not in rig.effects
+    rig.advance(SECOND)
+    assert FetchTrust(1) in rig.effects
+    rig.feed(TrustFetched(TrustBundleChain(bundles=[withdrawn]).SerializeToString()))
+    rig.feed(FrameReceived(reply_frame(rig.licd.answer(under_way(rig)))))
+    assert rig.dropped[-1] == "NOT_SEALED"
+    assert rig.machine.view.trust.bundle.keyring.is_withdrawn(ONLINE.key_id)

@@ -17,16 +17,17 @@ from licd.keys.kinds import KeyPurpose
 from licd.keys.signer import MemorySigner
 from licd.server.authorities import pem_of
 from licd.server.renewal import renew_certificates
-from tests.ceremony import SECOND, Ceremonies, dropped, retired
+from tests.ceremony import SECOND, Ceremonies, dropped, retired, withdrawn
 from tests.daemon import Daemon, make_state, serving
-from tests.load import Clerk, Customer, Load
+from tests.load import PACE, Clerk, Customer, CutNetwork, Load
 from tests.office import Office, Operator
 
 PERMIT, ISSUER, EVIDENCE = KeyPurpose.PERMIT_ONLINE, KeyPurpose.LICENCE_ISSUER, KeyPurpose.EVIDENCE
 HINT = SECOND
+SLACK = 20 * SECOND  # for a machine that has other things to do
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     with capture_logs(), serving(make_state(tmp_path_factory.mktemp("daemon") / "state", drain_seconds=1)) as made:
         yield made
@@ -99,6 +100,7 @@ def test_rotating_each_role_under_load_refuses_no_call(rotation: Rotation, tmp_p
     change_authority(rotation, tmp_path, early_token)
     rotation.load.go_on()
     assert rotation.load.failures == []
+    print(f"rounds of calls done meanwhile: {dict(rotation.load.done)}")  # noqa: T201 - a figure
     assert set(rotation.load.done) == {"system 0", "system 1", "system 2", "operator"}
 
 
@@ -131,7 +133,7 @@ def change_authority(rotation: Rotation, tmp_path: Path, early_token: str) -> No
     rotation.load.until(lambda: pem_of(authorities.issuing().certificate) == new)
     renew_certificates(state, 90 * DAY)
     rotation.load.go_on()
-    System.enrol(token_of_both, tmp_path / "late")  # pins both
+    System.enrol(token_of_both, tmp_path / "both")  # pins both
     for customer in rotation.customers:
         assert customer.system.renew_certificate()
     ceremonies.operator = Operator.of(rotation.daemon, "alice")
@@ -139,3 +141,54 @@ def change_authority(rotation: Rotation, tmp_path: Path, early_token: str) -> No
     rotation.everybody_has_the_newest()
     renew_certificates(state, 90 * DAY)
     rotation.load.go_on()
+    System.enrol(rotation.office.alice.invite(rotation.office.licence()), tmp_path / "late")  # pins the new one alone
+
+
+# ------------------------------------------------------------------------------------------------- what is withdrawn
+def test_a_withdrawn_key_is_refused_at_once_by_who_is_connected_and_within_the_hint_by_who_only_asks(
+    rotation: Rotation, tmp_path: Path
+) -> None:
+    """The bound: the refresh hint of the bundle that a system holds. Whoever reads its stream is told by push."""
+    hint = 3 * SECOND
+    rotation.begin("withdrawal")
+    rotation.ceremonies.publish(hint=hint)
+    rotation.everybody_has_the_newest()
+    network = CutNetwork()
+    alone = Customer(rotation.office, rotation.office.licence(), tmp_path / "alone", rotation.load, network)
+    old, spare = rotation.ceremonies.key_of(PERMIT), rotation.ceremonies.fresh_key(PERMIT, "withdrawal")
+    network.is_cut = True
+    published = rotation.ceremonies.publish(
+        rotation.ceremonies.add(spare, begins=rotation.ceremonies.now), withdrawn(old), hint=hint
+    )
+    elapsed = []
+    for each in (*rotation.customers, alone):
+        rotation.load.until(lambda each=each: each.refuses(old))  # type: ignore[misc]
+        elapsed.append(rotation.ceremonies.now - published.published_at_ms)
+    rotation.load.go_on()
+    network.is_cut = False
+    alone.use()
+    alone.system.close()
+    assert rotation.load.failures == []
+    assert elapsed[-1] <= hint + SLACK
+    told = ", ".join(f"{each} ms" for each in elapsed)
+    print(f"a withdrawn key was refused after {told} (the last only asks, every {hint} ms)")  # noqa: T201 - a figure
+
+
+def test_a_system_that_was_down_while_its_licences_issuer_was_withdrawn_starts_and_gets_the_licence_anew(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    """The worst moment to be down: the new bundle is on its disk, the new licence is not."""
+    office = Office(daemon)
+    ceremonies = Ceremonies(daemon, office.alice)
+    System.enrol(office.alice.invite(office.licence()), tmp_path)
+    old = ceremonies.key_of(ISSUER)
+    ceremonies.publish(
+        ceremonies.add(ceremonies.fresh_key(ISSUER, "anew"), begins=ceremonies.now), withdrawn(old), hint=HINT
+    )
+    (tmp_path / "1.trust").write_bytes(ceremonies.trust.bundle.raw)
+    with System.open(tmp_path, pace=PACE) as system, Load() as load:
+        load.step = "licence"
+        assert system.licence.revision == 1
+        load.work("system", system.check_licence)
+        load.until(lambda: system.licence.revision == 2)
+    assert load.failures == []

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from licd.core.errors import Conflict, Forbidden, Invalid
-from licd.core.time import DAY, HOUR, MINUTE
-from licd.keys.kinds import KeyPurpose
+from licd.core.errors import Behind, Conflict, Forbidden, Invalid
+from licd.core.time import DAY, HOUR, MINUTE, SECOND
+from licd.keys.envelope import verify
+from licd.keys.kinds import KeyPurpose, Kind
+from licd.ledger.database import SqliteConnection
+from licd.ledger.rows import LICENCES
+from licd.server.caller import Listener
+from licd.server.renewal import renew_certificates
 from licd.server.state_dir import StateDirectory
-from licd.v1 import key_service_pb2, operator_pb2
+from licd.v1 import key_service_pb2, licence_pb2, operator_pb2, session_service_pb2
 from licd.v1.envelope_pb2 import Envelope
-from tests.ceremony import Ceremonies, withdrawn
+from tests.ceremony import Ceremonies, retired, withdrawn
 from tests.daemon import Daemon, copy_state, fresh, make_state, serving
 from tests.office import Office
+from tests.wired_system import joined
 
 PERMIT, ISSUER, EVIDENCE = KeyPurpose.PERMIT_ONLINE, KeyPurpose.LICENCE_ISSUER, KeyPurpose.EVIDENCE
 
@@ -178,3 +185,111 @@ def test_the_choice_of_keys_survives_a_restart(template: StateDirectory, tmp_pat
         assert signing_key(daemon, PERMIT) == old
         daemon.clock.passed += HOUR + MINUTE
         assert signing_key(daemon, PERMIT) == spare.key_id
+
+
+# ------------------------------------------------------------------------------------------- how systems learn of it
+def test_an_open_stream_is_told_at_once(ceremonies: Ceremonies, office: Office) -> None:
+    system = joined(office)
+    system.open()
+    with system.stream() as stream:
+        stream.beat()
+        ceremonies.publish()
+        assert [each.payload for each in stream.frame().trust.bundles] == [ceremonies.trust.bundle.payload]
+        stream.beat()
+
+
+def test_a_system_that_says_what_it_holds_gets_the_rest_before_what_is_sealed_by_it(
+    ceremonies: Ceremonies, office: Office
+) -> None:
+    system = joined(office)
+    old, spare = ceremonies.key_of(PERMIT), ceremonies.fresh_key(PERMIT, "2")
+    ceremonies.publish(ceremonies.add(spare), withdrawn(old))
+    link = system.link(opens=True)
+    request = session_service_pb2.OpenSessionRequest(link=link, held_bundle=1)
+    answer = system.call("OpenSession", request)
+    assert [each.payload for each in answer.trust.bundles] == [ceremonies.trust.bundle.payload]
+    system.keyring = ceremonies.trust.keyring
+    system.take(link, answer.reply)
+    with system.stream() as stream:
+        beat = system.link()
+        stream.send_frame(session_service_pb2.SessionRequest(link=beat, held_bundle=1))
+        assert stream.frame().WhichOneof("frame") == "trust"
+        system.take(beat, stream.reply())
+        beat = system.link()
+        stream.send_frame(session_service_pb2.SessionRequest(link=beat, held_bundle=2))
+        assert stream.frame().WhichOneof("frame") == "reply"
+
+
+def test_a_reply_by_a_key_that_has_ended_since_still_shows_licd_that_it_is_behind(
+    template: StateDirectory, tmp_path: Path
+) -> None:
+    """Else the honest system would be taken for a copy of itself, and fenced."""
+    state = copy_state(template.root, tmp_path / "state")
+    with serving(state) as daemon:
+        ceremonies = Ceremonies(daemon, Office(daemon).alice)
+        old = ceremonies.key_of(PERMIT)
+        ceremonies.publish(
+            ceremonies.add(ceremonies.fresh_key(PERMIT, "2"), begins=ceremonies.now // SECOND * SECOND + 2 * HOUR),
+            retired(old, ceremonies.now // SECOND * SECOND + 3 * HOUR),
+        )
+        system = joined(Office(daemon))
+        system.open()
+    backup = copy_state(state.root, tmp_path / "backup")
+    with serving(state, daemon.clock) as system.daemon:
+        system.channel = system.connect()
+        with system.stream() as stream:
+            stream.beat()
+            stream.beat()
+    daemon.clock.passed += 4 * HOUR  # the old key is over
+    with serving(backup, daemon.clock) as system.daemon:
+        system.channel = system.connect()
+        with pytest.raises(Behind):
+            system.send_open(system.link(opens=True))
+
+
+# ------------------------------------------------------------------------------------------------- licences and issuers
+def test_licences_of_a_withdrawn_issuer_are_sealed_anew_and_those_of_a_retired_one_are_not(
+    daemon: Daemon, ceremonies: Ceremonies, office: Office
+) -> None:
+    licence, old = office.licence(), ceremonies.key_of(ISSUER)
+    ceremonies.publish(
+        ceremonies.add(ceremonies.fresh_key(ISSUER, "2")), retired(old, ceremonies.now // SECOND * SECOND + 2 * HOUR)
+    )
+    daemon.clock.passed += 3 * HOUR
+    daemon.on_loop(daemon.up.daemon.resealing.run)
+    assert token_of(daemon, licence).signatures[0].keyid == old
+    third = ceremonies.fresh_key(ISSUER, "3")
+    ceremonies.publish(ceremonies.add(third), withdrawn(old))
+    daemon.on_loop(daemon.up.daemon.resealing.run)
+    token = token_of(daemon, licence)
+    verified = verify(token, Kind.LICENCE, ceremonies.trust.keyring, daemon.clock.wall())
+    terms = licence_pb2.LicenceTerms.FromString(verified.payload)
+    assert terms.revision == 2
+    assert verified.keys[0].is_valid_at(terms.issued_at_ms)
+    assert daemon.on_loop(daemon.up.daemon.resealing.run) == 0
+
+
+def token_of(daemon: Daemon, licence: str) -> Envelope:
+    rows = SqliteConnection(daemon.state.database, readonly=True)
+    try:
+        found = LICENCES.get(rows, licence)
+    finally:
+        rows.close()
+    assert found is not None
+    return Envelope.FromString(found.token)
+
+
+# -------------------------------------------------------------------------------------------------------- certificates
+def test_every_listener_takes_a_renewed_certificate_at_its_next_handshake(daemon: Daemon) -> None:
+    listeners = (Listener.OPERATOR, Listener.CUSTOMER, Listener.ENROLMENT)
+    before = {each: served_at(daemon, each) for each in listeners}
+    assert len(set(before.values())) == 1
+    renew_certificates(daemon.state, 90 * DAY)
+    after = {each: served_at(daemon, each) for each in listeners}
+    assert set(after.values()).isdisjoint(before.values())
+
+
+def served_at(daemon: Daemon, listener: Listener) -> str:
+    """The certificate that a new connection is shown."""
+    port = int(daemon.address(listener).rpartition(":")[2])
+    return ssl.get_server_certificate(("127.0.0.1", port))
