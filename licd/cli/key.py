@@ -65,6 +65,8 @@ def bundle(
     if trust.refusal is not None:
         desk.printer.remark(str(trust.refusal))
     if authorities is not None:
+        if not trust.newest.tls_authorities_pem:
+            raise Stopped(Exit.NOT_FOUND, f"bundle {trust.newest.version} names no TLS authority")
         replace(authorities, "".join(trust.newest.tls_authorities_pem).encode("ascii"), EVERYBODY)
     if save is None:
         desk.printer.text(text)

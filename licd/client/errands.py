@@ -36,7 +36,7 @@ class Errands:
         request_id: Callable[[], str],
         authorities: Sequence[str],
     ) -> None:
-        """Connect to nothing yet. authorities are those that the trust bundle adds to those of the channel, PEM."""
+        """Connect to nothing yet. authorities are those of the trust bundle, PEM; see `accept`."""
         self._network: Final = network
         self._identity: Final = identity
         self._directory: Final = directory
@@ -54,11 +54,16 @@ class Errands:
         )
         return self._network.customers(self._identity.customer_address, credentials)
 
-    def _accepted(self, authorities: str) -> str:
-        return "\n".join(dict.fromkeys(each.strip() for each in (authorities, *self._authorities))) + "\n"
+    def _accepted(self, otherwise: str) -> str:
+        """The bundle's authorities; what came with the enrolment or a renewal only until a bundle names any."""
+        named = self._authorities or (otherwise,)
+        return "\n".join(dict.fromkeys(each.strip() for each in named)) + "\n"
 
     def accept(self, authorities: Sequence[str]) -> CertificateChanged | None:
-        """Take the authorities of a newer bundle. When they are others than before, connect anew: the event says so."""
+        """Take the authorities of a newer bundle: one that it does not name is believed no more.
+
+        When they are others than before, connect anew: the event says so.
+        """
         if tuple(authorities) == self._authorities:
             return None
         self._authorities = tuple(authorities)

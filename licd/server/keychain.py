@@ -110,8 +110,10 @@ class Keychain:
         return [each.public_key for each in mine if each.purpose is purpose]
 
     def missing(self, bundle: Bundle) -> list[str]:
-        """The purposes of which a bundle leaves this machine without a key."""
-        return [purpose.word for purpose in ONLINE if not self._named(purpose, bundle)]
+        """The purposes of which a bundle leaves this machine without a key that is valid now."""
+        now = self._wall()
+        able = {key.purpose for purpose in ONLINE for key in self._named(purpose, bundle) if key.is_valid_at(now)}
+        return [purpose.word for purpose in ONLINE if purpose not in able]
 
 
 def note_signer(origin: str, signer: Signer) -> NoteSigner:

@@ -80,9 +80,8 @@ class Publication:
         self._authorities.take(spare.authorities)
         missing = self._keychain.missing(bundle)
         if missing:
-            detail = (
-                f"licd could sign nothing as {', '.join(missing)}: put a key that the bundle names below keys/ first"
-            )
+            what = f"licd could sign nothing as {', '.join(missing)}"
+            detail = f"{what}: put a key that the bundle names, and that is valid now, below keys/ first"
             raise Invalid(detail, field="bundle")
         if self._authorities.missing(bundle.tls_authorities_pem):
             raise Invalid("it names no TLS authority whose key is below tls/ on licd's machine", field="bundle")

@@ -211,7 +211,7 @@ def test_a_bundle_that_does_not_follow_is_not_sent(licctl: Licctl, tmp_path: Pat
     assert "FAST_FORWARD" in refused.stderr
 
 
-def test_the_authorities_of_the_newest_bundle_are_written_for_licctl(licctl: Licctl, tmp_path: Path) -> None:
+def test_a_file_of_authorities_is_not_written_where_the_bundle_names_none(licctl: Licctl, tmp_path: Path) -> None:
     licctl.licd.on("ExportTrustBundle", key_service_pb2.ExportTrustBundleResponse(trust=chain(bundle(1))))
-    assert licctl("key", "bundle", "--authorities", str(tmp_path / "ca.pem")).exit_code == 0
-    assert (tmp_path / "ca.pem").read_text() == ""  # this bundle names none
+    assert licctl("key", "bundle", "--authorities", str(tmp_path / "ca.pem")).exit_code != 0
+    assert not (tmp_path / "ca.pem").exists()  # this bundle names none

@@ -241,24 +241,30 @@ async def test_newer_keys_are_fetched_from_the_enrolment_listener_and_kept(
         assert again.status.bundle_version == 2
 
 
-async def test_authorities_of_a_newer_bundle_are_accepted_beside_those_of_the_certificate(
+async def test_authorities_of_a_newer_bundle_are_accepted_and_one_that_it_drops_is_not_any_more(
     opened: Opened, licd: FakeLicd, network: MemoryNetwork, clock: VirtualClock
 ) -> None:
     async with opened() as system:
         lease = await system.acquire(target(), purpose=PURPOSE)
-        network.bundles.append(bundle_envelope(2, tls_authorities_pem=["another authority"]))
+        both = [AUTHORITY_PEM, "another authority"]
+        network.bundles.append(bundle_envelope(2, tls_authorities_pem=both))
         licd.bundle_version = 2
         await clock.advance(10 * SECOND)
         assert "another authority" in network.credentials[-1].authorities
         assert AUTHORITY_PEM.strip() in network.credentials[-1].authorities
         assert usable(lease)
         assert system.status.connected
+        network.bundles.append(bundle_envelope(3, tls_authorities_pem=["another authority"]))
         licd.bundle_version = 3
         await clock.advance(60 * SECOND)
-        assert "another authority" in network.authorities[-1]
+        assert AUTHORITY_PEM.strip() in network.authorities[-1]  # where bundle 3 was had from
+        assert network.credentials[-1].authorities == "another authority\n"
+        licd.bundle_version = 4
+        await clock.advance(60 * SECOND)
+        assert network.authorities[-1] == "another authority\n"
     async with opened():
-        assert "another authority" in network.credentials[-1].authorities
-        assert len(network.credentials) == 3
+        assert network.credentials[-1].authorities == "another authority\n"
+        assert len(network.credentials) == 4
 
 
 async def test_keys_that_are_needed_at_once_are_fetched_at_once(

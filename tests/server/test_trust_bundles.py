@@ -116,8 +116,11 @@ def test_a_bundle_that_would_leave_licd_unable_to_sign_is_not_published(ceremoni
     path = ceremonies.daemon.state.root / "keys/permit-online-2.key"
     hidden = path.rename(path.with_suffix(".elsewhere"))
     envelope = ceremonies.hold(ceremonies.add(elsewhere), withdrawn(ceremonies.key_of(PERMIT)))
-    assert "put a key that the bundle names below keys/ first" in refused(ceremonies, envelope)
+    assert "below keys/ first" in refused(ceremonies, envelope)
     hidden.rename(path)
+    later = ceremonies.add(elsewhere, begins=(ceremonies.now // DAY + 1) * DAY)
+    too_early = ceremonies.hold(later, withdrawn(ceremonies.key_of(PERMIT)))
+    assert "licd could sign nothing as permit-online" in refused(ceremonies, too_early)
     assert ceremonies.publish_envelope(envelope).publication.version == 2
 
 
