@@ -126,6 +126,7 @@ def change_authority(rotation: Rotation, tmp_path: Path, early_token: str) -> No
     old = ceremonies.trust.bundle.tls_authorities_pem[0]
     new = ceremonies.fresh_authority("2")
     ceremonies.publish(f"[[add_authority]]\npem = '''{new}'''\n", hint=HINT)
+    renew_certificates(state, 90 * DAY)  # hands both to the operators; the old one still issues
     rotation.everybody_has_the_newest()
     System.enrol(early_token, tmp_path / "early")  # made when there was one authority, used while there are two
     token_of_both = rotation.office.alice.invite(rotation.office.licence())
