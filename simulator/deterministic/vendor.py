@@ -44,11 +44,14 @@ class Vendor:
 
     # ------------------------------------------------------------------------------------------- life
     async def start(self) -> None:
-        """A new life on the rows as they are. Raises LogRefused."""
+        """A new life on the rows as they are, which may end where it begins. Raises LogRefused."""
         self.lives += 1
         self.unplugged = False
         process = Process(f"licd/{self.lives}")
-        await process.run(self._begin(process))
+        try:
+            await process.run(self._begin(process))
+        except Crashed:
+            process.kill()
 
     async def _begin(self, process: Process) -> None:
         host = Host(

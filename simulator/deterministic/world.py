@@ -145,9 +145,9 @@ class World:
             self._reviving = outside(self._revive())
 
     async def _revive(self) -> None:
-        """Somebody starts it again, some time later."""
-        await asyncio.sleep(self.chance.uniform(0.05, 4))
-        if self.vendor.process() is None:
+        """Somebody starts it again, some time later, and as often as it takes."""
+        while self.vendor.process() is None:
+            await asyncio.sleep(self.chance.uniform(0.05, 4))
             await self.restart()
 
     async def restart(self) -> None:
