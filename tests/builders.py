@@ -129,6 +129,7 @@ def make_session(name: str = "a", **changes: Any) -> Session:
         session="",
         sequence=0,
         link_hash=b"",
+        frame=b"",
         recent=b"",
         reply=b"receipt of " + name.encode(),
         reply_kind="",

@@ -7,7 +7,10 @@ import typer
 
 from licd.cli.consent import widen
 from licd.cli.desk import Desk
+from licd.cli.failure import Exit, Stopped
+from licd.cli.fork_file import fork_json, fork_pairs, read_fork, write_fork
 from licd.cli.json_form import enum_word
+from licd.cli.log_check import verifier_of
 from licd.cli.options import All, Detail, PageSize, PageToken, Reason, Save, ValidFor
 from licd.cli.paging import Page, show_pages
 from licd.cli.printing import Columns, Pairs
@@ -16,6 +19,8 @@ from licd.cli.times import iso, when
 from licd.cli.verb import verb
 from licd.cli.yields import hand_out
 from licd.core.time import Instant
+from licd.keys.fork_evidence import check_fork
+from licd.keys.private_file import EVERYBODY, write_new
 from licd.v1 import deployment_service_pb2 as pb
 from licd.v1.deployment_service_pb2_grpc import DeploymentServiceStub
 from licd.v1.operator_pb2 import Deployment, DeploymentStatus
@@ -104,6 +109,53 @@ def revoke(desk: Desk, deployment: Named, reason: Reason, detail: Detail) -> Non
     )
     found = desk.ask(DeploymentServiceStub(desk.channel).RevokeDeployment, request).deployment
     desk.printer.record(found, _pairs(found, desk.now))
+
+
+@verb(app, "fork")
+def fork(
+    desk: Desk,
+    deployment: Named,
+    enrolment: Annotated[int, typer.Option(min=0, metavar="NUMBER", help="Which enrolment; 0 is the last.")] = 0,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Write the evidence to a new file.")
+    ] = None,
+) -> None:
+    """Show what was kept when two copies of a system were seen; `verify-fork` checks the file anywhere."""
+    request = pb.GetForkRequest(deployment=deployment, enrolment=enrolment)
+    found = desk.ask(DeploymentServiceStub(desk.channel).GetFork, request)
+    if save:
+        write_new(save, write_fork(found.evidence), EVERYBODY)
+    pairs = [
+        ("system", f"{found.evidence.system}, enrolment {found.enrolment}"),
+        ("seen", when(found.seen_at_ms, desk.now)),
+        ("log entry", str(found.evidence.forked.index)),
+        ("written", str(save) if save else "nowhere; --save FILE does"),
+    ]
+    desk.printer.record(found, pairs)
+
+
+@verb(app, "verify-fork")
+def verify_fork(
+    desk: Desk,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `deployment fork --save` wrote it.")],
+    bundle: Annotated[Path, typer.Option(metavar="FILE", help="Trust bundles, as `key bundle` writes them.")],
+    pin: Annotated[str, typer.Option(metavar="HEX", help="What the first bundle in it must be.")] = "",
+    key: Annotated[
+        str, typer.Option(metavar="HEX", help="The system's public key, as its enrolment receipt has it.")
+    ] = "",
+) -> None:
+    """Check evidence of a fork, without licd: both links, the log's entries about them, and what they prove.
+
+    Exits with 0 also for a finding that is claimed and not proved: it says which.
+    """
+    evidence = read_fork(file)
+    finding = check_fork(evidence, verifier_of(desk, evidence.checkpoint, bundle, pin))
+    if key and key.lower() != finding.public_key.hex():
+        raise Stopped(Exit.UNVERIFIED, f"{file}: the log enrolled key {finding.public_key.hex()}, not {key.lower()}")
+    if desk.printer.is_json:
+        desk.printer.value(fork_json(finding))
+        return
+    desk.printer.pairs(fork_pairs(finding, desk.now))
 
 
 @verb(app, "re-enrol")

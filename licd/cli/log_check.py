@@ -39,6 +39,12 @@ def held_checkpoints(paths: Sequence[Path], verifier: LogVerifier) -> list[Check
     return [verifier.open_covered(path.read_bytes()) for path in paths]
 
 
+def verifier_of(desk: Desk, text: str, bundle: Path, pin: str) -> LogVerifier:
+    """Who must have signed this checkpoint. Raises Stopped, NoteInvalid, CheckpointInvalid, KeysError."""
+    stated = checkpoint.parse_checkpoint(note.parse_note(text.encode()).text)
+    return _by_bundle(desk, stated.origin, bundle, pin)
+
+
 def read_checkpoint(desk: Desk, text: str, bundle: Path | None, pin: str) -> Checkpoint:
     """The checkpoint in a note; its signature is checked when there is a bundle to check it by."""
     parsed = note.parse_note(text.encode())

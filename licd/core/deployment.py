@@ -124,6 +124,7 @@ def _first_session(state: LicenceState, deployment: Deployment, receipt: bytes) 
         session="",
         sequence=0,
         link_hash=b"",
+        frame=b"",
         recent=b"",
         reply=receipt,
         reply_kind="",
@@ -149,13 +150,16 @@ def revoke_deployment(
     return _stop(state, found, DeploymentStatus.REVOKED, now, code, detail, actor)
 
 
-def fence_deployment(state: LicenceState, name: str, now: Instant, *, first: bytes, second: bytes) -> Deployment:
-    """Stops a system of which two copies were seen; both frames' hashes go into the log.
+def fence_deployment(
+    state: LicenceState, name: str, now: Instant, *, first: bytes, reply: bytes, second: bytes
+) -> Deployment:
+    """Stops a system of which two copies were seen; the hashes of both links, and of the reply between, are logged.
 
     One that is stopped already stays as it is: a revoked one would count as a deployment again.
     """
     found = _found(state, name)
-    state.record("deployment.forked", ("system", name), ("first", first), ("second", second))
+    links = (("first", first), ("reply", reply), ("second", second))
+    state.record("deployment.forked", ("system", name), ("enrolment", found.enrolment), *links)
     if found.status in STOPPED:
         return found
     return _stop(state, found, DeploymentStatus.FENCED, now, "fork", "two copies of this system were seen", "licd")

@@ -64,13 +64,20 @@ class SuspensionSystem:
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """Evidence of two copies: the accepted link's hash with its reply, and the frame that does not follow from it."""
+    """Evidence of two copies: the accepted link with its reply, and the frame that does not follow from it.
+
+    accepted and frame are envelopes as they came; accepted is empty where the enrolment had no accepted link yet. reply
+    is a payload: it is shown and never signed again, for its permit may have been taken back since.
+    """
 
     deployment: str
     seen_at: Instant
     accepted_hash: bytes
     reply: bytes
     frame: bytes
+    enrolment: int
+    accepted: bytes
+    reply_kind: str
 
 
 class ApprovalStatus(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 metadata = MetaData()
 
@@ -11,12 +11,17 @@ def _text(name: str, *, primary_key: bool = False) -> Column[str]:
     return Column(name, Text, nullable=False, primary_key=primary_key)
 
 
+def _text_later(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=text("''"))
+
+
 def _long(name: str, *, primary_key: bool = False) -> Column[int]:
     return Column(name, BigInteger, nullable=False, primary_key=primary_key, autoincrement=False)
 
 
-def _bytes(name: str) -> Column[bytes]:
-    return Column(name, LargeBinary, nullable=False)
+def _bytes(name: str, *, later: bool = False) -> Column[bytes]:
+    """later: a column that came with a later migration; a replica of an earlier licd writes rows without it."""
+    return Column(name, LargeBinary, nullable=False, server_default=text("''") if later else None)
 
 
 def _flag(name: str) -> Column[bool]:
@@ -88,6 +93,7 @@ session = Table(
     _text("session"),
     _long("sequence"),
     _bytes("link_hash"),
+    _bytes("frame", later=True),
     _bytes("recent"),
     _bytes("reply"),
     _text("reply_kind"),
@@ -185,6 +191,9 @@ fork = Table(
     _bytes("accepted_hash"),
     _bytes("reply"),
     _bytes("frame"),
+    Column("enrolment", Integer, nullable=False, server_default=text("0")),
+    _bytes("accepted", later=True),
+    _text_later("reply_kind"),
 )
 
 approval = Table(

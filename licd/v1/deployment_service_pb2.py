@@ -22,38 +22,43 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from licd.v1 import fork_pb2 as licd_dot_v1_dot_fork__pb2
 from licd.v1 import operator_pb2 as licd_dot_v1_dot_operator__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n licd/v1/deployment_service.proto\x12\x07licd.v1\x1a\x16licd/v1/operator.proto\"`\n\nInvitation\x12\x12\n\njoin_token\x18\x01 \x01(\t\x12\x15\n\rexpires_at_ms\x18\x02 \x01(\x03\x12\'\n\ndeployment\x18\x03 \x01(\x0b\x32\x13.licd.v1.Deployment\"h\n\x17InviteDeploymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07licence\x18\x02 \x01(\t\x12\x12\n\ndeployment\x18\x03 \x01(\t\x12\x14\n\x0cvalid_for_ms\x18\x04 \x01(\x03\"C\n\x18InviteDeploymentResponse\x12\'\n\ninvitation\x18\x01 \x01(\x0b\x32\x13.licd.v1.Invitation\"*\n\x14GetDeploymentRequest\x12\x12\n\ndeployment\x18\x01 \x01(\t\"@\n\x15GetDeploymentResponse\x12\'\n\ndeployment\x18\x01 \x01(\x0b\x32\x13.licd.v1.Deployment\"\x8a\x01\n\x16ListDeploymentsRequest\x12\"\n\x04page\x18\x01 \x01(\x0b\x32\x14.licd.v1.PageRequest\x12\x0f\n\x07licence\x18\x02 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x03 \x01(\t\x12)\n\x06status\x18\x04 \x01(\x0e\x32\x19.licd.v1.DeploymentStatus\"d\n\x17ListDeploymentsResponse\x12(\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x13.licd.v1.Deployment\x12\x1f\n\x04page\x18\x02 \x01(\x0b\x32\x11.licd.v1.PageInfo\"f\n\x17RevokeDeploymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\x13\n\x0breason_code\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"C\n\x18RevokeDeploymentResponse\x12\'\n\ndeployment\x18\x01 \x01(\x0b\x32\x13.licd.v1.Deployment\"R\n\x18ReenrolDeploymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"x\n\x19ReenrolDeploymentResponse\x12)\n\ndeployment\x18\x01 \x01(\x0b\x32\x13.licd.v1.DeploymentH\x00\x12%\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x11.licd.v1.ApprovalH\x00\x42\t\n\x07outcome2\xc7\x03\n\x11\x44\x65ploymentService\x12W\n\x10InviteDeployment\x12 .licd.v1.InviteDeploymentRequest\x1a!.licd.v1.InviteDeploymentResponse\x12N\n\rGetDeployment\x12\x1d.licd.v1.GetDeploymentRequest\x1a\x1e.licd.v1.GetDeploymentResponse\x12T\n\x0fListDeployments\x12\x1f.licd.v1.ListDeploymentsRequest\x1a .licd.v1.ListDeploymentsResponse\x12W\n\x10RevokeDeployment\x12 .licd.v1.RevokeDeploymentRequest\x1a!.licd.v1.RevokeDeploymentResponse\x12Z\n\x11ReenrolDeployment\x12!.licd.v1.ReenrolDeploymentRequest\x1a\".licd.v1.ReenrolDeploymentResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n licd/v1/deployment_service.proto\x12\x07licd.v1\x1a\x12licd/v1/fork.proto\x1a\x16licd/v1/operator.proto\"`\n\nInvitation\x12\x12\n\njoin_token\x18\x01 \x01(\t\x12\x15\n\rexpires_at_ms\x18\x02 \x01(\x03\x12\'\n\ndeployment\x18\x03 \x01(\x0b\x32\x13.licd.v1.Deployment\"h\n\x17InviteDeploymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07licence\x18\x02 \x01(\t\x12\x12\n\ndeployment\x18\x03 \x01(\t\x12\x14\n\x0cvalid_for_ms\x18\x04 \x01(\x03\"C\n\x18InviteDeploymentResponse\x12\'\n\ninvitation\x18\x01 \x01(\x0b\x32\x13.licd.v1.Invitation\"*\n\x14GetDeploymentRequest\x12\x12\n\ndeployment\x18\x01 \x01(\t\"@\n\x15GetDeploymentResponse\x12\'\n\ndeployment\x18\x01 \x01(\x0b\x32\x13.licd.v1.Deployment\"\x8a\x01\n\x16ListDeploymentsRequest\x12\"\n\x04page\x18\x01 \x01(\x0b\x32\x14.licd.v1.PageRequest\x12\x0f\n\x07licence\x18\x02 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x03 \x01(\t\x12)\n\x06status\x18\x04 \x01(\x0e\x32\x19.licd.v1.DeploymentStatus\"d\n\x17ListDeploymentsResponse\x12(\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x13.licd.v1.Deployment\x12\x1f\n\x04page\x18\x02 \x01(\x0b\x32\x11.licd.v1.PageInfo\"f\n\x17RevokeDeploymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\x13\n\x0breason_code\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"C\n\x18RevokeDeploymentResponse\x12\'\n\ndeployment\x18\x01 \x01(\x0b\x32\x13.licd.v1.Deployment\"R\n\x18ReenrolDeploymentRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"x\n\x19ReenrolDeploymentResponse\x12)\n\ndeployment\x18\x01 \x01(\x0b\x32\x13.licd.v1.DeploymentH\x00\x12%\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x11.licd.v1.ApprovalH\x00\x42\t\n\x07outcome\"7\n\x0eGetForkRequest\x12\x12\n\ndeployment\x18\x01 \x01(\t\x12\x11\n\tenrolment\x18\x02 \x01(\x05\"a\n\x0fGetForkResponse\x12\'\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x15.licd.v1.ForkEvidence\x12\x11\n\tenrolment\x18\x02 \x01(\x05\x12\x12\n\nseen_at_ms\x18\x03 \x01(\x03\x32\x85\x04\n\x11\x44\x65ploymentService\x12W\n\x10InviteDeployment\x12 .licd.v1.InviteDeploymentRequest\x1a!.licd.v1.InviteDeploymentResponse\x12N\n\rGetDeployment\x12\x1d.licd.v1.GetDeploymentRequest\x1a\x1e.licd.v1.GetDeploymentResponse\x12T\n\x0fListDeployments\x12\x1f.licd.v1.ListDeploymentsRequest\x1a .licd.v1.ListDeploymentsResponse\x12W\n\x10RevokeDeployment\x12 .licd.v1.RevokeDeploymentRequest\x1a!.licd.v1.RevokeDeploymentResponse\x12Z\n\x11ReenrolDeployment\x12!.licd.v1.ReenrolDeploymentRequest\x1a\".licd.v1.ReenrolDeploymentResponse\x12<\n\x07GetFork\x12\x17.licd.v1.GetForkRequest\x1a\x18.licd.v1.GetForkResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'licd.v1.deployment_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INVITATION']._serialized_start=69
-  _globals['_INVITATION']._serialized_end=165
-  _globals['_INVITEDEPLOYMENTREQUEST']._serialized_start=167
-  _globals['_INVITEDEPLOYMENTREQUEST']._serialized_end=271
-  _globals['_INVITEDEPLOYMENTRESPONSE']._serialized_start=273
-  _globals['_INVITEDEPLOYMENTRESPONSE']._serialized_end=340
-  _globals['_GETDEPLOYMENTREQUEST']._serialized_start=342
-  _globals['_GETDEPLOYMENTREQUEST']._serialized_end=384
-  _globals['_GETDEPLOYMENTRESPONSE']._serialized_start=386
-  _globals['_GETDEPLOYMENTRESPONSE']._serialized_end=450
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=453
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=591
-  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_start=593
-  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_end=693
-  _globals['_REVOKEDEPLOYMENTREQUEST']._serialized_start=695
-  _globals['_REVOKEDEPLOYMENTREQUEST']._serialized_end=797
-  _globals['_REVOKEDEPLOYMENTRESPONSE']._serialized_start=799
-  _globals['_REVOKEDEPLOYMENTRESPONSE']._serialized_end=866
-  _globals['_REENROLDEPLOYMENTREQUEST']._serialized_start=868
-  _globals['_REENROLDEPLOYMENTREQUEST']._serialized_end=950
-  _globals['_REENROLDEPLOYMENTRESPONSE']._serialized_start=952
-  _globals['_REENROLDEPLOYMENTRESPONSE']._serialized_end=1072
-  _globals['_DEPLOYMENTSERVICE']._serialized_start=1075
-  _globals['_DEPLOYMENTSERVICE']._serialized_end=1530
+  _globals['_INVITATION']._serialized_start=89
+  _globals['_INVITATION']._serialized_end=185
+  _globals['_INVITEDEPLOYMENTREQUEST']._serialized_start=187
+  _globals['_INVITEDEPLOYMENTREQUEST']._serialized_end=291
+  _globals['_INVITEDEPLOYMENTRESPONSE']._serialized_start=293
+  _globals['_INVITEDEPLOYMENTRESPONSE']._serialized_end=360
+  _globals['_GETDEPLOYMENTREQUEST']._serialized_start=362
+  _globals['_GETDEPLOYMENTREQUEST']._serialized_end=404
+  _globals['_GETDEPLOYMENTRESPONSE']._serialized_start=406
+  _globals['_GETDEPLOYMENTRESPONSE']._serialized_end=470
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=473
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=611
+  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_start=613
+  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_end=713
+  _globals['_REVOKEDEPLOYMENTREQUEST']._serialized_start=715
+  _globals['_REVOKEDEPLOYMENTREQUEST']._serialized_end=817
+  _globals['_REVOKEDEPLOYMENTRESPONSE']._serialized_start=819
+  _globals['_REVOKEDEPLOYMENTRESPONSE']._serialized_end=886
+  _globals['_REENROLDEPLOYMENTREQUEST']._serialized_start=888
+  _globals['_REENROLDEPLOYMENTREQUEST']._serialized_end=970
+  _globals['_REENROLDEPLOYMENTRESPONSE']._serialized_start=972
+  _globals['_REENROLDEPLOYMENTRESPONSE']._serialized_end=1092
+  _globals['_GETFORKREQUEST']._serialized_start=1094
+  _globals['_GETFORKREQUEST']._serialized_end=1149
+  _globals['_GETFORKRESPONSE']._serialized_start=1151
+  _globals['_GETFORKRESPONSE']._serialized_end=1248
+  _globals['_DEPLOYMENTSERVICE']._serialized_start=1251
+  _globals['_DEPLOYMENTSERVICE']._serialized_end=1768
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from licd.v1 import fork_pb2 as _fork_pb2
 from licd.v1 import operator_pb2 as _operator_pb2
 import builtins as _builtins
 import sys
@@ -288,3 +289,52 @@ class ReenrolDeploymentResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
 Global___ReenrolDeploymentResponse: _TypeAlias = ReenrolDeploymentResponse  # noqa: Y015
+
+@_typing.final
+class GetForkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    ENROLMENT_FIELD_NUMBER: _builtins.int
+    deployment: _builtins.str
+    enrolment: _builtins.int
+    """Which of its enrolments forked, as the log counts them; 0 = the last that did."""
+    def __init__(
+        self,
+        *,
+        deployment: _builtins.str = ...,
+        enrolment: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "enrolment", b"enrolment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetForkRequest: _TypeAlias = GetForkRequest  # noqa: Y015
+
+@_typing.final
+class GetForkResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    ENROLMENT_FIELD_NUMBER: _builtins.int
+    SEEN_AT_MS_FIELD_NUMBER: _builtins.int
+    enrolment: _builtins.int
+    seen_at_ms: _builtins.int
+    @_builtins.property
+    def evidence(self) -> _fork_pb2.ForkEvidence: ...
+    def __init__(
+        self,
+        *,
+        evidence: _fork_pb2.ForkEvidence | None = ...,
+        enrolment: _builtins.int = ...,
+        seen_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment", "evidence", b"evidence", "seen_at_ms", b"seen_at_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetForkResponse: _TypeAlias = GetForkResponse  # noqa: Y015

@@ -59,6 +59,11 @@ class DeploymentServiceStub:
                 request_serializer=licd_dot_v1_dot_deployment__service__pb2.ReenrolDeploymentRequest.SerializeToString,
                 response_deserializer=licd_dot_v1_dot_deployment__service__pb2.ReenrolDeploymentResponse.FromString,
                 _registered_method=True)
+        self.GetFork = channel.unary_unary(
+                '/licd.v1.DeploymentService/GetFork',
+                request_serializer=licd_dot_v1_dot_deployment__service__pb2.GetForkRequest.SerializeToString,
+                response_deserializer=licd_dot_v1_dot_deployment__service__pb2.GetForkResponse.FromString,
+                _registered_method=True)
 
 
 class DeploymentServiceServicer:
@@ -96,6 +101,13 @@ class DeploymentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetFork(self, request, context):
+        """What was kept when two copies of a system were seen, with proofs from the log: checked by whoever has it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeploymentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -123,6 +135,11 @@ def add_DeploymentServiceServicer_to_server(servicer, server):
                     servicer.ReenrolDeployment,
                     request_deserializer=licd_dot_v1_dot_deployment__service__pb2.ReenrolDeploymentRequest.FromString,
                     response_serializer=licd_dot_v1_dot_deployment__service__pb2.ReenrolDeploymentResponse.SerializeToString,
+            ),
+            'GetFork': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFork,
+                    request_deserializer=licd_dot_v1_dot_deployment__service__pb2.GetForkRequest.FromString,
+                    response_serializer=licd_dot_v1_dot_deployment__service__pb2.GetForkResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -260,6 +277,33 @@ class DeploymentService:
             '/licd.v1.DeploymentService/ReenrolDeployment',
             licd_dot_v1_dot_deployment__service__pb2.ReenrolDeploymentRequest.SerializeToString,
             licd_dot_v1_dot_deployment__service__pb2.ReenrolDeploymentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFork(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/licd.v1.DeploymentService/GetFork',
+            licd_dot_v1_dot_deployment__service__pb2.GetForkRequest.SerializeToString,
+            licd_dot_v1_dot_deployment__service__pb2.GetForkResponse.FromString,
             options,
             channel_credentials,
             insecure,

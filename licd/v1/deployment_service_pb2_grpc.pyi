@@ -38,6 +38,8 @@ class DeploymentServiceStub:
     RevokeDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.RevokeDeploymentRequest, _deployment_service_pb2.RevokeDeploymentResponse]
     ReenrolDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.ReenrolDeploymentRequest, _deployment_service_pb2.ReenrolDeploymentResponse]
     """Opens a fenced or lost system for a new enrolment: needs a second person. InviteDeployment then gives the token."""
+    GetFork: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.GetForkRequest, _deployment_service_pb2.GetForkResponse]
+    """What was kept when two copies of a system were seen, with proofs from the log: checked by whoever has it."""
 
 @_typing.type_check_only
 class DeploymentServiceAsyncStub(DeploymentServiceStub):
@@ -49,6 +51,8 @@ class DeploymentServiceAsyncStub(DeploymentServiceStub):
     RevokeDeployment: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.RevokeDeploymentRequest, _deployment_service_pb2.RevokeDeploymentResponse]  # type: ignore[assignment]
     ReenrolDeployment: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.ReenrolDeploymentRequest, _deployment_service_pb2.ReenrolDeploymentResponse]  # type: ignore[assignment]
     """Opens a fenced or lost system for a new enrolment: needs a second person. InviteDeployment then gives the token."""
+    GetFork: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.GetForkRequest, _deployment_service_pb2.GetForkResponse]  # type: ignore[assignment]
+    """What was kept when two copies of a system were seen, with proofs from the log: checked by whoever has it."""
 
 class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -87,5 +91,13 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_service_pb2.ReenrolDeploymentResponse, _abc.Awaitable[_deployment_service_pb2.ReenrolDeploymentResponse]]:
         """Opens a fenced or lost system for a new enrolment: needs a second person. InviteDeployment then gives the token."""
+
+    @_abc_1.abstractmethod
+    def GetFork(
+        self,
+        request: _deployment_service_pb2.GetForkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deployment_service_pb2.GetForkResponse, _abc.Awaitable[_deployment_service_pb2.GetForkResponse]]:
+        """What was kept when two copies of a system were seen, with proofs from the log: checked by whoever has it."""
 
 def add_DeploymentServiceServicer_to_server(servicer: DeploymentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

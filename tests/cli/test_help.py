@@ -28,7 +28,7 @@ VERBS = {
         "terminate",
         "export",
     },
-    "deployment": {"invite", "get", "list", "revoke", "re-enrol"},
+    "deployment": {"invite", "get", "list", "revoke", "re-enrol", "fork", "verify-fork"},
     "lease": {"list", "force-release"},
     "approval": {"list", "show", "sign", "reject"},
     "operator": {"list", "add", "disable", "request"},

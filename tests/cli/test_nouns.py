@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
+from licd.cli.fork_file import read_fork
 from licd.core.time import DAY, HOUR
 from licd.v1 import (
     customer_service_pb2,
@@ -19,6 +20,7 @@ from licd.v1 import (
     trust_pb2,
 )
 from licd.v1 import licence_service_pb2 as licences
+from licd.v1.fork_pb2 import ForkEvidence
 from licd.v1.licence_pb2 import REGION_BASIS_DECLARED
 from tests.cli.conftest import NOW, Licctl
 from tests.cli.samples import licence
@@ -269,3 +271,19 @@ def test_an_empty_list_is_an_empty_list(
     licctl.licd.on(method, response)
     found: Any = licctl.json(*arguments)
     assert found == {field: [], "next_page_token": ""}
+
+
+def test_writes_the_evidence_of_a_fork_to_a_new_file(licctl: Licctl, tmp_path: Path) -> None:
+    evidence = ForkEvidence(system="customer/acme/system/site-1", reply=b"\x00\xff", reply_kind="permit")
+    evidence.forked.index = 7
+    answer = deployment_service_pb2.GetForkResponse(evidence=evidence, enrolment=2, seen_at_ms=NOW - HOUR)
+    licctl.licd.on("GetFork", answer)
+    file = tmp_path / "fork.json"
+    result = licctl("deployment", "fork", "site-1", "--enrolment", "2", "--save", str(file))
+    assert result.exit_code == 0, result.output
+    sent = licctl.licd.asked(deployment_service_pb2.GetForkRequest)
+    assert (sent.deployment, sent.enrolment) == ("site-1", 2)
+    assert read_fork(file) == evidence
+    assert "customer/acme/system/site-1, enrolment 2" in result.stdout
+    assert licctl("deployment", "fork", "site-1", "--save", str(file)).exit_code != 0
+    assert "--save FILE does" in licctl("deployment", "fork", "site-1").stdout

@@ -28,7 +28,7 @@ def revoke(state: LicenceState) -> Deployment:
 
 
 def fence(state: LicenceState) -> Deployment:
-    return fence_deployment(state, "a", NOW, first=b"1", second=b"2")
+    return fence_deployment(state, "a", NOW, first=b"1", reply=b"r", second=b"2")
 
 
 def reinvite(state: LicenceState, name: str = "a") -> Deployment:

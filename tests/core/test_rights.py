@@ -114,7 +114,7 @@ def test_every_change_of_rights_is_one_epoch_with_one_directive_and_one_entry_in
         lambda: revoke_deployment(rig.state, "b", rig.now, **REASON),
         rig.suspend,
         lambda: rig.amend(cap=9),
-        lambda: fence_deployment(rig.state, "c", rig.now, first=b"1", second=b"2"),
+        lambda: fence_deployment(rig.state, "c", rig.now, first=b"1", reply=b"r", second=b"2"),
         rig.reinstate,
         rig.terminate,
     ]

@@ -1,6 +1,7 @@
 """A database comes to the present schema, or is refused."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect
 
 from licd.ledger import schema
-from licd.ledger.rows import ALL
+from licd.ledger.database import SqliteConnection
+from licd.ledger.rows import ALL, FORKS, SESSIONS
 from licd.ledger.schema import SchemaRefused, head, migrate, revision, sqlite_url
 from licd.ledger.tables import metadata
 
@@ -80,3 +82,19 @@ def test_every_migration_can_be_taken_back(database: Path):
     assert revision(url) is None
     migrate(url)
     assert revision(url) == head()
+
+
+def test_rows_of_the_first_schema_are_read_after_the_second(tmp_path: Path):
+    url = sqlite_url(tmp_path / "old.db")
+    command.upgrade(schema._config(url), "0001")
+    with sqlite3.connect(tmp_path / "old.db") as connection:
+        columns = connection.execute("PRAGMA table_info(session)").fetchall()
+        values = [b"bytes" if kind == "BLOB" else 1 for _, _, kind, *_ in columns]
+        places = ", ".join("?" * len(values))
+        connection.execute(f"INSERT INTO session VALUES ({places})", values)  # noqa: S608 -- only question marks
+        connection.execute("INSERT INTO fork VALUES ('a', 1, x'00', x'01', x'02')")
+    connection.close()
+    migrate(url)
+    with closing(SqliteConnection(tmp_path / "old.db")) as rows:
+        assert [each.frame for each in SESSIONS.where(rows)] == [b""]
+        assert [(each.enrolment, each.accepted, each.frame) for each in FORKS.where(rows)] == [(0, b"", b"\x02")]

@@ -22,7 +22,7 @@ from licd.core.time import HOUR, Instant
 from licd.keys.kinds import Kind
 from licd.ledger import tables
 from licd.ledger.records import Fork, IssuedDirective
-from licd.ledger.rows import DIRECTIVES
+from licd.ledger.rows import DIRECTIVES, FORKS
 from licd.ledger.transaction import Transaction
 from licd.ledger.verbs.denials import log_denial
 from licd.wire.session import Header, permit_payload, refusal_payload
@@ -92,7 +92,7 @@ class AnswerLink:
         session = self._session(state)
         self._refuse_impeded(tx, state)
         if state.deployments[self.deployment].status is DeploymentStatus.FENCED:
-            return self._fenced(tx, state, session)
+            return self._stopped(tx, state, session)
         match judge(session, sha256(session.reply).digest(), self.claim, tx.installation.reconciled_at):
             case Verdict.REPEAT:
                 return self._repeat(tx, state, session)
@@ -140,9 +140,11 @@ class AnswerLink:
         if not isinstance(impediment, ClockDoubted) or denied is None or denied.reason not in TIMELESS:
             raise impediment
 
-    def _fenced(self, tx: Transaction, state: LicenceState, session: Session) -> Reply:
+    def _stopped(self, tx: Transaction, state: LicenceState, session: Session) -> Reply:
         """A chain that has forked has no next link; what comes gets a signed no, for an error is only silence."""
-        denied = tx.installation.advise(FENCED, tx.now)
+        is_fenced = state.deployments[self.deployment].status is DeploymentStatus.FENCED
+        denied = FENCED if is_fenced else standing(state, self.deployment, tx.now) or FENCED
+        denied = tx.installation.advise(denied, tx.now)
         log_denial(tx, state.licence.id, self.deployment, denied)
         kind, payload = self._payload(tx, state, session.session, denied)
         return self._reply(tx, state, kind, payload, session.session, (denied,))
@@ -202,6 +204,7 @@ class AnswerLink:
             session,
             sequence=self.claim.sequence,
             link_hash=self.claim.payload_hash,
+            frame=self.frame,
             recent=remember(session.recent, self.claim.payload_hash),
             reply=payload,
             reply_kind=kind.value,
@@ -238,11 +241,30 @@ class AnswerLink:
             return self._reply(tx, state, kind, payload, session.session, (denied,))
         return self._reply(tx, state, kind, session.reply, session.session, ())
 
-    def _fork(self, tx: Transaction, state: LicenceState, session: Session) -> ForkSeen:
+    def _fork(self, tx: Transaction, state: LicenceState, session: Session) -> Reply | ForkSeen:
         tx.refuse_impeded()  # before or after is told by the clock
-        fence_deployment(state, self.deployment, tx.now, first=session.link_hash, second=self.claim.payload_hash)
-        tx.put(Fork(self.deployment, tx.now, session.link_hash, session.reply, self.frame))
+        if self._is_known_to_have_forked(tx):
+            return self._stopped(tx, state, session)
+        reply, second = sha256(session.reply).digest(), self.claim.payload_hash
+        fence_deployment(state, self.deployment, tx.now, first=session.link_hash, reply=reply, second=second)
+        tx.put(
+            Fork(
+                deployment=self.deployment,
+                seen_at=tx.now,
+                accepted_hash=session.link_hash,
+                reply=session.reply,
+                frame=self.frame,
+                enrolment=self.enrolment,
+                accepted=session.frame,
+                reply_kind=session.reply_kind,
+            )
+        )
         return ForkSeen(self.deployment)
+
+    def _is_known_to_have_forked(self, tx: Transaction) -> bool:
+        """A revoked system is not fenced; the copies it goes on with must not fill the log."""
+        tx.flush()
+        return bool(FORKS.find(tx.connection, "of", _of, deployment=self.deployment, enrolment=self.enrolment))
 
     def _reply(
         self,
@@ -288,3 +310,8 @@ def _after() -> Select[tuple[object, ...]]:
     return (
         DIRECTIVES.select(same, column.epoch > bindparam("epoch")).order_by(asc(column.epoch)).limit(DIRECTIVES_AT_ONCE)
     )
+
+
+def _of() -> Select[tuple[object, ...]]:
+    column = tables.fork.c
+    return FORKS.select(column.deployment == bindparam("deployment"), column.enrolment == bindparam("enrolment"))

@@ -16,6 +16,7 @@ from licd.ledger.rows import DEPLOYMENTS, SESSIONS
 from licd.ledger.verbs.deployments import InviteDeployment, ReenrolDeployment, RevokeDeployment
 from licd.server.caller import Caller
 from licd.server.changes import Changes, Plan, checked_text
+from licd.server.fork_evidence import fork_of
 from licd.server.join_token import JoinTokens
 from licd.server.names import checked_name
 from licd.server.push import Push
@@ -92,6 +93,10 @@ class DeploymentService:
         if found is None:
             raise NotFound(f"there is no deployment {request.deployment}", field="deployment")
         return pb.GetDeploymentResponse(deployment=self._message(found, session))
+
+    async def get_fork(self, request: pb.GetForkRequest, caller: Caller) -> pb.GetForkResponse:
+        """What was kept of two copies, with proofs. Raises NotFound."""
+        return await self._reader.run(lambda connection: fork_of(connection, request.deployment, request.enrolment))
 
     def _message(self, deployment: Deployment, session: Session | None) -> operator_pb2.Deployment:
         return deployment_message(deployment, session, connected=self._push.connected(deployment.id))
