@@ -57,7 +57,6 @@ def forked(system: System, *, behind: int = 1, **changes: Any) -> None:
     put_back = copied(system)
     with system.stream() as stream:
         for _ in range(behind):
-            system.daemon.clock.passed += 1_000
             stream.beat()
     put_back()
     diverge(system, system.link(**changes))

@@ -1,6 +1,8 @@
 """Acquire–release churn: a client that keeps every permit never runs more targets than the cap, on any schedule."""
 
+from collections.abc import Callable
 from random import Random  # noqa: TID251 -- seeded
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,9 @@ from licd.core.state import LicenceState
 from licd.core.time import SECOND
 from tests.builders import make_ask
 from tests.core.rig import Rig
+from tests.daemon import Daemon
+from tests.office import Office
+from tests.wired_system import System, acquire, joined, release
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -73,13 +78,70 @@ class Hoarder:
 
 
 @pytest.mark.parametrize("chunk", range(SCHEDULES // CHUNK))
-def test_ten_thousand_churn_schedules_never_pass_the_cap(chunk: int):
+def test_acquire_release_churn_over_10_000_random_schedules(chunk: int):
+    """The decision alone, for the number; the next test takes the whole road. The last one shows that it can fail."""
     full = 0
     for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
         hoarder = Hoarder(seed)
         assert hoarder.churn() <= hoarder.cap, f"Hoarder({seed}).churn()"
         full += hoarder.most == hoarder.cap
     assert full > CHUNK * 9 // 10, "schedules that never fill the cap prove nothing"
+
+
+def test_acquire_release_churn_on_the_wire(own_daemon: Callable[..., Daemon]):
+    """A client of its own code that never stops before a permit's end, against the real daemon, links and calls mixed.
+
+    Seen to fail with a seat freed at the end of its lease in LicenceState.end.
+    """
+    office = Office(own_daemon(requests_per_second=1_000))
+    walks = [Walk(joined(office, office.licence(cap=2, grace_ms=0)), Random(seed)) for seed in range(6)]
+    for walk in walks:
+        walk.system.open()
+    for _ in range(40):
+        office.daemon.clock.passed += walks[0].chance.choice((0, 0, 1_000, 7_000, 20_001))
+        for walk in walks:
+            walk.step()
+            assert walk.running() <= 2
+    assert min(walk.most for walk in walks) == 2, "a walk that never fills the cap proves nothing"
+
+
+class Walk:
+    """One client's way, and the end of every permit it ever got."""
+
+    def __init__(self, system: System, chance: Random) -> None:
+        self.system = system
+        self.chance = chance
+        self.ends: dict[bytes, int] = {}
+        self.most = 0
+
+    def step(self) -> None:
+        number = self.chance.randrange(6)
+        if self.chance.random() < 0.3:
+            answer = self.system.acquire(number)
+            if answer.HasField("permit"):
+                self.keep(self.system.read(answer.permit))
+            return
+        wishes = [acquire(number)] + [release(each) for each in self.system.held if self.chance.random() < 0.5]
+        self.chance.shuffle(wishes)
+        held = [each for each in self.system.held if self.chance.random() < 0.7]
+        with self.system.stream() as stream:
+            self.keep(stream.beat(*wishes, held=held))
+
+    def keep(self, permit: Any) -> None:
+        for each in permit.outcomes:
+            if each.HasField("grant"):
+                self.note(each.grant.target, each.grant.hard_end_ms)
+        for at, end in enumerate(permit.hard_ends_ms):
+            self.note(permit.targets[32 * at : 32 * at + 32], end)
+
+    def note(self, name: bytes, end: int) -> None:
+        self.ends[name] = max(self.ends.get(name, 0), end)
+
+    def running(self) -> int:
+        now = self.system.daemon.clock.wall()
+        running = sum(end > now for end in self.ends.values())
+        self.most = max(self.most, running)
+        return running
 
 
 def test_freed_at_release_a_cap_of_two_would_be_passed(monkeypatch):
