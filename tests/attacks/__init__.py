@@ -1,2 +1,2 @@
-"""Every attack that the protocol names, each by its name: tests/attacks/table.py is the list.
+"""Every attack that the protocol names (table.py), and the faults that each test was seen to find (faults.py).
 May import what any test may; goes through the real daemon or the real services, never round them."""

@@ -89,10 +89,7 @@ def test_acquire_release_churn_over_10_000_random_schedules(chunk: int):
 
 
 def test_acquire_release_churn_on_the_wire(own_daemon: Callable[..., Daemon]):
-    """A client of its own code that never stops before a permit's end, against the real daemon, links and calls mixed.
-
-    Seen to fail with a seat freed at the end of its lease in LicenceState.end.
-    """
+    """A client of its own code that stops at no permit's end but the last, against the real daemon."""
     office = Office(own_daemon(requests_per_second=1_000))
     walks = [Walk(joined(office, office.licence(cap=2, grace_ms=0)), Random(seed)) for seed in range(6)]
     for walk in walks:

@@ -23,7 +23,6 @@ def claiming(number: int, *claims: tuple[str, int]) -> session_pb2.Operation:
 
 @pytest.mark.parametrize("region", ["", "XX", "no", "NOR", "N\u041e", "NO ", "NO\x00", "*", "EU", "ZZ-01"])
 def test_region_unknown(office: Office, region: str):
-    """Seen to fail with the table's look-up answering True for any code."""
     system = joined(office)
     permit = system.open(claiming(1, (region, PLAN)))
     assert isinstance(permit, session_pb2.Permit)
@@ -43,10 +42,7 @@ def test_region_unknown(office: Office, region: str):
     ],
 )
 def test_evidence_bases_disagree(office: Office, claims: list[tuple[str, int]], why: str):
-    """A basis that the licence does not accept proves nothing, and can still contradict one that it does.
-
-    Seen to fail with the claims of other bases left out of core/scope's comparison.
-    """
+    """A basis that the licence does not accept proves nothing, and can still contradict one that it does."""
     system = joined(office)
     permit = system.open(claiming(1, *claims), claiming(2, ("NO", PLAN)))
     assert isinstance(permit, session_pb2.Permit)
@@ -55,10 +51,7 @@ def test_evidence_bases_disagree(office: Office, claims: list[tuple[str, int]], 
 
 
 def test_flood_of_denials(own_daemon: Callable[..., Daemon]):
-    """A thousand denials in a minute cost ten entries, and one that counts the rest.
-
-    Seen to fail with TOLD_IN_FULL put to a thousand.
-    """
+    """A thousand denials in a minute cost ten entries, and one that counts the rest."""
     daemon = own_daemon()
     office = Office(daemon)
     system = joined(office)

@@ -47,10 +47,7 @@ def work_once(directory: Path, number: int, limit: float = 5) -> str:
 
 
 def test_state_directory_copied_two_processes_alternating_open_session(office: Office, tmp_path: Path):
-    """Each by turns is the only one that runs, so that neither is ever seen beside the other.
-
-    Seen to fail with `Verdict.FORK` answered as LATE in licd/core/chain.py.
-    """
+    """Each by turns is the only one that runs, so that neither is ever seen beside the other."""
     one, two = tmp_path / "one", tmp_path / "two"
     Honest.enrolled(office, one)
     shutil.copytree(one, two)
@@ -64,10 +61,7 @@ def test_state_directory_copied_two_processes_alternating_open_session(office: O
 
 
 def test_copied_machine_both_at_work_is_proved_to_an_outsider(office: Office, tmp_path: Path):
-    """The whole machine was copied, memory too: both go on with the same session, boot nonce and leases.
-
-    Seen to fail with the accepted link's frame left out of the session row.
-    """
+    """The whole machine was copied, memory too: both go on with the same session, boot nonce and leases."""
     system = joined(office)
     system.open(acquire(1))
     copied = (system.sequence, system.previous, system.session, list(system.held), system.last_reply)
@@ -83,10 +77,7 @@ def test_copied_machine_both_at_work_is_proved_to_an_outsider(office: Office, tm
 
 
 def test_snapshot_restored(office: Office, tmp_path: Path):
-    """A directory is put back as it was: what it says next does not follow, and re-enrolment is the way back.
-
-    Seen to fail with `judge` comparing sequence numbers only.
-    """
+    """A directory is put back as it was: what it says next does not follow, and re-enrolment is the way back."""
     place, kept = tmp_path / "system", tmp_path / "kept"
     licence = office.licence()
     Honest.enrolled(office, place, licence)
@@ -139,8 +130,6 @@ def test_a_copy_that_can_only_repeat_an_old_link_gets_nothing_and_is_no_fork(
 def test_crash_loops_lost_replies_and_late_frames_of_an_honest_system_are_no_fork(
     office: Office, tmp_path: Path, daemon: Daemon, seed: int
 ):
-    """Seen to fail with `persist_chain` left out of make_link: the next process then makes another
-    link of that number."""
     chance = Random(seed)
     honest = Honest.enrolled(office, tmp_path)
     wire = honest.wire
@@ -170,10 +159,7 @@ def test_crash_loops_lost_replies_and_late_frames_of_an_honest_system_are_no_for
 
 
 def test_late_frame_after_reconnect_is_no_fork(system: WiredSystem, office: Office):
-    """Every frame that was ever sent comes once more, late, over a connection that is younger than it.
-
-    Seen to fail with `accepted_recently` answering False: an opening call that comes late is then a fork.
-    """
+    """Every frame that was ever sent comes once more, late, over a connection that is younger than it."""
     frames: list[Envelope] = []
     for turn in range(3):
         opening = system.link(acquire(turn), opens=True)
@@ -200,10 +186,7 @@ def test_late_frame_after_reconnect_is_no_fork(system: WiredSystem, office: Offi
 
 
 def test_replay_of_any_recorded_frame(daemon: Daemon, office: Office):
-    """Whoever recorded everything, with the system's papers in hand, changes nothing by saying it again.
-
-    Seen to fail with the REPEAT case of AnswerLink deciding the link anew.
-    """
+    """Whoever recorded everything, with the system's papers in hand, changes nothing by saying it again."""
     system = joined(office)
     recorded = [system.link(acquire(1), acquire(2), opens=True)]
     system.take(recorded[0], system.send_open(recorded[0]).reply)
@@ -240,7 +223,6 @@ def test_old_server_backup(own_daemon: Callable[..., Daemon], tmp_path: Path):
     """licd is put back to an older state and meets a system that has gone on: licd is the one behind, and says so.
 
     The ratchet is put back too, so that nothing but the system's last reply can show it.
-    Seen to fail with `_licd_is_behind` answering False: the honest system is then fenced.
     """
     daemon = own_daemon()
     office = Office(daemon)

@@ -16,10 +16,11 @@ from licd.server.initialise import RATCHET
 from licd.server.state_dir import StateDirectory
 from licd.v1 import operator_pb2, session_pb2
 from licd.v1.envelope_pb2 import Envelope
-from tests.attacks.test_copies import status_of
+from tests.attacks.test_copies import look, status_of
+from tests.attacks.test_suspension import entries
 from tests.daemon import Daemon, serving
 from tests.office import Office
-from tests.wired_system import acquire, holding, reason, release
+from tests.wired_system import System, acquire, holding, licence_of, reason, release
 
 FILES = ("licd.db", "licd.db-wal", RATCHET)
 
@@ -97,10 +98,7 @@ def killed(own_daemon: Callable[..., Daemon], tmp_path: Path, monkeypatch: pytes
 
 
 def test_kill_9_at_each_statement_of_a_link(killed: Killed):
-    """The system says its link again to whatever came up: one reply, no lease twice, no fork.
-
-    Seen to fail with the session row written before the rest, in a transaction of its own.
-    """
+    """The system says its link again to whatever came up: one reply, no lease twice, no fork."""
     office = Office(killed.daemon)
     system = holding(office, office.licence(), 1)
     link = system.link(acquire(2), release(system.held[0]))
@@ -119,6 +117,8 @@ def test_kill_9_at_each_statement_of_a_link(killed: Killed):
         with serving(state) as daemon:
             system.daemon = daemon
             again = Office(daemon)
+            granted = len(entries(again, licence_of(again, system), "lease.granted"))
+            assert (granted, sequence_of(again, system)) in {(1, 1), (2, 2)}, "rows and log of one transaction"
             with system.stream(system.connect()) as stream:
                 stream.send(link, system.last_reply)
                 reply = stream.reply()
@@ -138,10 +138,7 @@ def test_kill_9_at_each_statement_of_a_link(killed: Killed):
 
 
 def test_kill_9_at_each_statement(killed: Killed):
-    """Of a suspension: before its commit nobody was told of it, and after it there is no permit, whoever comes up.
-
-    Seen to fail with licd answering before the commit.
-    """
+    """Of a suspension: before its commit nobody was told of it, and after it there is no permit, whoever comes up."""
     office = Office(killed.daemon)
     licence = office.licence()
     system = holding(office, licence, 1)
@@ -156,9 +153,15 @@ def test_kill_9_at_each_statement(killed: Killed):
                 reply: Any = stream.beat()
                 said.append("permit" if isinstance(reply, session_pb2.Permit) else reason(reply))
             system.sequence, system.previous, system.session, system.held = kept
-            status = Office(daemon).alice.licence_of(licence).status
+            again = Office(daemon)
+            status = again.alice.licence_of(licence).status
             suspended = status == operator_pb2.LICENCE_STATUS_SUSPENDED
+            assert len(entries(again, licence, "licence.suspended")) == suspended, "rows and log of one transaction"
             assert said[-1] == ("LICENCE_SUSPENDED" if suspended else "permit")
     assert said[0] == "permit"
     assert said[-1] == "LICENCE_SUSPENDED"
     assert said == sorted(said, key=lambda word: word != "permit"), "once it is durable it stays"
+
+
+def sequence_of(office: Office, system: System) -> object:
+    return look(office, system)[1]

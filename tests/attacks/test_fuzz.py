@@ -78,10 +78,7 @@ def doors(daemon: Daemon) -> tuple[System, dict[Listener, grpc.Channel]]:
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_proto_fuzz_on_every_rpc(doors: tuple[System, dict[Listener, grpc.Channel]], office: Office, verb: str):
-    """An answer or a refusal that was meant, never a crash, and no lease for a mutated link.
-
-    Seen to fail with DecodeError not caught in server/grpc_server.
-    """
+    """An answer or a refusal that was meant, never a crash, and no lease for a mutated link."""
     system, channels = doors
     method, chance = VERBS[verb], Random(verb)
     before = look(office, system)

@@ -29,10 +29,7 @@ PENDING, EXECUTED = operator_pb2.APPROVAL_STATUS_PENDING, operator_pb2.APPROVAL_
 
 
 def test_approve_then_modify(office: Office):
-    """A second person who is shown one thing and signs another has signed nothing.
-
-    Seen to fail with the comparison of payloads left out of SignApproval.
-    """
+    """A second person who is shown one thing and signs another has signed nothing."""
     approval = asked(office)
     office.alice.sign(approval)
     command = OperatorCommand.FromString(approval.command.payload)
@@ -52,10 +49,7 @@ def test_approve_then_modify(office: Office):
 
 
 def test_stolen_operator_key(daemon: Daemon, office: Office):
-    """Certificate and signing key of one operator, in other hands: they stop things, and widen nothing.
-
-    Seen to fail with `needed` put to 1 in licd/server/changes.py.
-    """
+    """Certificate and signing key of one operator, in other hands: they stop things, and widen nothing."""
     clerk = office.admit(fresh("clerk"), "operator", "approver", "keymaster")
     thief = clerk  # whoever has the keys is the clerk
     licence = office.licence()

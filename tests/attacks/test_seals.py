@@ -30,7 +30,6 @@ def test_one_kind_shown_as_another(office: Office, system: System):
     """Every signed thing that goes over the wire, at every door where another kind is read, under either name.
 
     A link and an acknowledgement have one signing key; only the kind keeps them apart.
-    Seen to fail with the payload type left out of the pre-authentication encoding, and with it not compared.
     """
     approval = asked(office)
     opened = system.send_open(opening := system.link(acquire(1), opens=True))
@@ -117,10 +116,7 @@ def every_message(message: Message) -> int:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_unknown_field_at_any_depth(office: Office, system: System, place: str):
-    """Signed by the right key, right in all else: what licd does not understand may have been what mattered.
-
-    Seen to fail with read_payload not comparing sizes.
-    """
+    """Signed by the right key, right in all else: what licd does not understand may have been what mattered."""
     link = full_link(system)
     assert every_message(link) == len(PLACES) + 1  # both operations are of one kind
     before = look(office, system)

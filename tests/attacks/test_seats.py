@@ -18,10 +18,7 @@ L = 20 * SECOND
 
 
 def test_renewing_by_unary_acquires_alone(own_daemon: Callable[..., Daemon]):
-    """No heartbeat, only calls: no live lease is extended, no grace is ever earned, and a suspension bites within L.
-
-    Seen to fail with core/acquire_lease._said_again answering now + L.
-    """
+    """No heartbeat, only calls: no live lease is extended, no grace is ever earned, and a suspension bites within L."""
     daemon = own_daemon()
     office = Office(daemon)
     licence = office.licence(cap=1)
@@ -52,10 +49,7 @@ def grant(system: System) -> session_pb2.Grant:
 
 
 def test_leaving_leases_out_of_links(own_daemon: Callable[..., Daemon]):
-    """What is left out is only not renewed: its permit lives, so its seat is taken until that has run out.
-
-    Seen to fail with the seat of an omitted lease freed at once in core/link._end_omitted.
-    """
+    """What is left out is only not renewed: its permit lives, so its seat is taken until that has run out."""
     daemon = own_daemon()
     office = Office(daemon)
     system = holding(office, office.licence(cap=2), 1, 2)
@@ -90,7 +84,6 @@ def test_cap_narrowed_under_load(own_daemon: Callable[..., Daemon]):
     """Four systems acquire, renew and give back while the cap falls from 8 to 3: it holds for what is decided after.
 
     The eldest leases stay, each system loses its own youngest, and nothing is granted while the cap is passed.
-    Seen to fail with `_narrow` left out of core/link, and with the cap read before the amendment.
     """
     daemon = own_daemon(requests_per_second=100_000, requests_at_once=100_000)
     office = Office(daemon)

@@ -90,7 +90,6 @@ def ceremony(office: Office) -> Ceremony:
 
 
 def test_trust_bundle_rollback(office: Office, ceremony: Ceremony, tmp_path: Path):
-    """Seen to fail with the version not compared in keys/bundle_update."""
     with at_version_2(office, tmp_path, ceremony.bundle(2)) as (honest, served, system):
         served.bundles = [ceremony.first]
         fetch(honest, served, system)
@@ -102,10 +101,7 @@ def test_trust_bundle_rollback(office: Office, ceremony: Ceremony, tmp_path: Pat
 
 
 def test_trust_bundle_fast_forward(office: Office, ceremony: Ceremony, tmp_path: Path):
-    """A version far ahead would be the last that any honest bundle could follow; one too few roots is none at all.
-
-    Seen to fail with any higher version taken in keys/bundle_update.
-    """
+    """A version far ahead would be the last that any honest bundle could follow; one too few roots is none at all."""
     with at_version_2(office, tmp_path, ceremony.bundle(2)) as (honest, served, system):
         thief = MemorySigner(KeyPurpose.ROOT, b"\x66" * 32)
         for bundle in (
@@ -123,10 +119,7 @@ def test_trust_bundle_fast_forward(office: Office, ceremony: Ceremony, tmp_path:
 
 
 def test_trust_bundle_freeze(office: Office, ceremony: Ceremony, tmp_path: Path):
-    """Kept from newer bundles, a system believes nothing new once its own has run out.
-
-    Seen to fail with refuse_frozen left out of client/session/trust.
-    """
+    """Kept from newer bundles, a system believes nothing new once its own has run out."""
     issued = TrustBundle.FromString(ceremony.first.payload).issued_at_ms
     life = office.daemon.clock.wall() - issued + MINUTE
     with at_version_2(office, tmp_path, ceremony.bundle(2, life=life + 2 * HOUR)) as (honest, served, system):

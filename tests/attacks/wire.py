@@ -17,7 +17,7 @@ from licd.client.clock import SystemClock
 from licd.client.errors import NoAnswer
 from licd.client.grpc_transport import GrpcNetwork
 from licd.client.pace import Pace
-from licd.client.sync import System
+from licd.client.sync import Lease, System
 from licd.client.transport import Credentials, Method, Stream, Transport
 from licd.v1.session_service_pb2 import SessionRequest, SessionResponse
 from tests.office import Office
@@ -88,7 +88,8 @@ class Wire:
 
     def cut(self) -> None:
         """Nothing gets through any more."""
-        self.drops_up = self.drops_down = lambda _: True
+        self.drops_up = lambda _: True
+        self.drops_down = lambda _: True
         self.loses_request = lambda _: True
 
     def mend(self) -> None:
@@ -203,6 +204,11 @@ class Honest:
 def asked(number: int, limit: float = LIMIT) -> dict[str, Any]:
     """The arguments of an acquisition of target number."""
     return {"target": target(number), "purpose": PURPOSE, "claims": [("NO", 1)], "limit": limit}
+
+
+def usable(lease: Lease) -> bool:
+    """As it is now: asked twice, the answer may differ."""
+    return lease.usable
 
 
 def crash(system: System) -> None:
