@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.message import Message
 
 from licd.core.errors import Invalid, LicdError, SealRefused
+from licd.keys.envelope import seal
 from licd.keys.kinds import Kind
 from licd.v1 import approval_service_pb2, licence_pb2, session_pb2
 from licd.v1.envelope_pb2 import Envelope
@@ -51,6 +52,12 @@ def test_one_kind_shown_as_another(office: Office, system: System):
             for shown in (envelope, relabelled(envelope, expected)):
                 with pytest.raises(SealRefused):
                     say(shown)
+        # And where the bytes would do: the very payload of one kind, sealed as another by the key of both.
+        if expected in signed and expected.purpose is Kind.LINK.purpose:
+            other = Kind.LINK if expected is Kind.ACKNOWLEDGEMENT else Kind.ACKNOWLEDGEMENT
+            crossed = seal(other, signed[expected].payload, system.signer)
+            with pytest.raises(SealRefused, match="SIGNATURE_INVALID"):
+                say(relabelled(crossed, expected))
     assert look(office, system) == before
     with system.stream() as stream:
         assert isinstance(stream.beat(), session_pb2.Permit)
