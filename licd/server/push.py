@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -25,6 +26,8 @@ from licd.v1.trust_pb2 import TrustBundleChain
 logger = structlog.get_logger("licd.push")
 
 BACKLOG_LIMIT: Final = 256
+LAST_WRITE: Final = 1.0
+"""Seconds that a frame may still take when its stream ends; a peer that does not read would keep it for ever."""
 
 
 class OpenStream:
@@ -41,9 +44,13 @@ class OpenStream:
         self._draining = False
         self._deadline: Final = deadline
         self._left = False
+        self._quiet: Final = asyncio.Event()
+        self._quiet.set()
 
     async def send(self, frame: SessionResponse) -> None:
         """Sends after what waits already. Raises OverQuota when too much does, and closes the stream."""
+        if self._left:
+            return
         if len(self._backlog) >= BACKLOG_LIMIT:
             self.close()
             raise OverQuota("the stream is not read")
@@ -51,20 +58,31 @@ class OpenStream:
         if self._draining:
             return
         self._draining = True
+        self._quiet.clear()
         try:
             while self._backlog:
                 await self._stream.write(self._backlog.popleft())
         finally:
             self._draining = False
+            self._quiet.set()
 
     def close(self) -> None:
         """Ends the stream at the next moment its server waits."""
         if not self._left and not self._deadline.expired():
             self._deadline.reschedule(0)
 
-    def leave(self) -> None:
-        """The stream has ended; there is nothing to close any more."""
+    async def leave(self) -> None:
+        """The stream ends: there is nothing to close any more. Returns when no frame is on its way.
+
+        gRPC takes one operation of a kind at a time: a status sent beside a pushed frame fails, and the call hangs.
+        """
         self._left = True
+        self._backlog.clear()
+        if not self._deadline.expired():
+            self._deadline.reschedule(None)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WRITE):
+                await self._quiet.wait()
 
 
 class Push:
@@ -88,9 +106,8 @@ class Push:
         self._by_licence.setdefault(stream.licence, {})[stream] = None
         self._metrics.stream_opened()
 
-    def leave(self, stream: OpenStream) -> None:
-        """Forgets a stream."""
-        stream.leave()
+    async def leave(self, stream: OpenStream) -> None:
+        """Forgets a stream. Returns when nothing is being written to it any more."""
         streams = self._by_licence.get(stream.licence, {})
         streams.pop(stream, None)
         if not streams:
@@ -98,6 +115,7 @@ class Push:
         if self._by_deployment.get(stream.deployment) is stream:
             del self._by_deployment[stream.deployment]
         self._metrics.stream_closed()
+        await stream.leave()
 
     def connected(self, deployment: str) -> bool:
         """Whether the system has a stream open here."""

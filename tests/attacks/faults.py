@@ -158,10 +158,18 @@ FAULTS: Final = (
         "test_kill_9_at_each_statement_of_a_link",
     ),
     _fault(
-        "an older bundle is taken",
-        BUNDLES,
-        "    if following.version <= current.version:\n",
-        "    if following.version < 0:\n",
+        "a system begins anew with whatever chain it is served",
+        "licd/client/session/trust.py",
+        "from licd.keys.bundle_update import follow, refuse_frozen\n",
+        """from licd.keys import bundle_update
+from licd.keys.bundle_update import refuse_frozen
+
+
+def follow(current, bundles, now):
+    return bundle_update.follow(bundle_update.reload(bundles[0].SerializeToString()) if bundles else current, [], now)
+
+
+""",
         "test_trust_bundle_rollback",
     ),
     _fault(
@@ -215,7 +223,7 @@ FAULTS: Final = (
     ),
     _fault(
         "bytes that are no message are not foreseen",
-        "licd/server/grpc_server.py",
+        "licd/server/incoming.py",
         "    except DecodeError as error:\n        raise Invalid(",
         "    except ZeroDivisionError as error:\n        raise Invalid(",
         "test_proto_fuzz_on_every_rpc",

@@ -112,7 +112,7 @@ class SessionService:
                     while isinstance(frame := await frames.read(), pb.SessionRequest):
                         await self._take(frame, stream, caller, opened_at)
                 finally:
-                    self._push.leave(stream)
+                    await self._push.leave(stream)
         except TimeoutError:
             return
 
