@@ -16,9 +16,9 @@ from typer.testing import CliRunner, Result
 from licd.cli.fork_file import write_fork
 from licd.cli.main import app
 from licd.cli.surroundings import Surroundings
-from licd.cli.trust_file import write_trust
 from licd.core.errors import Forked, NotFound
 from licd.core.time import MINUTE
+from licd.keys.chain_file import write_chain
 from licd.keys.envelope import seal
 from licd.keys.kinds import KeyPurpose, Kind
 from licd.keys.signer import MemorySigner
@@ -75,7 +75,7 @@ class Outsider:
         exported = office.alice.call("KeyService.ExportTrustBundle", key_service_pb2.ExportTrustBundleRequest())
         self.folder = folder
         self.bundle = folder / "bundle"
-        self.bundle.write_text(write_trust(exported.trust))
+        self.bundle.write_text(write_chain(exported.trust))
         self.now = office.daemon.clock.wall()
 
     def verify(self, evidence: ForkEvidence | bytes, *more: str) -> Result:
