@@ -173,8 +173,9 @@ class System:
         assert (header.system, header.issuer) == (self.name, "licd.example")
         assert header.link == sha256(link.payload).digest()
         assert header.nonce == session_pb2.Link.FromString(link.payload).nonce
-        assert header.sequence == self.sequence + 1
-        self.sequence, self.previous, self.last_reply = header.sequence, sha256(reply.payload).digest(), reply
+        stopped = isinstance(message, session_pb2.Refusal) and header.sequence == 0
+        assert stopped or header.sequence == self.sequence + 1
+        self.sequence, self.previous, self.last_reply = self.sequence + 1, sha256(reply.payload).digest(), reply
         self.session = header.session
         self.epoch_seen = header.epoch
         self.held = list(message.leases) if isinstance(message, session_pb2.Permit) else []

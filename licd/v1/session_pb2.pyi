@@ -366,13 +366,16 @@ class ReplyHeader(_message.Message):
     LICENCE_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
     BUNDLE_VERSION_FIELD_NUMBER: _builtins.int
+    ENROLMENT_FIELD_NUMBER: _builtins.int
     issuer: _builtins.str
     """Trust domain of the issuing installation."""
     system: _builtins.str
     """The audience: customer/C/system/S."""
     session: _builtins.str
     sequence: _builtins.int
-    """Sequence and SHA-256 of the payload of the link answered; 0 and empty for a unary call."""
+    """Sequence and SHA-256 of the payload of the link answered; 0 and empty for a unary call. Sequence 0 with a hash:
+    a refusal that is no step of the chain, because the deployment has none any more.
+    """
     link: _builtins.bytes
     nonce: _builtins.bytes
     request_id: _builtins.str
@@ -383,6 +386,8 @@ class ReplyHeader(_message.Message):
     epoch: _builtins.int
     bundle_version: _builtins.int
     """Newest trust bundle; a system that holds an older one fetches it."""
+    enrolment: _builtins.int
+    """Which enrolment of the deployment it answers: chains of different enrolments have nothing to do with each other."""
     def __init__(
         self,
         *,
@@ -397,10 +402,11 @@ class ReplyHeader(_message.Message):
         licence: _builtins.str = ...,
         epoch: _builtins.int = ...,
         bundle_version: _builtins.int = ...,
+        enrolment: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "decided_ms", b"decided_ms", "epoch", b"epoch", "issuer", b"issuer", "licence", b"licence", "link", b"link", "nonce", b"nonce", "request_id", b"request_id", "sequence", b"sequence", "session", b"session", "system", b"system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "decided_ms", b"decided_ms", "enrolment", b"enrolment", "epoch", b"epoch", "issuer", b"issuer", "licence", b"licence", "link", b"link", "nonce", b"nonce", "request_id", b"request_id", "sequence", b"sequence", "session", b"session", "system", b"system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

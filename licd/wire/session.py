@@ -46,6 +46,7 @@ class Header:
     licence: str
     epoch: int
     bundle_version: int
+    enrolment: int
 
 
 def header_message(header: Header) -> session_pb2.ReplyHeader:
@@ -62,6 +63,7 @@ def header_message(header: Header) -> session_pb2.ReplyHeader:
         licence=header.licence,
         epoch=header.epoch,
         bundle_version=header.bundle_version,
+        enrolment=header.enrolment,
     )
 
 

@@ -105,7 +105,9 @@ class Record:
         if answer is None:
             return
         header = answer.header
-        if (header.link, header.sequence, header.system) != (sha256(link.payload).digest(), asked.sequence, system):
+        numbers = {asked.sequence, 0} if isinstance(answer, session_pb2.Refusal) else {asked.sequence}
+        is_answer = header.sequence in numbers and header.link == sha256(link.payload).digest()
+        if not is_answer or header.system != system:
             self._fault(Rule.MISMATCHED, system, f"link {asked.sequence} was answered by a reply to {header.sequence}")
             return
         if asked.HasField("opening"):

@@ -3,7 +3,7 @@
 import pytest
 
 from licd.client.answers import Denied, Granted, Reason
-from licd.client.notices import LeaseLost, Reinstated, Suspended
+from licd.client.notices import DropReason, LeaseLost, Reinstated, Suspended
 from licd.client.session.events import FrameReceived
 from licd.client.session.hold import HoldState
 from licd.v1 import denial_pb2, session_pb2
@@ -138,3 +138,22 @@ def test_a_lease_had_again_while_a_second_suspension_is_on_its_way_stops_again()
     rig.push(directive_frame(rig.licd.reinstate()))
     assert rig.usable(hold)
     assert len(rig.told(Suspended)) == len(rig.told(Reinstated)) == 2
+
+
+def test_a_refusal_with_no_number_stops_a_system_whose_chain_licd_has_given_up():
+    rig = Rig().start()
+    hold = rig.acquire()
+    rig.licd.suspend(reason=Reason.DEPLOYMENT_REVOKED)
+    rig.licd.header = {"sequence": 0}
+    rig.advance(5 * SECOND)
+    assert not rig.usable(hold)
+    [notice] = rig.told(Suspended)
+    assert (notice.denied.reason, notice.final) == (Reason.DEPLOYMENT_REVOKED, True)
+
+
+def test_a_permit_with_no_number_is_dropped():
+    rig = Rig().start()
+    rig.licd.header = {"sequence": 0}
+    rig.ask()
+    rig.advance(SECOND)
+    assert set(rig.dropped) == {DropReason.LATE}

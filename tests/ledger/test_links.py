@@ -1,6 +1,7 @@
 """One chain per enrolment: what is said again, what is late, what is a copy, and who is behind."""
 
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -175,17 +176,51 @@ def test_a_fenced_system_hears_a_signed_no_whatever_it_sends(rig: Rig, system: P
         reply = answered(rig, link)
         refusal = Refusal.FromString(reply.payload)
         assert reason(refusal) == "SYSTEM_FENCED"
-        assert refusal.header.link == link.claim.payload_hash
+        assert (refusal.header.link, refusal.header.sequence) == (link.claim.payload_hash, 0)
         assert [each.kind for each in reply.directives][-1] == "revoke"
     session = SESSIONS.get(rig.connection, "alpha")
     assert session is not None
     assert session.sequence == system.sequence
 
 
-def test_a_revoked_system_goes_on_being_refused_in_its_chain(rig: Rig, system: PaperSystem):
+def test_a_revoked_system_goes_on_being_refused_and_its_chain_stands_still(rig: Rig, system: PaperSystem):
+    reached = system.sequence
     rig.do(RevokeDeployment("alpha", "manual", "d", "alice"))
-    assert reason(system.beat()) == "DEPLOYMENT_REVOKED"
-    assert reason(system.beat()) == "DEPLOYMENT_REVOKED"
+    for _ in range(2):
+        refused = system.beat()
+        assert reason(refused) == "DEPLOYMENT_REVOKED"
+        assert refused.header.sequence == 0
+    session = SESSIONS.get(rig.connection, "alpha")
+    assert session is not None
+    assert session.sequence == reached
+
+
+@pytest.mark.parametrize("stop", ["fenced", "revoked", "fenced, then revoked"])
+def test_a_stopped_system_cannot_show_licd_to_be_behind(rig: Rig, system: PaperSystem, stop: str):
+    """It asks with a number of its own choice; were that number signed, the next link could stand on it."""
+    if "fenced" in stop:
+        copy = system.link(salt="the copy")
+        system.beat()
+        rig.do(replace(copy, claim=replace(copy.claim, stream_opened_at=rig.clock.wall() + 1)))
+    if "revoked" in stop:
+        rig.do(RevokeDeployment("alpha", "manual", "d", "alice"))
+    asked = system.link()
+    reply = answered(rig, replace(asked, claim=replace(asked.claim, sequence=1_000_000)))
+    number = Refusal.FromString(reply.payload).header.sequence
+    assert number == 0
+    following = backed(system.link(), 1_000_000, reply.payload, opened_at=rig.clock.wall() + 1)
+    following = replace(
+        following, claim=replace(following.claim, sequence=1_000_001, previous=sha256(reply.payload).digest())
+    )
+    assert isinstance(rig.ask(following)[0], Reply)
+    assert rig.ledger.impediments() == ()
+
+
+def test_a_reply_names_the_enrolment_that_it_answers(rig: Rig, system: PaperSystem):
+    assert system.beat().header.enrolment == 1
+    rig.do(ReenrolDeployment("alpha", "lost", "alice"))
+    anew = PaperSystem(rig, "alpha")
+    assert anew.open(wish(1)).header.enrolment == 2
 
 
 def test_a_restored_licd_is_behind_and_fences_nobody(rig: Rig, system: PaperSystem):

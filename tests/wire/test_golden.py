@@ -80,6 +80,7 @@ HEADER = Header(
     licence="l1",
     epoch=3,
     bundle_version=4,
+    enrolment=0,
 )
 LEASE = Lease(
     id=2**62 + 1,

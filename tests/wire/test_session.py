@@ -45,6 +45,7 @@ HEADER = Header(
     licence="l1",
     epoch=3,
     bundle_version=2,
+    enrolment=3,
 )
 
 
@@ -198,7 +199,7 @@ def test_the_numbers_of_a_reason_are_those_of_the_protocol():
 def test_a_refusal_carries_its_denial():
     message = session_pb2.Refusal.FromString(refusal_payload(HEADER, DENIED))
     assert message.denial == denial_message(DENIED)
-    assert message.header.link == HEADER.link
+    assert (message.header.link, message.header.enrolment) == (HEADER.link, HEADER.enrolment)
 
 
 @pytest.mark.parametrize("kind", DirectiveKind)

@@ -116,13 +116,16 @@ class Chain:
         )
         return self.outstanding
 
-    def is_answered_by(self, header: session_pb2.ReplyHeader) -> bool:
-        """Whether a reply with this header is the one that is being waited for."""
+    def is_answered_by(self, header: session_pb2.ReplyHeader, *, refused: bool = False) -> bool:
+        """Whether a reply with this header is the one that is being waited for.
+
+        A refusal has number 0 where licd has stopped the system for good and goes on with no chain of it.
+        """
         link = self.outstanding
         return (
             link is not None
             and header.link == link.payload_hash
-            and header.sequence == link.sequence
+            and (header.sequence == link.sequence or (refused and header.sequence == 0))
             and header.nonce == link.nonce
         )
 

@@ -59,7 +59,7 @@ def _read(state: MachineState, envelope: Envelope, now: Millis) -> _Reply | None
     if header.issuer != identity.trust_domain or header.system != identity.system:
         state.drop(DropReason.NOT_FOR_US, f"a reply of {header.issuer} for {header.system}")
         return None
-    if not state.chain.is_answered_by(header):
+    if not state.chain.is_answered_by(header, refused=isinstance(reply, session_pb2.Refusal)):
         state.drop(DropReason.LATE, f"a reply to link {header.sequence}, which is not outstanding")
         return None
     return reply

@@ -16,20 +16,21 @@ from licd.core.link import Link, Opening, Operation, Permit, answer_link
 from licd.core.model import DeploymentStatus, Session
 from licd.core.reasons import Denied, Reason
 from licd.core.scope import Acquisition
-from licd.core.standing import standing
+from licd.core.standing import NOT_FOUND, standing
 from licd.core.state import LicenceState
 from licd.core.time import HOUR, Instant
 from licd.keys.kinds import Kind
 from licd.ledger import tables
 from licd.ledger.records import Fork, IssuedDirective
-from licd.ledger.rows import DIRECTIVES, FORKS
+from licd.ledger.rows import DIRECTIVES
 from licd.ledger.transaction import Transaction
 from licd.ledger.verbs.denials import log_denial
 from licd.wire.session import Header, permit_payload, refusal_payload
 
 SESSION_ID_BYTES: Final = 12
 DIRECTIVES_AT_ONCE: Final = 64
-FENCED: Final = Denied(Reason.SYSTEM_FENCED, "two copies of this system were seen; it must be enrolled anew")
+OUTSIDE: Final = 0
+"""The number of a reply that is no step of the chain: no link follows it, and it shows nothing about the chain."""
 TIMELESS: Final = frozenset(
     {
         Reason.CUSTOMER_BANNED,
@@ -91,7 +92,7 @@ class AnswerLink:
         state = tx.state_of(self.deployment)
         session = self._session(state)
         self._refuse_impeded(tx, state)
-        if state.deployments[self.deployment].status is DeploymentStatus.FENCED:
+        if state.deployments[self.deployment].status is not DeploymentStatus.ENROLLED:
             return self._stopped(tx, state, session)
         match judge(session, sha256(session.reply).digest(), self.claim, tx.installation.reconciled_at):
             case Verdict.REPEAT:
@@ -141,13 +142,15 @@ class AnswerLink:
             raise impediment
 
     def _stopped(self, tx: Transaction, state: LicenceState, session: Session) -> Reply:
-        """A chain that has forked has no next link; what comes gets a signed no, for an error is only silence."""
-        is_fenced = state.deployments[self.deployment].status is DeploymentStatus.FENCED
-        denied = FENCED if is_fenced else standing(state, self.deployment, tx.now) or FENCED
-        denied = tx.installation.advise(denied, tx.now)
+        """A chain that was fenced or revoked has no next link; what comes gets a signed no: an error is only silence.
+
+        Nothing is judged, and the no does not carry the number that the caller chose: it would look like a step.
+        """
+        denied = tx.installation.advise(standing(state, self.deployment, tx.now) or NOT_FOUND, tx.now)
         log_denial(tx, state.licence.id, self.deployment, denied)
-        kind, payload = self._payload(tx, state, session.session, denied)
-        return self._reply(tx, state, kind, payload, session.session, (denied,))
+        header = self._header(tx, state, session.session, OUTSIDE)
+        payload = refusal_payload(header, denied)
+        return self._reply(tx, state, Kind.DENIAL, payload, session.session, (denied,))
 
     def _accept(self, tx: Transaction, state: LicenceState, session: Session) -> Reply:
         link = Link(
@@ -182,11 +185,17 @@ class AnswerLink:
     def _payload(
         self, tx: Transaction, state: LicenceState, session: str, answer: Permit | Denied
     ) -> tuple[Kind, bytes]:
-        header = Header(
+        header = self._header(tx, state, session, self.claim.sequence)
+        if isinstance(answer, Permit):
+            return Kind.PERMIT, permit_payload(header, answer, tx.installation.timing.heartbeat)
+        return Kind.DENIAL, refusal_payload(header, answer)
+
+    def _header(self, tx: Transaction, state: LicenceState, session: str, sequence: int) -> Header:
+        return Header(
             issuer=tx.installation.trust_domain,
             system=system_of(state.deployments[self.deployment]),
             session=session,
-            sequence=self.claim.sequence,
+            sequence=sequence,
             link=self.claim.payload_hash,
             nonce=self.nonce,
             request_id="",
@@ -194,10 +203,8 @@ class AnswerLink:
             licence=state.licence.id,
             epoch=state.licence.epoch,
             bundle_version=tx.installation.bundle_version(),
+            enrolment=self.enrolment,
         )
-        if isinstance(answer, Permit):
-            return Kind.PERMIT, permit_payload(header, answer, tx.installation.timing.heartbeat)
-        return Kind.DENIAL, refusal_payload(header, answer)
 
     def _advanced(self, session: Session, kind: Kind, payload: bytes, epoch: int, now: Instant) -> Session:
         return replace(
@@ -241,10 +248,8 @@ class AnswerLink:
             return self._reply(tx, state, kind, payload, session.session, (denied,))
         return self._reply(tx, state, kind, session.reply, session.session, ())
 
-    def _fork(self, tx: Transaction, state: LicenceState, session: Session) -> Reply | ForkSeen:
+    def _fork(self, tx: Transaction, state: LicenceState, session: Session) -> ForkSeen:
         tx.refuse_impeded()  # before or after is told by the clock
-        if self._is_known_to_have_forked(tx):
-            return self._stopped(tx, state, session)
         reply, second = sha256(session.reply).digest(), self.claim.payload_hash
         fence_deployment(state, self.deployment, tx.now, first=session.link_hash, reply=reply, second=second)
         tx.put(
@@ -260,11 +265,6 @@ class AnswerLink:
             )
         )
         return ForkSeen(self.deployment)
-
-    def _is_known_to_have_forked(self, tx: Transaction) -> bool:
-        """A revoked system is not fenced; the copies it goes on with must not fill the log."""
-        tx.flush()
-        return bool(FORKS.find(tx.connection, "of", _of, deployment=self.deployment, enrolment=self.enrolment))
 
     def _reply(
         self,
@@ -310,8 +310,3 @@ def _after() -> Select[tuple[object, ...]]:
     return (
         DIRECTIVES.select(same, column.epoch > bindparam("epoch")).order_by(asc(column.epoch)).limit(DIRECTIVES_AT_ONCE)
     )
-
-
-def _of() -> Select[tuple[object, ...]]:
-    column = tables.fork.c
-    return FORKS.select(column.deployment == bindparam("deployment"), column.enrolment == bindparam("enrolment"))

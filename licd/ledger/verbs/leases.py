@@ -83,6 +83,7 @@ class AcquireLease:
             licence=state.licence.id,
             epoch=state.licence.epoch,
             bundle_version=tx.installation.bundle_version(),
+            enrolment=state.deployments[self.deployment].enrolment,
         )
         if isinstance(outcome, Denied):
             return Kind.DENIAL, refusal_payload(header, outcome)

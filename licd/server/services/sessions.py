@@ -210,8 +210,8 @@ class SessionService:
     def _backed(self, envelope: Envelope, system: str, deployment: Deployment) -> BackedReply | None:
         """What a reply that licd signed itself says; one that does not verify backs nothing.
 
-        Nor does one to a unary call, which is no step of a chain, or one from before the enrolment: a system that kept
-        it could show licd to be behind what belongs to another chain.
+        Nor does one that is no step of this chain: one to a unary call, to a system that was stopped, or of another
+        enrolment. A system that kept it could show licd to be behind what was never part of the chain.
         """
         for kind, message in ((Kind.PERMIT, session_pb2.Permit), (Kind.DENIAL, session_pb2.Refusal)):
             if envelope.payload_type != kind.payload_type:
@@ -224,7 +224,7 @@ class SessionService:
             # By its own date: the key may have ended since, and a system may have been away for long.
             if not all(key.is_valid_at(header.decided_ms) for key in verified.keys):
                 return None
-            if header.system != system or not header.link or header.decided_ms < deployment.enrolled_at:
+            if header.system != system or header.enrolment != deployment.enrolment or header.sequence < 1:
                 return None
             return BackedReply(header.sequence, sha256(envelope.payload).digest(), header.decided_ms)
         return None
