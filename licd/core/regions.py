@@ -39,11 +39,6 @@ def is_known(code: str) -> bool:
     return code in _countries()
 
 
-def is_group(name: str) -> bool:
-    """Whether a name is an M49 group such as m49:154."""
-    return name in _groups()
-
-
 def country_of(code: str) -> str:
     """The country that a place belongs to: DE for DE-BY, but PR for US-PR. Raises UnknownRegion."""
     country = _countries().get(code)

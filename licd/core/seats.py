@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from licd.core.model import Lease
 from licd.core.time import MINUTE, Instant, Millis
 
 SLACK = 64
+FOREVER = 1 << 62
 
 
 class Window:
@@ -66,6 +67,20 @@ def _smallest(instants: Iterable[Instant], count: int) -> Instant:
     return smallest[-1] if len(smallest) == count else 0
 
 
+def _oldest_end_first(lease: Lease) -> tuple[bool, Instant, Instant, Instant]:
+    """Ended leases before live ones: a live lease takes over the seat its target was cooling on."""
+    return (not lease.ended_at, lease.ended_at, lease.granted_at, lease.free_at)
+
+
+def _newly_taken(leases: Iterable[Lease]) -> Iterator[Instant]:
+    """When seats were newly taken; a target that came back to a seat which still cooled for it took no new one."""
+    free_at: dict[bytes, Instant] = {}
+    for lease in sorted(leases, key=lambda each: (each.granted_at, each.free_at or FOREVER)):
+        if lease.granted_at >= free_at.get(lease.target, 0):
+            yield lease.granted_at
+        free_at[lease.target] = lease.free_at
+
+
 class Seats:
     """Index over the leases of one licence. put() takes each new version of a lease."""
 
@@ -100,12 +115,12 @@ class Seats:
         Of the ended ones it needs all with free_at > now - window: they also tell which later lease came back to a
         seat that was still cooling, and so was not newly taken.
         """
-        until: dict[bytes, Instant] = {}
-        for lease in sorted(leases, key=lambda each: (not each.ended_at, each.ended_at, each.granted_at)):
-            if lease.granted_at > now - window and until.get(lease.target, 0) <= lease.granted_at:
-                self.count_grant(lease.granted_at)
-            until[lease.target] = max(until.get(lease.target, 0), lease.free_at)
+        known = list(leases)
+        for lease in sorted(known, key=_oldest_end_first):
             self.put(lease)
+        for granted_at in _newly_taken(known):
+            if granted_at > now - window:
+                self.count_grant(granted_at)
         self.settle(now)
 
     def put(self, lease: Lease) -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Select, bindparam, or_
 
 from licd.core.bounds import Timing
-from licd.core.model import Lease
 from licd.core.state import LicenceState
 from licd.core.time import Instant
 from licd.ledger import tables
 from licd.ledger.database import Connection
 from licd.ledger.rows import CUSTOMERS, DEPLOYMENTS, LEASES, LICENCES, SESSIONS
-
-FOREVER: Final = 1 << 62
 
 
 def load_state(connection: Connection, licence: str, now: Instant, timing: Timing) -> LicenceState | None:
@@ -36,26 +32,7 @@ def load_state(connection: Connection, licence: str, now: Instant, timing: Timin
 def _load_seats(connection: Connection, state: LicenceState, now: Instant) -> None:
     since = now - state.rights.window
     leases = LEASES.find(connection, "of_lineage", _leases, lineage=state.licence.lineage, live=0, now=now, since=since)
-    for lease in sorted(leases, key=_oldest_end_first):
-        state.seats.put(lease)
-    for granted_at in _newly_taken(leases):
-        if granted_at > since:
-            state.seats.count_grant(granted_at)
-    state.seats.settle(now)
-
-
-def _oldest_end_first(lease: Lease) -> tuple[bool, Instant, Instant, Instant]:
-    """Ended leases before live ones: a live lease takes over the seat its target was cooling on."""
-    return (not lease.ended_at, lease.ended_at, lease.granted_at, lease.free_at)
-
-
-def _newly_taken(leases: list[Lease]) -> Iterator[Instant]:
-    """When seats were newly taken; a target that came back to a seat which still cooled for it took no new one."""
-    free_at: dict[bytes, Instant] = {}
-    for lease in sorted(leases, key=lambda each: (each.granted_at, each.free_at or FOREVER)):
-        if lease.granted_at >= free_at.get(lease.target, 0):
-            yield lease.granted_at
-        free_at[lease.target] = lease.free_at
+    state.seats.restore(leases, now, state.rights.window)
 
 
 def _deployments() -> Select[Any]:

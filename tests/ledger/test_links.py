@@ -137,6 +137,38 @@ def test_a_replay_of_any_accepted_link_is_late_and_not_a_fork(rig: Rig, system: 
     assert isinstance(system.beat(), Permit)
 
 
+def test_an_opening_that_is_held_up_while_a_busy_system_goes_on_is_late_and_not_a_fork(rig: Rig, system: PaperSystem):
+    """Sent twice, answered on one connection at once; the other delivers it when many links have passed."""
+    opening = replace(system.link(opens=True), session="")
+    system.send(opening)
+    stream = rig.clock.wall() + 1
+    for _ in range(100):
+        rig.clock.advance(10)
+        link = system.link()
+        system.send(replace(link, claim=replace(link.claim, stream_opened_at=stream)))
+    held_up = replace(opening, claim=replace(opening.claim, stream_opened_at=rig.clock.wall()))
+    assert isinstance(rig.ask(held_up)[0], StaleFrame)
+    assert isinstance(system.beat(), Permit)
+
+
+def test_a_link_that_was_said_again_is_remembered_however_busy_the_system_is_then(rig: Rig, system: PaperSystem):
+    stream = rig.clock.wall() + 1
+    rig.clock.advance(10)
+    first = system.link()
+    system.send(replace(first, claim=replace(first.claim, stream_opened_at=stream)))
+    rig.clock.advance(10)
+    second = system.link()
+    on_stream = replace(second, claim=replace(second.claim, stream_opened_at=stream))
+    system.send(on_stream)
+    assert isinstance(rig.do(on_stream), Reply)
+    for _ in range(100):
+        rig.clock.advance(10)
+        link = system.link()
+        system.send(replace(link, claim=replace(link.claim, stream_opened_at=stream)))
+    held_up = replace(second, claim=replace(second.claim, stream_opened_at=rig.clock.wall()))
+    assert isinstance(rig.ask(held_up)[0], StaleFrame)
+
+
 def test_a_frame_of_a_stream_opened_before_the_last_acceptance_is_late(rig: Rig, system: PaperSystem):
     other = system.link(salt="never accepted")
     rig.clock.advance(SECOND)

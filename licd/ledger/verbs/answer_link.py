@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 from sqlalchemy import Select, asc, bindparam
 
-from licd.core.chain import LinkClaim, Verdict, judge, remember
+from licd.core.chain import LinkClaim, Verdict, judge, recall
 from licd.core.deployment import fence_deployment, system_of
 from licd.core.errors import Behind, ClockDoubted, Forbidden, Forked, StaleFrame
 from licd.core.link import Link, Opening, Operation, Permit, answer_link
@@ -167,7 +167,8 @@ class AnswerLink:
         decided, answer = answer_link(state, self.deployment, link, tx.now, tx.random_id)
         answer = _advised(tx, answer)
         kind, payload = self._payload(tx, state, decided.session, answer)
-        state.put(self._advanced(decided, kind, payload, state.licence.epoch, tx.now))
+        advanced = self._advanced(decided, kind, payload, state.licence.epoch, tx.now)
+        state.put(replace(advanced, recent=recall(session, self.claim)))
         if session.accepted_at // HOUR != tx.now // HOUR:
             self._log_head(state)
         self._log_denials(tx, state, answer)
@@ -212,7 +213,6 @@ class AnswerLink:
             sequence=self.claim.sequence,
             link_hash=self.claim.payload_hash,
             frame=self.frame,
-            recent=remember(session.recent, self.claim.payload_hash),
             reply=payload,
             reply_kind=kind.value,
             reply_epoch=epoch,
@@ -232,6 +232,10 @@ class AnswerLink:
     def _repeat(self, tx: Transaction, state: LicenceState, session: Session) -> Reply:
         """Says the stored reply again; a refusal takes a permit's place where the licence has changed since."""
         kind = REPLY_KINDS[session.reply_kind]
+        recent = recall(session, self.claim)
+        if recent != session.recent:
+            session = replace(session, recent=recent)
+            state.put(session)
         denied = standing(state, self.deployment, tx.now) or _outdated(state, session)
         if kind is Kind.PERMIT and denied is not None:
             denied = tx.installation.advise(denied, tx.now)
