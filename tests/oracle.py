@@ -10,6 +10,8 @@ from fractions import Fraction
 from math import ceil
 
 Terms = tuple[object, ...]
+MINUTE = 60_000
+REGAINS_A_MINUTE = 10
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,9 @@ class Oracle:
         """Targets usable at any time in the period before now."""
         return {each.target for each in self.given if each.hard_end > now - period}
 
+    def regained(self, target: bytes, now: int) -> int:
+        return sum(1 for each in self.holdings.values() if each.target == target and each.granted_at > now - MINUTE)
+
     def taken(self, now: int, period: int) -> int:
         return sum(1 for each in self.holdings.values() if each.takes_seat and each.granted_at > now - period)
 
@@ -117,6 +122,8 @@ class Oracle:
             return "FORCE_RELEASED"
         busy = self.busy(now)
         if target in busy:
+            if self.regained(target, now) >= REGAINS_A_MINUTE:
+                return "CHURN_LIMIT"
             return "GRANTED" if len(busy) <= self.figures.cap else "CONCURRENT_CAP"
         for limit, period in self.figures.distinct:
             counted = self.counted(now, period)

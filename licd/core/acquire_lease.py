@@ -4,6 +4,7 @@ Rules
 - The same target under the same terms by the same system is the same lease; nothing is extended by asking again.
 - The same target held by another system: TARGET_HELD. Held under other terms: TERMS_DIFFER.
 - A cooling target regains its own seat, unless it was force-released or the cap has been passed.
+- It regains it so many times a minute: each time is two entries in the log, which nothing else would limit.
 - A new seat needs room under the distinct limit, the churn limit and the cap, in this order.
 - No grant while live + cooling >= cap, the target's own cooling seat apart.
 """
@@ -18,9 +19,10 @@ from licd.core.model import Lease
 from licd.core.reasons import Denied, Reason, SeatHeld
 from licd.core.scope import Acquisition, counting_claim, scope_denial
 from licd.core.state import LicenceState, session_hard_end
-from licd.core.time import Instant
+from licd.core.time import MINUTE, Instant
 
 SEATS_TOLD = 32
+REGAINS_A_MINUTE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,17 @@ def _room_denial(state: LicenceState, deployment: str, ask: Acquisition, now: In
         return Denied(Reason.FORCE_RELEASED, "an operator released this target; it cools down", retry_at=barred)
     seats.settle(now)
     if ask.target in seats.cooling:
-        return _cap_denial(state, deployment, now, own=ask.target)
+        return _regain_denial(state, ask, now) or _cap_denial(state, deployment, now, own=ask.target)
     return _volume_denial(state, ask, now) or _cap_denial(state, deployment, now)
+
+
+def _regain_denial(state: LicenceState, ask: Acquisition, now: Instant) -> Denied | None:
+    taken = state.seats.taken(ask.target, now)
+    if len(taken) < REGAINS_A_MINUTE:
+        return None
+    detail = f"the target was taken {len(taken)} times in a minute; it can be {REGAINS_A_MINUTE} times"
+    retry = taken[len(taken) - REGAINS_A_MINUTE] + MINUTE
+    return Denied(Reason.CHURN_LIMIT, detail, retry_at=retry, limit=REGAINS_A_MINUTE)
 
 
 def _volume_denial(state: LicenceState, ask: Acquisition, now: Instant) -> Denied | None:
@@ -185,6 +196,7 @@ def _grant(
         barred_until=0,
     )
     state.put(lease)
+    state.seats.note_taken(lease.target, now)
     if cooling is None:
         state.seats.count_grant(now)
     state.record(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 
 from licd.core.model import Lease
 from licd.core.time import MINUTE, Instant, Millis
@@ -90,6 +91,8 @@ class Seats:
         "_forgotten",
         "_grants",
         "_seen",
+        "_taken",
+        "_takings",
         "_windows",
         "barred",
         "by_id",
@@ -107,13 +110,15 @@ class Seats:
         self._seen: dict[bytes, Instant] = {}
         self._windows: dict[Millis, Window] = {}
         self._grants: list[Instant] = []
+        self._takings: deque[tuple[Instant, bytes]] = deque()
+        self._taken: dict[bytes, deque[Instant]] = {}
         self._forgotten: Instant = 0
 
     def restore(self, leases: Iterable[Lease], now: Instant, window: Millis) -> None:
         """Builds the index anew from rows: the live, and of the ended those whose free_at or bar is not yet past.
 
         Of the ended ones it needs all with free_at > now - window: they also tell which later lease came back to a
-        seat that was still cooling, and so was not newly taken.
+        seat that was still cooling, and so was not newly taken. And all that ended in the last minute, for taken().
         """
         known = list(leases)
         for lease in sorted(known, key=_oldest_end_first):
@@ -121,6 +126,9 @@ class Seats:
         for granted_at in _newly_taken(known):
             if granted_at > now - window:
                 self.count_grant(granted_at)
+        for lease in sorted(known, key=lambda each: each.granted_at):
+            if lease.granted_at > now - MINUTE:
+                self.note_taken(lease.target, lease.granted_at)
         self.settle(now)
 
     def put(self, lease: Lease) -> None:
@@ -172,6 +180,22 @@ class Seats:
     def count_grant(self, granted_at: Instant) -> None:
         """Counts a newly taken seat towards churn."""
         insort(self._grants, granted_at)
+
+    def note_taken(self, target: bytes, granted_at: Instant) -> None:
+        """Remembers for a minute that the target was granted, also to a seat of its own. In their order."""
+        self._takings.append((granted_at, target))
+        self._taken.setdefault(target, deque()).append(granted_at)
+
+    def taken(self, target: bytes, now: Instant) -> Sequence[Instant]:
+        """When the target was granted in the last minute, oldest first."""
+        takings = self._takings
+        while takings and takings[0][0] <= now - MINUTE:
+            _, gone = takings.popleft()
+            own = self._taken[gone]
+            own.popleft()
+            if not own:
+                del self._taken[gone]
+        return self._taken.get(target, ())
 
     def settle(self, now: Instant) -> None:
         """Frees every seat whose cooling is over."""

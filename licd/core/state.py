@@ -98,6 +98,12 @@ class LicenceState:
         self.changes.directives.append(directive)
         return directive
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether anything was put, recorded or ordered since the changes were taken."""
+        changes = self.changes
+        return bool(changes.rows or changes.entries or changes.directives)
+
     def take_changes(self) -> Changes:
         """Hands the recorded changes over and starts a new list."""
         taken, self.changes = self.changes, Changes()

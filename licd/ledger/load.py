@@ -8,7 +8,7 @@ from sqlalchemy import Select, bindparam, or_
 
 from licd.core.bounds import Timing
 from licd.core.state import LicenceState
-from licd.core.time import Instant
+from licd.core.time import MINUTE, Instant
 from licd.ledger import tables
 from licd.ledger.database import Connection
 from licd.ledger.rows import CUSTOMERS, DEPLOYMENTS, LEASES, LICENCES, SESSIONS
@@ -30,7 +30,7 @@ def load_state(connection: Connection, licence: str, now: Instant, timing: Timin
 
 
 def _load_seats(connection: Connection, state: LicenceState, now: Instant) -> None:
-    since = now - state.rights.window
+    since = now - max(state.rights.window, MINUTE)  # a minute for the grants that Seats.taken() tells
     leases = LEASES.find(connection, "of_lineage", _leases, lineage=state.licence.lineage, live=0, now=now, since=since)
     state.seats.restore(leases, now, state.rights.window)
 

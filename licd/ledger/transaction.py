@@ -210,15 +210,22 @@ class Transaction:
         """Takes what the command did into the batch."""
         for state in self._touched.values():
             self._take(state.take_changes(), state)
+            if state.is_short:
+                self._states.drop(state.licence.id)
         self._take(self._own, None)
         self._pending.update(self._own_pending)
         self.done.rows.extend(self._own_pending.values())
         self._reset_own()
 
     def refuse(self) -> None:
-        """Throws away what the command did. Earlier commands' rows are written out, copies are read anew."""
-        self.flush()
-        for licence in self._touched:
+        """Throws away what the command did. Copies that it changed are read anew, after what was accepted before.
+
+        Those that it only looked at stay: else a frame that is dropped would cost what reading the licence does.
+        """
+        changed = [licence for licence, state in self._touched.items() if state.has_changes]
+        if changed:
+            self.flush()
+        for licence in changed:
             self._states.drop(licence)
         self._reset_own()
 

@@ -56,7 +56,8 @@ class Jobs:
 
     async def forget(self) -> None:
         """Deletes stored answers whose time is over; sets the reserve aside again where it was used."""
-        await self._writer.execute(ForgetAnswers())
+        while await self._writer.execute(ForgetAnswers()):
+            pass
         self._reserve.restore()
 
     async def observe(self) -> None:

@@ -21,7 +21,7 @@ from licd.core.standing import standing
 from licd.core.state import Changes, LicenceState
 from licd.core.terms import Constraint, DistinctTargets, TargetChurn, Terms
 from tests.builders import NOW, REASON, make_ask, make_deployment, make_licence, make_session, make_terms, target
-from tests.oracle import Figures, Holding, Oracle
+from tests.oracle import MINUTE, Figures, Holding, Oracle
 
 SYSTEMS = ("a", "b", "c")
 TARGETS = 6
@@ -82,9 +82,11 @@ class World:
         old = self.state
         state = LicenceState(old.licence, banned=old.banned, timing=old.timing)
         state.deployments, state.sessions = dict(old.deployments), dict(old.sessions)
-        since = self.now - state.rights.window
+        since = self.now - max(state.rights.window, MINUTE)
         wanted = [
-            row for row in self.rows.values() if not row.ended_at or row.free_at > since or row.barred_until > self.now
+            row
+            for row in self.rows.values()
+            if not row.ended_at or max(row.free_at, row.ended_at) > since or row.barred_until > self.now
         ]
         state.seats.restore(wanted, self.now, state.rights.window)
         self.state = state

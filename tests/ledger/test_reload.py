@@ -27,6 +27,7 @@ from licd.ledger.verbs.licences import (
     SuspensionScope,
     TerminateLicence,
 )
+from licd.v1.session_pb2 import Permit
 from tests.ledger.rig import TIMING, Rig, target, terms, wish
 from tests.ledger.system import PaperSystem
 
@@ -58,6 +59,7 @@ def seen(state: LicenceState, now: int) -> dict[str, Any]:
             for number in range(TARGETS)
             for period in periods
         },
+        "taken": {number: tuple(seats.taken(target(number), now)) for number in range(TARGETS)},
         "churn": {period: (seats.churn(now, period), seats.churn_leaves(now, period)) for period in periods},
     }
 
@@ -248,3 +250,24 @@ def test_a_target_is_counted_for_as_long_as_its_seat_was_held_after_a_restart_to
     count = lambda tx: tx.state("north-1").seats.distinct(tx.now, DAY)  # noqa: E731
     assert rig.look(count) == 2
     assert rig.reopened().look(count) == 2
+
+
+def test_a_volume_limit_that_an_amendment_lengthens_counts_what_went_before(rig: Rig):
+    """The working copy had forgotten it: the limit before looked back on nothing."""
+    rig.licence(cap=5, grace=0)
+    system = PaperSystem(rig, "alpha")
+    system.open()
+    for number in range(4):
+        (lease,) = system.acquire(wish(number))
+        system.beat(Release(lease))
+        rig.clock.advance(2 * MINUTE)
+        system.beat()
+    rig.do(ReapLeases(("north-1",), ()))
+    licence = rig.look(lambda tx: tx.state("north-1").licence)
+    new = terms("north-1", "north", licence.terms.not_before, cap=5, grace=0, distinct=4)
+    rig.do(AmendLicence("north-1", licence.version, new, "c", "d", "alice", "amended"))
+    system.open()
+    permit = system.beat(wish(100))
+    assert isinstance(permit, Permit)
+    assert permit.outcomes[0].WhichOneof("result") == "denial"
+    compare(rig)

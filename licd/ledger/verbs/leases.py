@@ -23,6 +23,7 @@ from licd.ledger.rows import LEASES
 from licd.ledger.transaction import Transaction
 from licd.ledger.verbs.answer_link import REPLY_KINDS, Reply
 from licd.ledger.verbs.denials import close_tallies, log_denial
+from licd.ledger.verbs.once import Once
 from licd.v1 import session_pb2
 from licd.wire.session import Header, permit_payload, refusal_payload
 
@@ -91,6 +92,24 @@ class AcquireLease:
         until = min(outcome.hard_end, tx.now + state.rights.length) if outcome.existing else outcome.hard_end
         permit = Permit((Renewed(lease.id, lease.target, until),), (outcome,), (), state.licence.terms.revision)
         return Kind.PERMIT, permit_payload(header, permit, tx.installation.timing.heartbeat)
+
+
+def acquire_once(ask: AcquireLease, caller: str, fingerprint: bytes, keep: Millis) -> Once[Reply]:
+    """The call, done once. Only a new lease's permit is kept: what changed nothing can be decided again."""
+
+    def pack(reply: Reply) -> tuple[str, bytes] | None:
+        is_new = any(isinstance(each, Granted) and not each.existing for each in reply.outcomes)
+        return (reply.kind.value, reply.payload) if is_new else None
+
+    return Once(
+        inner=ask,
+        caller=caller,
+        request_id=ask.request_id,
+        fingerprint=fingerprint,
+        keep=keep,
+        pack=pack,
+        unpack=lambda tx, kind, payload: answer_again(tx, ask, kind, payload),
+    )
 
 
 def answer_again(tx: Transaction, ask: AcquireLease, kind: str, payload: bytes) -> Reply:

@@ -34,14 +34,18 @@ def canonical(request_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Once(Generic[R]):
-    """Wraps a command. pack and unpack turn its result into (kind, bytes) to keep, and back."""
+    """Wraps a command. pack and unpack turn its result into (kind, bytes) to keep, and back.
+
+    pack says None of a result that changed nothing: it is not kept, and the same request is decided anew. Kept, such
+    answers would let a caller fill the disk with requests that come to nothing.
+    """
 
     inner: Command[R]
     caller: str
     request_id: str
     fingerprint: bytes
     keep: Millis
-    pack: Callable[[R], tuple[str, bytes]]
+    pack: Callable[[R], tuple[str, bytes] | None]
     unpack: Callable[[Transaction, str, bytes], R]
 
     @property
@@ -58,7 +62,10 @@ class Once(Generic[R]):
         if known is not None:
             return self.unpack(tx, known.kind, known.answer)
         result = self.inner.run(tx)
-        kind, answer = self.pack(result)
+        packed = self.pack(result)
+        if packed is None:
+            return result
+        kind, answer = packed
         expires_at = max(made_at, tx.now) + 2 * self.keep
         tx.put(Answered(self.caller, canonical(self.request_id), self.fingerprint, kind, answer, expires_at))
         return result

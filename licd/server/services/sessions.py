@@ -26,7 +26,7 @@ from licd.keys.pki import key_thumbprint
 from licd.keys.seal_reasons import SealInvalid
 from licd.ledger.verbs.acknowledge import Acknowledge
 from licd.ledger.verbs.answer_link import AnswerLink, ForkSeen, Reply
-from licd.ledger.verbs.leases import AcquireLease, Checked, CheckLicence, ReleaseLease, answer_again
+from licd.ledger.verbs.leases import AcquireLease, Checked, CheckLicence, ReleaseLease, acquire_once
 from licd.ledger.verbs.once import Once
 from licd.server.caller import Caller
 from licd.server.certificates import Certificates
@@ -272,16 +272,8 @@ class SessionService:
             caller.address,
             request.request_id,
         )
-        once: Once[Reply] = Once(
-            inner=ask,
-            caller=caller.name,
-            request_id=request.request_id,
-            fingerprint=sha256(request.acquisition.SerializeToString(deterministic=True)).digest(),
-            keep=ANSWERS_KEPT,
-            pack=lambda reply: (reply.kind.value, reply.payload),
-            unpack=lambda tx, kind, payload: answer_again(tx, ask, kind, payload),
-        )
-        reply = await self._writer.execute(once)
+        fingerprint = sha256(request.acquisition.SerializeToString(deterministic=True)).digest()
+        reply = await self._writer.execute(acquire_once(ask, caller.name, fingerprint, ANSWERS_KEPT))
         for outcome in reply.outcomes:
             reason = outcome.reason.name if isinstance(outcome, Denied) else "GRANTED"
             self._metrics.decided("acquire", reason)
@@ -299,7 +291,7 @@ class SessionService:
             request_id=request.request_id,
             fingerprint=sha256(b"release%d" % request.lease).digest(),
             keep=ANSWERS_KEPT,
-            pack=lambda response: ("", response.SerializeToString()),
+            pack=lambda response: ("", response.SerializeToString()) if response.HasField("released") else None,
             unpack=lambda _tx, _kind, answer: pb.ReleaseLeaseResponse.FromString(answer),
         )
         response = await self._writer.execute(once)
