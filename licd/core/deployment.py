@@ -207,8 +207,7 @@ def _stop(
     detail: str,
     actor: str,
 ) -> Deployment:
-    licence = state.licence
-    state.put(replace(licence, epoch=licence.epoch + 1, version=licence.version + 1))
+    state.step()
     _end_leases(state, found.id, now, status.value)
     stopped = replace(found, status=status, token_hash=b"")
     state.put(stopped)

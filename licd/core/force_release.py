@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from licd.core.errors import NotFound
 from licd.core.model import DirectiveKind, Lease
 from licd.core.state import LicenceState
@@ -18,8 +16,7 @@ def force_release_lease(
     if lease is None or lease.ended_at:
         raise NotFound(f"no live lease {lease_id}", field="lease")
     barred_until = state.free_at(lease) + cool_down
-    licence = state.licence
-    state.put(replace(licence, epoch=licence.epoch + 1, version=licence.version + 1))
+    state.step()
     ended = state.end(lease, now, "force-released", barred_until=barred_until)
     state.record(
         "lease.force-released",

@@ -6,8 +6,6 @@ is final. Epochs are never reset or reused. What an amendment no longer permits 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from licd.core.errors import Conflict, IllegalTransition
 from licd.core.model import Directive, DirectiveKind, Licence, LicenceStatus
 from licd.core.scope import renewal_denial
@@ -99,6 +97,4 @@ def _refuse_terminated(licence: Licence, verb: str) -> None:
 
 
 def _step(state: LicenceState, **changes: object) -> None:
-    licence = state.licence
-    changed = replace(licence, epoch=licence.epoch + 1, version=licence.version + 1, **changes)  # type: ignore[arg-type]
-    state.put(changed)
+    state.step(**changes)

@@ -14,6 +14,9 @@ from licd.core.seats import Seats
 from licd.core.terms import Rights, rights_of
 from licd.core.time import Instant
 
+GAP = "licence.gap"
+"""The entry that says that epochs of a licence were used and what they said is lost."""
+
 Row = Customer | Licence | Deployment | Session | Lease | Directive
 
 
@@ -31,9 +34,13 @@ class LicenceState:
 
     is_short: an amendment has made the volume limits look back further than the seats may remember; whoever keeps the
     state between transactions drops it then and builds it anew from rows.
+
+    answered: the highest epoch that is known to have been answered. Rows put back from a backup are behind it, and the
+    epochs between were used: what they said is lost, and none of them may say anything else.
     """
 
     __slots__ = (
+        "answered",
         "banned",
         "changes",
         "deployments",
@@ -54,6 +61,7 @@ class LicenceState:
         self.seats = Seats()
         self.changes = Changes()
         self.is_short = False
+        self.answered = 0
         self.take_licence(licence)
 
     def take_licence(self, licence: Licence) -> None:
@@ -76,6 +84,14 @@ class LicenceState:
                 self.take_licence(row)
                 self.is_short |= self.rights.window > window
         self.changes.rows.append(row)
+
+    def step(self, **changes: object) -> None:
+        """Raises the licence's epoch, with what else changes in its row; beyond every epoch that was ever used."""
+        licence = self.licence
+        if self.answered > licence.epoch:
+            self.record(GAP, ("had", licence.epoch), ("answered", self.answered))
+        epoch = max(licence.epoch, self.answered) + 1
+        self.put(replace(licence, epoch=epoch, version=licence.version + 1, **changes))  # type: ignore[arg-type]
 
     def record(self, kind: str, *fields: tuple[str, FieldValue]) -> None:
         """Adds an entry to the log, with the licence and its epoch in front."""

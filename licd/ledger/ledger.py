@@ -171,7 +171,15 @@ class Ledger:
         reading = self.timekeeper.read()
         self._connection.begin()
         impediment = partial(self._impediment, reading)
-        tx = Transaction(self._connection, self._states, self._installation, reading.now, self._random, impediment)
+        tx = Transaction(
+            self._connection,
+            self._states,
+            self._installation,
+            reading.now,
+            self._random,
+            impediment,
+            lambda: self._behind,
+        )
         outcomes = [self._run(tx, command) for command in commands]
         tx.flush()
         if tx.wrote or tx.entries:

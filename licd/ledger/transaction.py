@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
 from licd.core.bounds import Timing
-from licd.core.errors import LicdError, NotFound
+from licd.core.errors import Behind, LicdError, NotFound
 from licd.core.model import Customer, Directive, Entry, FieldValue
 from licd.core.reasons import Denied
 from licd.core.state import Changes, LicenceState
@@ -32,7 +32,8 @@ class Installation:
 
     licence_signer chooses who signs a licence now, bundle_version says which trust bundle is the newest. advise
     completes a denial with what policy says about asking again. Of what was answered before reconciled_at something is
-    known to be lost.
+    known to be lost. answered is the highest epoch of each licence that is known to have been answered when licd
+    started; silent_since the instant from which on nothing was granted that its rows do not hold, 0: unknown.
     """
 
     trust_domain: str
@@ -42,6 +43,8 @@ class Installation:
     force_release_cool_down: Millis
     advise: Callable[[Denied, Instant], Denied]
     reconciled_at: Instant = 0
+    answered: Mapping[str, int] = field(default_factory=dict)
+    silent_since: Instant = 0
 
 
 class Command(Protocol[R_co]):
@@ -124,12 +127,14 @@ class Transaction:
         now: Instant,
         random: Callable[[int], bytes],
         impediment: Callable[[], LicdError | None] = lambda: None,
+        behind: Callable[[], str] = str,
     ) -> None:
         self.connection: Final = connection
         self.installation: Final = installation
         self.now: Final = now
         self.random: Final = random
         self.impediment: Final = impediment
+        self.behind: Final = behind
         self._states: Final = states
         self._touched: dict[str, LicenceState] = {}
         self._own = Changes()
@@ -145,6 +150,12 @@ class Transaction:
         if impediment is not None:
             raise impediment
 
+    def refuse_behind(self) -> None:
+        """Raises Behind: for what gives no right, stops nothing, and would be told of rows that are not the last."""
+        why = self.behind()
+        if why:
+            raise Behind(why)
+
     # what a command reads
 
     def state(self, licence: str) -> LicenceState:
@@ -155,6 +166,7 @@ class Transaction:
             found = load_state(self.connection, licence, self.now, self.installation.timing)
             if found is None:
                 raise NotFound(f"there is no licence {licence}", field="licence")
+            found.answered = self.installation.answered.get(licence, 0)
             self._states.keep(found)
         self._touched[licence] = found
         return found

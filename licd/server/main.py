@@ -154,6 +154,8 @@ def build(
         force_release_cool_down=config.limits.force_release_cool_down_seconds * SECOND,
         advise=partial(_advised, policies),
         reconciled_at=reconciled_at(connection),
+        answered=answered.ever_answered() if answered else {},
+        silent_since=answered.silent_since if answered else 0,
     )
     ledger = Ledger(
         connection,

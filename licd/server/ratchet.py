@@ -47,6 +47,11 @@ class High:
     unsettled: str = ""
     silent_since: Instant = 0
 
+    def ever_answered(self) -> dict[str, int]:
+        """Every epoch that was ever answered, of licences that were lost before too."""
+        names = self.epochs.keys() | self.lost.keys()
+        return {name: max(self.epochs.get(name, 0), self.lost.get(name, 0)) for name in names}
+
 
 class Ratchet:
     """The file of a daemon that serves. What cannot be written is kept and written with the next batch."""

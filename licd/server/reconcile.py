@@ -13,7 +13,7 @@ from licd.ledger.verbs.reconcile import Reconcile, Reconciled
 from licd.server.clock import SystemClock
 from licd.server.config import read_config
 from licd.server.offline import offline_ledger
-from licd.server.ratchet import High, Ratchet, behind
+from licd.server.ratchet import Ratchet, behind
 from licd.server.snapshot import Snapshot
 from licd.server.state_dir import DirectoryLock, StateDirectory
 
@@ -50,7 +50,7 @@ def _reconciled(ledger: Ledger, ratchet: Ratchet, why: str, *, act: bool) -> Rec
     now = SystemClock().wall()
     high = ratchet.high
     command = Reconcile(
-        answered=_answered(high),
+        answered=high.ever_answered(),
         answered_size=high.log_size,
         mourned=frozenset(high.lost.keys() - high.epochs.keys()),
         rows_size=ledger.log_size,
@@ -64,12 +64,6 @@ def _reconciled(ledger: Ledger, ratchet: Ratchet, why: str, *, act: bool) -> Rec
     found = _executed(ledger, command)
     ratchet.settle(now, ledger.log_size, found.lost)
     return found
-
-
-def _answered(high: High) -> dict[str, int]:
-    """Every epoch that was ever answered, of licences that were lost before too."""
-    names = high.epochs.keys() | high.lost.keys()
-    return {name: max(high.epochs.get(name, 0), high.lost.get(name, 0)) for name in names}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -153,7 +153,16 @@ def seeded(seed: int) -> Callable[[int], bytes]:
 class Rig:
     """One ledger. reopened() gives another one on the same file, as after a restart."""
 
-    def __init__(self, path: Path, clock: HandClock | None = None, *, seed: int = 1, behind: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: HandClock | None = None,
+        *,
+        seed: int = 1,
+        behind: str = "",
+        answered: Mapping[str, int] | None = None,
+        silent_since: Instant = 0,
+    ) -> None:
         self.path = path
         self.clock = clock or HandClock()
         self.seed = seed
@@ -171,6 +180,8 @@ class Rig:
             force_release_cool_down=10 * MINUTE,
             advise=lambda denied, _: denied,
             reconciled_at=reconciled_at(self.connection),
+            answered=answered or {},
+            silent_since=silent_since,
         )
         self.ledger = Ledger(
             self.connection,
@@ -187,9 +198,9 @@ class Rig:
     def close(self) -> None:
         self.connection.close()
 
-    def reopened(self, *, behind: str = "") -> Rig:
+    def reopened(self, **more: Any) -> Rig:
         self.close()
-        return Rig(self.path, self.clock, seed=self.seed + 1, behind=behind)
+        return Rig(self.path, self.clock, seed=self.seed + 1, **more)
 
     def ask(self, *commands: Command[Any]) -> list[Any]:
         """One batch; errors come back as values."""

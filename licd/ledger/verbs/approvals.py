@@ -35,6 +35,7 @@ class RequestApproval:
     life: Millis
 
     def run(self, tx: Transaction) -> Approval:
+        tx.refuse_behind()
         identifier = f"A-{tx.random(8).hex()}"
         expires_at = tx.now + min(self.life, LIFE_LIMIT)
         command = OperatorCommand(
@@ -147,6 +148,7 @@ class RejectApproval:
     detail: str
 
     def run(self, tx: Transaction) -> Approval:
+        tx.refuse_behind()
         found = pending(tx, self.approval)
         rejected = replace(found, status=ApprovalStatus.REJECTED, rejected_by=self.actor, rejection=self.detail)
         tx.put(rejected)

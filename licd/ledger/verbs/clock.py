@@ -85,6 +85,7 @@ class StoreBundle:
     actor: str
 
     def run(self, tx: Transaction) -> Instant:
+        tx.refuse_behind()
         before = tx.get(TRUST_BUNDLES, self.version - 1)
         if tx.get(TRUST_BUNDLES, self.version) is not None or (before is None and self.version > 1):
             raise Conflict(f"bundle {self.version} does not follow the newest one any more", field="bundle")

@@ -12,7 +12,7 @@ from licd.core.errors import AlreadyExists, Conflict, IllegalTransition, Invalid
 from licd.core.model import Licence, LicenceStatus
 from licd.core.rights import amend_licence, reinstate_licence, suspend_licence, terminate_licence
 from licd.core.state import LicenceState
-from licd.core.terms import Terms, TermsInvalid, check_terms, rights_of
+from licd.core.terms import GRACE_CEILING, PERMIT_CEILING, Terms, TermsInvalid, check_terms, rights_of
 from licd.core.time import Instant
 from licd.keys.envelope import seal
 from licd.keys.kinds import Kind
@@ -184,9 +184,11 @@ class SuspendLicence:
         return Suspended(suspension.id, tx.now, changed)
 
     def _suspend(self, tx: Transaction, state: LicenceState, suspension: str) -> Licence:
+        """While licd is behind, permits may be out that its rows do not hold, under terms that they do not hold."""
+        lost_until = longest_use(tx.installation.silent_since or tx.now, state) if tx.behind() else 0
         if self.scope.licence or state.licence.status is not LicenceStatus.TERMINATED:
             suspend_licence(state, tx.now, suspension=suspension, code=self.code, detail=self.detail, actor=self.actor)
-        for system in hit_systems(state, suspension):
+        for system in hit_systems(state, suspension, lost_until):
             tx.put(system)
         return state.licence
 
@@ -214,8 +216,13 @@ def _of_customer() -> Select[Any]:
     return LICENCES.select(tables.licence.c.customer == bindparam("customer"))
 
 
-def hit_systems(state: LicenceState, suspension: str) -> Iterable[SuspensionSystem]:
-    """Each enrolled system of the licence, and when its last permit runs out."""
+def longest_use(granted_at: Instant, state: LicenceState) -> Instant:
+    """Until when a permit decided then may be acted on, whatever length and grace the licence had: they are lost."""
+    return granted_at + PERMIT_CEILING + GRACE_CEILING + state.epsilon
+
+
+def hit_systems(state: LicenceState, suspension: str, lost_until: Instant = 0) -> Iterable[SuspensionSystem]:
+    """Each enrolled system of the licence, and when its last permit runs out; lost_until for permits that are lost."""
     for deployment in state.deployments.values():
         if not deployment.enrolled_at:
             continue
@@ -223,7 +230,8 @@ def hit_systems(state: LicenceState, suspension: str) -> Iterable[SuspensionSyst
         bounds = [state.bound(lease) for lease in held]
         bounds += [lease.seat_until for lease in state.seats.cooling.values() if lease.deployment == deployment.id]
         until = max(bounds, default=0) + state.epsilon if bounds else 0
-        yield SuspensionSystem(suspension, deployment.id, state.licence.id, state.licence.epoch, until, len(held))
+        bound = max(until, lost_until)
+        yield SuspensionSystem(suspension, deployment.id, state.licence.id, state.licence.epoch, bound, len(held))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,14 @@ from sqlalchemy import desc
 from licd.core.model import LicenceStatus
 from licd.core.reconcile_licence import reconcile_licence
 from licd.core.rights import IN_FORCE, suspend_licence
-from licd.core.state import LicenceState
-from licd.core.terms import GRACE_CEILING, PERMIT_CEILING
+from licd.core.state import GAP, LicenceState
 from licd.core.time import Instant
 from licd.ledger import tables
 from licd.ledger.database import Connection, Statement
-from licd.ledger.records import Suspension
+from licd.ledger.records import LoggedEntry, Suspension
 from licd.ledger.rows import LICENCES, LOG_ENTRIES
 from licd.ledger.transaction import Transaction
-from licd.ledger.verbs.licences import hit_systems
+from licd.ledger.verbs.licences import hit_systems, longest_use
 
 CODE: Final = "log_gap"
 SCOPE: Final = "reconciled"
@@ -93,11 +92,12 @@ class Reconcile:
     def look(self, tx: Transaction) -> Reconciled:
         """What run() would do; changes nothing."""
         tx.flush()
+        overtaken = gaps_since_reconciled(tx.connection)
         licences = {each.id: each for each in LICENCES.where(tx.connection, tables.licence.c.id != "")}
         gaps = tuple(
             Gap(each.id, each.epoch, self.answered[each.id])
             for each in licences.values()
-            if each.epoch < self.answered.get(each.id, 0)
+            if each.epoch < self.answered.get(each.id, 0) or each.id in overtaken
         )
         behind = {gap.licence for gap in gaps}
         in_step = [tx.state(each) for each in licences if each not in behind and licences[each].status in IN_FORCE]
@@ -126,8 +126,7 @@ class Reconcile:
             actor=self.actor,
         )
         if state.licence.status is LicenceStatus.SUSPENDED:
-            # The lost terms may have given any length and grace that a licence can have.
-            self._bound(tx, state, self.silent_since + PERMIT_CEILING + GRACE_CEILING + state.epsilon)
+            self._bound(tx, state, longest_use(self.silent_since, state))
 
     def _stop(self, tx: Transaction, licence: str, suspension: str) -> None:
         state = tx.state(licence)
@@ -135,8 +134,8 @@ class Reconcile:
         self._bound(tx, state, self._quiet_at(state))
 
     def _bound(self, tx: Transaction, state: LicenceState, until: Instant) -> None:
-        for system in hit_systems(state, state.licence.suspension):
-            tx.put(replace(system, bounded_until=max(system.bounded_until, until)))
+        for system in hit_systems(state, state.licence.suspension, until):
+            tx.put(system)
 
     def _detail(self) -> str:
         return f"licd's own records have a gap: {self.why}"
@@ -157,11 +156,24 @@ class Reconcile:
 
 def reconciled_at(connection: Connection) -> Instant:
     """When these rows were last reconciled; 0 for never. Of what was answered before, something may be lost."""
+    found = _last_reconciled(connection)
+    return found.at if found else 0
+
+
+def _last_reconciled(connection: Connection) -> LoggedEntry | None:
     column = tables.log_entry.c
     newest = LOG_ENTRIES.select(column.kind == KIND).order_by(desc(column.index)).limit(1)
     statement = Statement(newest, connection.dialect)
     found = connection.execute(statement.text, statement.arguments({}))
-    return LOG_ENTRIES.from_row(found[0]).at if found else 0
+    return LOG_ENTRIES.from_row(found[0]) if found else None
+
+
+def gaps_since_reconciled(connection: Connection) -> set[str]:
+    """Licences that were stopped while licd was behind: their epochs have overtaken what was answered and is lost."""
+    column = tables.log_entry.c
+    last = _last_reconciled(connection)
+    found = LOG_ENTRIES.where(connection, column.kind == GAP, column.index > (last.index if last else -1))
+    return {each.licence for each in found}
 
 
 def _listed(words: Iterable[str]) -> str:
