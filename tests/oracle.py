@@ -11,7 +11,6 @@ from math import ceil
 
 Terms = tuple[object, ...]
 MINUTE = 60_000
-REGAINS_A_MINUTE = 10
 
 
 @dataclass(frozen=True)
@@ -96,6 +95,10 @@ class Oracle:
         """Targets that somebody who kept all permits can act on."""
         return {each.target for each in self.given if each.hard_end > now}
 
+    def users(self, target: bytes, now: int) -> set[str]:
+        """Systems for whose permits the target's seat is not free."""
+        return {self.holdings[each.lease].system for each in self.given if each.target == target and each.free_at > now}
+
     def busy(self, now: int) -> set[bytes]:
         """Targets whose seat is not free."""
         return {each.target for each in self.given if each.free_at > now}
@@ -104,9 +107,6 @@ class Oracle:
         """Targets usable at any time in the period before now."""
         return {each.target for each in self.given if each.hard_end > now - period}
 
-    def regained(self, target: bytes, now: int) -> int:
-        return sum(1 for each in self.holdings.values() if each.target == target and each.granted_at > now - MINUTE)
-
     def taken(self, now: int, period: int) -> int:
         return sum(1 for each in self.holdings.values() if each.takes_seat and each.granted_at > now - period)
 
@@ -114,17 +114,17 @@ class Oracle:
     def acquire(self, system: str, target: bytes, terms: Terms, now: int) -> str:
         """GRANTED, EXISTING, or the name of the reason why not. Scope and standing are not looked at here."""
         for holding in self.live(now):
-            if holding.target == target:
-                if holding.system != system:
-                    return "TARGET_HELD"
+            if holding.target == target and holding.system == system:
                 return "EXISTING" if holding.terms == terms else "TERMS_DIFFER"
         if self.barred.get(target, 0) > now:
             return "FORCE_RELEASED"
         busy = self.busy(now)
+        if self.users(target, now) - {system}:
+            return "TARGET_HELD"
         if target in busy:
-            if self.regained(target, now) >= REGAINS_A_MINUTE:
-                return "CHURN_LIMIT"
-            return "GRANTED" if len(busy) <= self.figures.cap else "CONCURRENT_CAP"
+            regained = [each for each in self.holdings.values() if each.target == target]
+            full = "CHURN_LIMIT" if sum(each.granted_at > now - MINUTE for each in regained) >= 10 else "CONCURRENT_CAP"
+            return "GRANTED" if len(busy) <= self.figures.cap and full == "CONCURRENT_CAP" else full
         for limit, period in self.figures.distinct:
             counted = self.counted(now, period)
             if target not in counted and len(counted) >= limit:

@@ -2,7 +2,8 @@
 
 Rules
 - The same target under the same terms by the same system is the same lease; nothing is extended by asking again.
-- The same target held by another system: TARGET_HELD. Held under other terms: TERMS_DIFFER.
+- The same target held by another system: TARGET_HELD, also while its seat cools: permits of that system run on, and a
+  grant would let two systems act on it at once. Held under other terms: TERMS_DIFFER.
 - A cooling target regains its own seat, unless it was force-released or the cap has been passed.
 - It regains it so many times a minute: each time is two entries in the log, which nothing else would limit.
 - A new seat needs room under the distinct limit, the churn limit and the cap, in this order.
@@ -59,8 +60,8 @@ def _answer_held(
     state: LicenceState, held: Lease, deployment: str, ask: Acquisition, now: Instant, *, attached: bool
 ) -> Granted | Denied:
     if held.deployment != deployment:
-        lapses_at = state.bound(held)
-        return Denied(Reason.TARGET_HELD, "another system of this licence holds the target", retry_at=lapses_at)
+        free_at = state.free_at(held)
+        return Denied(Reason.TARGET_HELD, "another system of this licence holds the target", retry_at=free_at)
     claim = counting_claim(state.rights, ask)
     asked = (ask.purpose, ask.offence, ask.authorisation, ask.authorisation_end, claim and claim.region)
     have = (held.purpose, held.offence, held.authorisation, held.authorisation_end, held.region)
@@ -89,7 +90,11 @@ def _room_denial(state: LicenceState, deployment: str, ask: Acquisition, now: In
     if barred > now:
         return Denied(Reason.FORCE_RELEASED, "an operator released this target; it cools down", retry_at=barred)
     seats.settle(now)
-    if ask.target in seats.cooling:
+    cooling = seats.cooling.get(ask.target)
+    if cooling is not None and cooling.deployment != deployment:
+        detail = "another system of this licence held the target; its permits may run on until the seat is free"
+        return Denied(Reason.TARGET_HELD, detail, retry_at=cooling.free_at)
+    if cooling is not None:
         return _regain_denial(state, ask, now) or _cap_denial(state, deployment, now, own=ask.target)
     return _volume_denial(state, ask, now) or _cap_denial(state, deployment, now)
 

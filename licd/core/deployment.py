@@ -110,6 +110,7 @@ def enrol(state: LicenceState, name: str, keys: Enrolment, now: Instant) -> Depl
         ("system", name),
         ("enrolment", enrolled.enrolment),
         ("key", keys.system_key),
+        ("channel_key", keys.channel_key_hash),
         ("pseudonym_commitment", keys.pseudonym_commitment),
     )
     return enrolled

@@ -11,6 +11,7 @@ from sqlalchemy import asc, bindparam, select
 from licd.core.model import Entry, FieldValue
 from licd.core.time import MINUTE, Instant
 from licd.evidence.checkpoint import Checkpoint, LogVerifier, parse_checkpoint, sign_checkpoint
+from licd.evidence.entry import Entry as RecordedEntry
 from licd.evidence.entry import ErasedField, decode, encode, seal
 from licd.evidence.errors import EvidenceInvalid
 from licd.evidence.merkle import Frontier
@@ -19,6 +20,7 @@ from licd.ledger import tables
 from licd.ledger.database import Connection, Statement
 from licd.ledger.records import LogCheckpoint, LoggedEntry, LogHead
 from licd.ledger.rows import LOG_CHECKPOINTS, LOG_ENTRIES, LOG_HEADS
+from licd.ledger.told import FactErased, Told
 
 HEAD_ID: Final = 1
 SALT_BYTES: Final = 16
@@ -128,15 +130,22 @@ def read_head(connection: Connection) -> LogHead | None:
 
 
 def check_log(connection: Connection, keeper: LogKeeper) -> LogHead | None:
-    """Recomputes the whole log against its checkpoints. Raises LogRefused naming the first bad entry."""
+    """Recomputes the whole log against its checkpoints, and compares the rows of rights with what it says.
+
+    Raises LogRefused naming the first bad entry, or the first bad row.
+    """
     head = read_head(connection)
     if head is None:
         _refuse_headless(connection)
         return None
-    frontier, trusted = Frontier(), 0
+    frontier, trusted, told = Frontier(), 0, Told()
     stated = _roots_stated(connection, head, keeper)
     for index, line in enumerate(read_entries(connection)):
-        _check_line(index, line)
+        entry = _check_line(index, line)
+        try:
+            told.take(line.kind, entry)
+        except FactErased as error:
+            raise LogRefused(str(error), index) from error
         frontier = frontier.append(line.leaf_hash)
         root = stated.get(frontier.size)
         if root is not None:
@@ -149,6 +158,9 @@ def check_log(connection: Connection, keeper: LogKeeper) -> LogHead | None:
         raise LogRefused(problem, min(frontier.size, head.size))
     if frontier.to_bytes() != head.frontier:
         raise LogRefused("the head's frontier is not that of the entries; the log could not be gone on with")
+    contradicted = next(told.contradicted(connection), None)
+    if contradicted is not None:
+        raise LogRefused(f"{contradicted}: it was changed behind licd's back")
     return head
 
 
@@ -184,7 +196,7 @@ def _refuse_headless(connection: Connection) -> None:
             raise LogRefused(f"there are rows in {table.name} and no log of how they came there", 0)
 
 
-def _check_line(index: int, line: LoggedEntry) -> None:
+def _check_line(index: int, line: LoggedEntry) -> RecordedEntry:
     if line.index != index:
         raise LogRefused(f"is missing; the next one there is {line.index}", index)
     try:
@@ -197,6 +209,9 @@ def _check_line(index: int, line: LoggedEntry) -> None:
         field = entry.field(name)
         if not isinstance(field, ErasedField) and listed != (field.value.decode() if field else ""):
             raise LogRefused(f"it is listed under another {name} than it has", index)
+        if isinstance(field, ErasedField) and name == "kind":
+            raise LogRefused("its kind is erased, and nobody can say what it changed", index)
+    return entry
 
 
 def read_entries(connection: Connection, start: int = 0) -> Iterator[LoggedEntry]:

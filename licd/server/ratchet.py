@@ -1,9 +1,11 @@
 """What licd has answered, kept elsewhere: the size of the log and the highest epoch of each licence.
 
-Written and synced before the answer to whatever raised an epoch. A database that was put back from an older backup is
-behind it: licd then starts read-only, until `licd reconcile`. An append-only file, one line each:
+Epochs are written and synced before the answer to whatever raised them. A database that was put back from an older
+backup is behind it, and one whose log was cut back: licd then starts read-only, until `licd reconcile`. A line each:
 
     SIZE LICENCE EPOCH     a directive was answered, and the log had that size
+    grown SIZE SIZE        the log had that size when a batch was answered; written over in place, so that it costs one
+                           write that is not synced: a size that was torn is there twice and differs, and says nothing
     restored AT SIZE       the rows were put back from a backup; those they replaced had a log of that size, 0 = unknown
     behind AT WHY          nothing was granted from AT on, because the rows are behind
     lost LICENCE EPOCH     a reconciliation found no rows of it; the name is not to be used again below that epoch
@@ -32,6 +34,8 @@ from licd.ledger.transaction import Committed
 
 logger = structlog.get_logger("licd.ratchet")
 
+SIZE_DIGITS: Final = 20
+
 
 @dataclass(slots=True)
 class High:
@@ -59,17 +63,20 @@ class Ratchet:
     def __init__(self, path: Path) -> None:
         """Raises OSError when the file can be neither read nor made."""
         self.high: Final = read_high(path)
-        self._file: Final = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file: Final = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._size = _cut_torn_line(self._file)
+        self._grown_at: int | None = None
         self._waiting = ""
         self._writing: Final = threading.Lock()
 
     def committed(self, done: Committed, figures: BatchFigures) -> None:
         """Called on the writing thread before the answers of a batch go out."""
-        if not done.directives:
-            return
+        lines = "".join(f"{done.log_size} {each.licence} {each.epoch}\n" for each in done.directives)
         try:
-            self._append("".join(f"{done.log_size} {each.licence} {each.epoch}\n" for each in done.directives))
+            if lines:
+                self._append(lines)
+            if done.entries:
+                self._note_grown(done.log_size)
         except OSError as error:
             # The change is durable, and a suspension that is answered late helps nobody.
             logger.error("the ratchet was not written; until it is, keep every backup", error=str(error))  # noqa: TRY400
@@ -90,9 +97,23 @@ class Ratchet:
         tombstones = [f"lost {licence} {epoch}\n" for licence, epoch in sorted(lost.items())]
         self._append("".join([*tombstones, f"reconciled {at} {log_size}\n"]))
 
+    def _note_grown(self, log_size: int) -> None:
+        """Over the size noted last, if nothing was written after it."""
+        line = _grown(log_size)
+        with self._writing:
+            if self._waiting:
+                return
+            at = self._size if self._grown_at is None else self._grown_at
+            if os.pwrite(self._file, line, at) < len(line):
+                os.ftruncate(self._file, at)
+                self._size, self._grown_at = at, None
+                return
+            self._size, self._grown_at = at + len(line), at
+
     def _append(self, lines: str) -> None:
         with self._writing:
             self._waiting += lines
+            self._grown_at = None
             self._write()
 
     def _write(self) -> None:
@@ -101,7 +122,7 @@ class Ratchet:
         try:
             written = 0
             while written < len(data):
-                written += os.write(self._file, data[written:])
+                written += os.pwrite(self._file, data[written:], self._size + written)
             os.fsync(self._file)
         except OSError:
             os.ftruncate(self._file, self._size)
@@ -112,6 +133,11 @@ class Ratchet:
     def close(self) -> None:
         """The file is complete as it is."""
         os.close(self._file)
+
+
+def _grown(log_size: int) -> bytes:
+    """Always of one length."""
+    return f"grown {log_size:0{SIZE_DIGITS}d} {log_size:0{SIZE_DIGITS}d}\n".encode()
 
 
 def _cut_torn_line(file: int) -> int:
@@ -147,6 +173,8 @@ def _take(high: High, words: list[str]) -> None:
             high.lost[licence] = max(high.lost.get(licence, 0), int(epoch))
         case ["reconciled", _, size]:
             high.log_size, high.unsettled, high.silent_since = int(size), "", 0
+        case ["grown", size, again]:
+            high.log_size = max(high.log_size, int(size)) if int(size) == int(again) else high.log_size
         case [size, licence, epoch]:
             high.log_size = max(high.log_size, int(size))
             high.epochs[licence] = max(high.epochs.get(licence, 0), int(epoch))

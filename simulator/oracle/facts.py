@@ -169,6 +169,7 @@ class Rule(StrEnum):
     REVOKED = "a permit for a system whose enrolment was withdrawn"
     FORCE_RELEASED = "a permit that lists a lease after it was force-released"
     CAP = "more targets under running permits than the cap"
+    SHARED = "one target under running permits of two systems"
     DISTINCT = "more different targets in a period than the licence permits"
     CHURN = "more newly taken seats in a period than the licence permits"
     REGION = "a grant outside of the licence's regions, or on a basis it does not accept"

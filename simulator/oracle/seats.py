@@ -41,7 +41,21 @@ def judge_seats(rights: Rights, figures: Figures) -> Iterator[Violation]:
         # From each revision on: after a narrowing, what was decided before it runs out, and what comes after must fit.
         for revision in sorted({permit.revision for permit in permits}):
             yield from _over_cap(rights, [permit for permit in permits if permit.revision >= revision])
+        yield from _shared(permits)
         yield from _over_volume(rights, permits, figures)
+
+
+def _shared(permits: list[Permit]) -> Iterator[Violation]:
+    """Targets that two systems could work on at one time."""
+    found = {permit.digest: permit for permit in permits}
+    running: dict[bytes, Counter[str]] = defaultdict(Counter)
+    for edge in sorted(_edges(permits)):
+        permit = found[edge.permit]
+        systems = running[edge.target]
+        _count(systems, permit.system, edge.step)
+        if edge.step > 0 and len(systems) > 1:
+            detail = f"{' and '.join(sorted(systems))} at {edge.at}"
+            yield Violation(Rule.SHARED, permit.licence, permit.system, detail, permit.digest, edge.lease)
 
 
 def _over_cap(rights: Rights, permits: list[Permit]) -> Iterator[Violation]:

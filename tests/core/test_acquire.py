@@ -11,7 +11,7 @@ from licd.core.reasons import Denied, Reason
 from licd.core.release_lease import Released
 from licd.core.scope import RegionClaim
 from licd.core.terms import AuthorisationRequired, Basis
-from licd.core.time import DAY, HOUR, SECOND
+from licd.core.time import DAY, HOUR, MINUTE, SECOND
 from tests.builders import GRACE, LENGTH, NOW, TIMING, make_ask
 from tests.core.rig import Rig
 
@@ -206,12 +206,39 @@ def test_a_released_seat_is_not_free_before_its_last_permit_has_run_out():
     assert isinstance(rig.acquire(2), Granted)
 
 
-@pytest.mark.parametrize("system", ["a", "b"])
-def test_a_cooling_target_regains_its_own_seat(system: str):
+@pytest.mark.parametrize("end", ["released", "lapsed"])
+def test_a_cooling_target_is_held_for_other_systems_until_no_permit_of_its_own_runs_on(end: str):
+    """Else two systems would act on one target at once, each by a permit that licd gave."""
+    rig = Rig(cap=2)
+    lease = rig.grant(1, "a")
+    rig.keep(GRACE)
+    if end == "released":
+        rig.release(lease.id, "a")
+    else:
+        rig.now += LENGTH + GRACE
+    denied = rig.refuse(1, "b")
+    assert denied.reason is Reason.TARGET_HELD
+    assert denied.retry_at == rig.now + EPSILON + (LENGTH + GRACE if end == "released" else 0)
+    rig.now = denied.retry_at - 1
+    assert rig.refuse(1, "b").reason is Reason.TARGET_HELD
+    rig.now = denied.retry_at
+    assert isinstance(rig.acquire(1, "b"), Granted)
+
+
+def test_a_target_is_regained_ten_times_a_minute_and_not_more():
+    rig = Rig(cap=1)
+    for _ in range(10):
+        rig.release(rig.grant(1).id)
+    denied = rig.refuse(1)
+    assert (denied.reason, denied.retry_at, denied.limit) == (Reason.CHURN_LIMIT, NOW + MINUTE, 10)
+    assert rig.refuse(1, "b").reason is Reason.TARGET_HELD
+
+
+def test_a_cooling_target_regains_its_own_seat():
     rig = Rig(cap=1)
     first = rig.grant(1, "a")
     rig.release(first.id, "a")
-    again = rig.grant(1, system)
+    again = rig.grant(1, "a")
     assert again.id != first.id
     assert again.granted_at == rig.now
     assert rig.occupied == 1
@@ -223,8 +250,8 @@ def test_a_regained_seat_is_freed_no_earlier_than_it_would_have_been():
     rig.keep(GRACE)
     released = rig.release(lease.id)
     assert isinstance(released, Released)
-    again = rig.grant(1, "b")
-    regained = rig.release(again.id, "b")
+    again = rig.grant(1)
+    regained = rig.release(again.id)
     assert isinstance(regained, Released)
     assert regained.free_at == released.free_at == rig.now + LENGTH + GRACE + EPSILON
 

@@ -420,8 +420,8 @@ def test_the_rest_after_a_permit_is_that_of_the_figures_it_was_decided_under():
     rig.renew()
     released = rig.release(lease.id)
     assert released == Released(lease.id, permit_end + epsilon(LENGTH, DAY, TIMING))
-    again = rig.grant(1, "b")
-    assert rig.release(again.id, "b") == Released(again.id, released.free_at)
+    again = rig.grant(1)
+    assert rig.release(again.id) == Released(again.id, released.free_at)
 
 
 def test_the_rest_of_a_unary_lease_is_that_of_its_own_length():

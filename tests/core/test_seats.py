@@ -33,6 +33,7 @@ def test_the_cooling_heap_does_not_grow_with_a_target_that_comes_and_goes():
     rig = Rig(cap=1)
     for _ in range(1_000):
         rig.release(rig.grant(1).id)
+        rig.now += 6 * SECOND
     assert len(rig.state.seats._cooling_heap) < 200
     assert rig.state.seats.next_free(rig.now) == next(iter(rig.state.seats.cooling.values())).free_at
 

@@ -284,6 +284,8 @@ class World:
                 if reason is Reason.CONCURRENT_CAP:
                     assert retry_at == self.oracle.seats_retry(ask.target, self.now)
                     assert {seat.lease for seat in outcome.seats} <= set(self.oracle.holdings)
+                if reason is Reason.TARGET_HELD:
+                    assert retry_at == self.oracle.free_at(ask.target)
                 self._say("denied", reason.name, retry_at and retry_at - self.shift)
 
     def _note_grant(self, system: str, ask: Acquisition, granted: Granted) -> None:
@@ -326,6 +328,7 @@ class World:
         busy |= {each.target for each in seats.live.values() if self.state.free_at(each) > now}
         assert busy == self.oracle.busy(now)
         assert self.oracle.usable(now) <= busy
+        assert all(len(self.oracle.users(each, now)) == 1 for each in busy)
         assert self._narrowed or len(busy) <= self.figures.cap
         assert self.epochs == list(range(1, self.state.licence.epoch + 1))
 

@@ -15,6 +15,7 @@ from licd.keys.kinds import KeyPurpose
 from licd.keys.signer import MemorySigner
 from licd.ledger.log import LogRefused, check_log, read_entries, read_head
 from licd.ledger.queries import checkpoints
+from licd.ledger.records import LoggedEntry
 from licd.ledger.rows import LOG_ENTRIES, LOG_HEADS
 from licd.ledger.verbs.customers import CreateCustomer
 from licd.server.log_keeping import log_keeper
@@ -129,11 +130,24 @@ def test_refuses_an_entry_that_was_rewritten_with_its_leaf(logged: Rig):
 def test_an_erased_value_changes_nothing(logged: Rig):
     again = Rig(logged.path, logged.clock)
     line = list(read_entries(again.connection))[7]
-    body = evidence.encode(evidence.erase(evidence.decode(line.body), {"actor", "kind"}))
-    again.connection.begin()
-    LOG_ENTRIES.put(again.connection, [replace(line, body=body)])
-    again.connection.commit()
+    erased(again, line, {"actor", "at"})
     assert again.reopened().ledger.log_size == ENTRIES
+
+
+@pytest.mark.parametrize("name", ["kind", "customer"])
+def test_what_an_entry_changed_cannot_be_erased(logged: Rig, name: str):
+    """Else whoever changes a row erases what the log says of it."""
+    again = Rig(logged.path, logged.clock)
+    erased(again, list(read_entries(again.connection))[7], {name})
+    again.close()
+    assert "is erased" in str(refused(logged))
+
+
+def erased(rig: Rig, line: LoggedEntry, names: set[str]) -> None:
+    body = evidence.encode(evidence.erase(evidence.decode(line.body), names))
+    rig.connection.begin()
+    LOG_ENTRIES.put(rig.connection, [replace(line, body=body)])
+    rig.connection.commit()
 
 
 def test_refuses_a_log_that_somebody_else_has_signed(logged: Rig):

@@ -45,9 +45,15 @@ def test_a_seat_is_free_when_its_last_permit_has_run_out(world: World) -> None:
     assert world.broken() == set()
 
 
-def test_the_same_target_with_two_systems_takes_one_seat(world: World) -> None:
+def test_finds_a_target_that_two_systems_could_work_on_at_once(world: World) -> None:
     world.permit(NOON, Item(1), Item(2))
-    world.permit(NOON + 1_000, Item(1, granted_at=NOON + 1_000, existing=True), system=BETA)
+    world.permit(NOON + L - 1, Item(1, granted_at=NOON + L - 1), system=BETA)
+    assert world.broken() == {Rule.SHARED}
+
+
+def test_a_target_may_go_to_another_system_when_the_last_permit_has_run_out(world: World) -> None:
+    world.permit(NOON, Item(1), Item(2))
+    world.permit(NOON + L, Item(1, granted_at=NOON + L), system=BETA)
     assert world.broken() == set()
 
 

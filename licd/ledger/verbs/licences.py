@@ -227,10 +227,10 @@ def hit_systems(state: LicenceState, suspension: str, lost_until: Instant = 0) -
         if not deployment.enrolled_at:
             continue
         held = state.seats.of(deployment.id).values()
-        bounds = [state.bound(lease) for lease in held]
-        bounds += [lease.seat_until for lease in state.seats.cooling.values() if lease.deployment == deployment.id]
-        until = max(bounds, default=0) + state.epsilon if bounds else 0
-        bound = max(until, lost_until)
+        cooling = [lease for lease in state.seats.cooling.values() if lease.deployment == deployment.id]
+        # A regained seat is free when the permits of the lease before have run out too: they bound its holder as well.
+        free = [*map(state.free_at, held), *(lease.free_at for lease in cooling)]
+        bound = max([*free, lost_until], default=0)
         yield SuspensionSystem(suspension, deployment.id, state.licence.id, state.licence.epoch, bound, len(held))
 
 

@@ -44,6 +44,7 @@ class AddOperator:
             ("actor", self.actor),
             ("roles", operator.roles),
             ("key", operator.public_key),
+            ("channel_key", operator.channel_key_hash),
         )
         return operator
 

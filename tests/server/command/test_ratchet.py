@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from licd.ledger.database import SqliteConnection
 from licd.ledger.ledger import BatchFigures
+from licd.ledger.log import read_head
 from licd.ledger.records import IssuedDirective
+from licd.ledger.rows import LOG_HEADS
 from licd.ledger.transaction import Committed
+from licd.ledger.verbs.operators import AddOperator
 from licd.server.ratchet import Ratchet, behind, read_high
 from licd.server.snapshot import Snapshot
 from licd.server.state_dir import StateDirectory
@@ -118,7 +122,48 @@ def test_what_a_full_disk_refused_is_written_with_the_next_batch(path: Path) -> 
     assert "ratchet was not written" in said[0]["event"]
     ratchet.committed(batch(5, "one", 3), FIGURES)
     ratchet.close()
-    assert path.read_bytes() == before + b"4 one 2\n5 one 3\n"
+    assert path.read_bytes().startswith(before + b"4 one 2\n5 one 3\n")
+
+
+def test_the_size_of_the_log_is_noted_with_every_batch_and_takes_no_more_room_for_that(path: Path) -> None:
+    ratchet = Ratchet(path)
+    ratchet.committed(Committed(entries=1, log_size=4), FIGURES)
+    size = path.stat().st_size
+    for log_size in range(5, 500):
+        ratchet.committed(Committed(entries=1, log_size=log_size), FIGURES)
+    assert (path.stat().st_size, read_high(path).log_size) == (size, 499)
+    ratchet.committed(batch(500, "one", 2), FIGURES)
+    ratchet.committed(Committed(entries=1, log_size=501), FIGURES)
+    ratchet.close()
+    assert Ratchet(path).high.log_size == 501
+    assert read_high(path).epochs == {"one": 2}
+
+
+def test_a_size_that_was_torn_by_a_power_cut_says_nothing(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"grown %020d %020d\n" % (1_999, 999))
+    high = read_high(path)
+    assert (high.log_size, high.unsettled) == (3, "")
+
+
+def test_a_log_that_was_cut_back_to_a_kept_checkpoint_is_noticed(state: StateDirectory) -> None:
+    """Nothing in such a log is wrong, but that its end is gone: here an operator whom somebody wants forgotten."""
+    with at_work(state) as desk:
+        desk.issue("one")
+        with Snapshot(state.database) as found:
+            head = read_head(found)
+        desk.run(AddOperator("mallory", ("licence-officer",), b"k" * 32, "id", b"c" * 32, "alice"))
+    assert head is not None
+    rows = SqliteConnection(state.database)
+    rows.begin()
+    rows.execute('DELETE FROM log_entry WHERE "index" >= ?', (head.size,))
+    rows.execute("DELETE FROM operator WHERE id = 'mallory'")
+    LOG_HEADS.put(rows, [head])
+    rows.commit()
+    rows.close()
+    with Snapshot(state.database) as found:
+        assert f"the log has {head.size} entries and {head.size + 1} were answered" in behind(
+            read_high(state.root / "ratchet"), found
+        )
 
 
 def test_is_its_owners_alone(path: Path) -> None:
