@@ -57,6 +57,7 @@ SAYS: Final[Mapping[str, tuple[Says, ...]]] = {
     "licence.terminated": (_licence("terminated"),),
     "licence.amended": (_licence("", "token"),),
     "licence.renewed": (_licence("", "token"),),
+    "licence.resealed": (_licence("", "token"),),
     "licence.reconciled": (_licence(),),
     "lease.force-released": (_licence(),),
     "deployment.invited": (_deployment("invited", {}, licence="licence"),),

@@ -114,7 +114,7 @@ WIDENS_NOTHING = {
     "ReapLeases": "ends what has run out",
     "ForgetAnswers": "deletes what nobody can ask for any more",
 }
-REFUSED = {"CreateCustomer", "StoreBundle", "RequestApproval", "RejectApproval"}
+REFUSED = {"CreateCustomer", "SealAnew", "StoreBundle", "RequestApproval", "RejectApproval"}
 
 
 def commands() -> dict[str, Any]:

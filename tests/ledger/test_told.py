@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -101,6 +102,11 @@ def test_rows_as_licd_left_them_are_taken_whatever_was_done(world: Rig):
     again = world.reopened()
     again.do(TerminateLicence("north-1", "manual", "d", "alice"))
     assert again.reopened().ledger.impediments() == ()
+
+
+def test_each_way_to_amend_a_licence_is_known_here():
+    ways = get_args(get_type_hints(AmendLicence)["verb"])
+    assert {f"licence.{verb}" for verb in (*ways, "resealed")} <= SAYS.keys()
 
 
 def test_each_kind_of_entry_about_a_subject_with_rights_is_known_here():

@@ -33,6 +33,7 @@ class SealAnew:
     actor: str
 
     def run(self, tx: Transaction) -> Licence:
+        tx.refuse_behind()
         state = tx.state(self.licence)
         licence = state.licence
         if licence.status is LicenceStatus.TERMINATED or not sealed_by(licence, self.withdrawn):
