@@ -5,6 +5,8 @@ PYTHON ?= python3
 T ?=
 JOBS ?= $(if $(T),0,2)
 BENCH ?=
+GATE ?=
+SEED ?=
 UPGRADE ?=
 
 BIN := .venv/bin
@@ -12,7 +14,7 @@ READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock generate generate-check proto-image buf golden readme check format test cover bench demo clean
+.PHONY: help setup lock generate generate-check proto-image buf golden readme check format test gate cover bench demo clean
 .DELETE_ON_ERROR:
 
 help: ## List what can be made
@@ -65,6 +67,9 @@ format: $(READY) ## Format the code and mend what ruff can mend
 
 test: $(READY) ## Run the tests; T="tests/core -k seat" runs some (JOBS=2 in parallel)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(T)
+
+gate: $(READY) ## Fault tests on real processes (root, Linux); GATE="kill power" SEED=7 runs some rows again
+	@$(BIN)/python -m tests.gate $(GATE) $(if $(SEED),--seed $(SEED))
 
 cover: $(READY) ## Run the tests and show which lines and branches they leave out
 	@$(BIN)/python -m coverage run -m pytest -n 0 $(T)

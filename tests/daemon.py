@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from os import urandom  # noqa: TID251 - request ids of callers
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import grpc
 import pytest
@@ -74,6 +74,20 @@ def copy_state(template: Path, root: Path, **limits: int) -> StateDirectory:
     shutil.copytree(template, root)
     set_limits(root, **limits)
     return StateDirectory(root)
+
+
+class Reachable(Protocol):
+    """A daemon as its callers need it, in this process or in one of its own."""
+
+    @property
+    def state(self) -> StateDirectory: ...
+
+    @property
+    def clock(self) -> SystemClock: ...
+
+    def address(self, listener: Listener) -> str: ...
+
+    def channel(self, listener: Listener, papers: Papers | None = None) -> grpc.Channel: ...
 
 
 class Daemon:

@@ -27,7 +27,7 @@ from licd.v1 import (
     operator_pb2,
     status_service_pb2,
 )
-from tests.daemon import VERBS, Daemon, Papers, call, fresh, new_id
+from tests.daemon import VERBS, Papers, Reachable, call, fresh, new_id
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Operator:
     """A person with a certificate and a signing key."""
 
     name: str
-    daemon: Daemon
+    daemon: Reachable
     papers: Papers
     signer: MemorySigner
     channel: grpc.Channel = field(init=False)
@@ -44,7 +44,7 @@ class Operator:
         self.channel = self.daemon.channel(Listener.OPERATOR, self.papers)
 
     @classmethod
-    def of(cls, daemon: Daemon, name: str) -> Operator:
+    def of(cls, daemon: Reachable, name: str) -> Operator:
         """One whom `licd init` made."""
         folder = daemon.state.operator(name)
         papers = Papers((folder / "tls.key").read_bytes(), (folder / "tls.pem").read_bytes())
@@ -97,7 +97,7 @@ class Operator:
 class Office:
     """Two persons who agree."""
 
-    def __init__(self, daemon: Daemon, asker: str = "alice", second: str = "bob") -> None:
+    def __init__(self, daemon: Reachable, asker: str = "alice", second: str = "bob") -> None:
         self.daemon = daemon
         self.alice = Operator.of(daemon, asker)
         self.bob = Operator.of(daemon, second)
@@ -150,6 +150,8 @@ def draft(
     grace_ms: Millis = 60_000,
     systems: int = 4,
     days: int = 30,
+    distinct: int = 100,
+    churn: int = 40,
     regions: tuple[str, ...] = ("NO", "SE"),
     extra: tuple[licence_pb2.Constraint, ...] = (),
 ) -> licence_service_pb2.TermsDraft:
@@ -158,8 +160,8 @@ def draft(
     hours, period = 3_600_000, 90 * 24 * 3_600_000
     constraints = [
         pb.Constraint(concurrent_targets=pb.ConcurrentTargets(limit=cap)),
-        pb.Constraint(distinct_targets=pb.DistinctTargets(limit=100, period_ms=period)),
-        pb.Constraint(target_churn=pb.TargetChurn(limit=40, period_ms=24 * hours)),
+        pb.Constraint(distinct_targets=pb.DistinctTargets(limit=distinct, period_ms=period)),
+        pb.Constraint(target_churn=pb.TargetChurn(limit=churn, period_ms=24 * hours)),
         pb.Constraint(target_regions=pb.TargetRegions(regions=regions, bases=[pb.REGION_BASIS_NUMBER_PLAN])),
         pb.Constraint(purposes=pb.Purposes(purposes=["sar:search-and-rescue"])),
         pb.Constraint(permit_length=pb.PermitLength(length_ms=permit_ms)),

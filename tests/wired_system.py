@@ -28,7 +28,7 @@ from licd.v1 import deployment_service_pb2, enrolment_service_pb2, licence_pb2, 
 from licd.v1.denial_pb2 import DenialReason
 from licd.v1.envelope_pb2 import Envelope
 from licd.wire.errors import from_rpc_error
-from tests.daemon import PATIENCE, VERBS, Daemon, Papers, call, fresh, new_id, open_channel
+from tests.daemon import PATIENCE, VERBS, Papers, Reachable, call, fresh, new_id, open_channel
 from tests.office import Office
 
 Reply = Any
@@ -95,7 +95,7 @@ def enrolment_request(secret: str, signer: MemorySigner, csr: bytes) -> enrolmen
 class System:
     """Keeps its chain: the next sequence, the hash of the last reply, the session and the leases it holds."""
 
-    daemon: Daemon
+    daemon: Reachable
     name: str
     papers: Papers
     signer: MemorySigner
@@ -118,7 +118,7 @@ class System:
         return self.name.rpartition("/")[2]
 
     @classmethod
-    def enrol(cls, daemon: Daemon, token: str) -> System:
+    def enrol(cls, daemon: Reachable, token: str) -> System:
         """Joins with a token, over a channel that believes only the authority in it."""
         joining, key = Joining.of(token), make_private_key()
         signer = MemorySigner.generate(KeyPurpose.SYSTEM, urandom)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +24,6 @@ from licd.server.state_dir import DirectoryInUse, StateDirectory
 from licd.v1 import customer_service_pb2, licence_service_pb2, operator_pb2, session_pb2, session_service_pb2
 from tests.daemon import (
     PATIENCE,
-    ROOT,
     Daemon,
     Papers,
     call,
@@ -36,10 +32,10 @@ from tests.daemon import (
     health_stub,
     lets_licd_fail,
     new_id,
-    open_channel,
     serving,
 )
 from tests.office import Office, Operator
+from tests.process import Process
 from tests.wired_system import System, acquire, acquisition, joined
 
 SUSPENDED = operator_pb2.LICENCE_STATUS_SUSPENDED
@@ -238,34 +234,6 @@ def test_the_reserve_is_not_taken_from_the_room_it_has_just_given_back(small_dis
 
 
 @dataclass
-class Process:
-    """`licd serve`, as it is really run."""
-
-    state: StateDirectory
-    ports: dict[str, int] = field(default_factory=dict)
-
-    def start(self) -> Process:
-        command = [sys.executable, "-m", "licd.server", "serve", "--state", str(self.state.root)]
-        self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            said = json.loads(line)
-            if said["event"] == "licd serves":
-                self.ports = {each.value: said[each.value] for each in Listener}
-                return self
-        raise AssertionError("it did not come up")
-
-    def kill(self) -> None:
-        self.process.kill()
-        assert self.process.wait(PATIENCE) == -signal.SIGKILL
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-
-    def channel(self, listener: Listener, papers: Papers) -> grpc.Channel:
-        return open_channel(f"localhost:{self.ports[listener.value]}", self.state.authority[0].read_bytes(), papers)
-
-
-@dataclass
 class Acknowledged:
     """What licd has said that it did."""
 
@@ -363,7 +331,7 @@ def test_what_was_acknowledged_is_there_after_any_kill(tmp_path: Path, template:
                 assert load.enough.wait(PATIENCE)
                 process.kill()
         finally:
-            process.process.kill()
+            process.kill()
     assert len(told.customers) >= KILLS
     assert len(told.suspensions) >= KILLS
     assert told.leases

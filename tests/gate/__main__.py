@@ -1,0 +1,155 @@
+"""`make gate`: every row on real processes, two at a time; the table, and build/gate.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from traceback import format_exc
+
+from tests.eventually import boot_ms
+from tests.gate.row import Row, Tool, Trial
+from tests.gate.rows import kill
+
+ROWS: tuple[Row, ...] = (*kill.ROWS,)
+REPORT = Path("build/gate.json")
+ROOT = Path(__file__).parents[2]
+LANES = 2
+
+
+@dataclass
+class Outcome:
+    """What a row came to. failed says why it did not run to its end."""
+
+    row: str
+    promise: str
+    method: str
+    cycles: int
+    violations: int
+    seed: int
+    seconds: float
+    figures: dict[str, float] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+    failed: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether it ran, all of it, and nothing was violated."""
+        return not self.failed and not self.violations and self.cycles > 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit code 1 on any violation or row that could not run, 2 for a row that does not exist."""
+    parser = argparse.ArgumentParser(prog="python -m tests.gate", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(row.name for row in ROWS))
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--cycles", type=int, default=0, help="instead of the row's own")
+    parser.add_argument("--smoke", action="store_true", help="a very few cycles each")
+    parser.add_argument("--lanes", type=int, default=LANES, help="rows that run at once")
+    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args(arguments)
+    known = {row.name: row for row in ROWS}
+    if unknown := sorted(set(asked.rows) - set(known)):
+        print(f"no such row: {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+        return 2
+    seed = asked.seed if asked.seed is not None else int.from_bytes(os.urandom(4), "big")
+    rows = [known[name] for name in asked.rows or known]
+    wanted = {row.name: asked.cycles or (row.smoke if asked.smoke else row.cycles) for row in rows}
+    if asked.alone:
+        print(json.dumps(asdict(_run(rows[0], seed, wanted[rows[0].name]))))
+        return 0
+    begun = boot_ms()
+    with ThreadPoolExecutor(asked.lanes) as lanes:
+        outcomes = list(lanes.map(lambda row: _in_a_process(row, seed, wanted[row.name]), rows))
+    _report(outcomes, (boot_ms() - begun) / 1_000)
+    return 0 if all(outcome.good for outcome in outcomes) else 1
+
+
+def absent(tools: Sequence[Tool]) -> str:
+    """What is not there, and how it comes there."""
+    missing = [each for each in tools if not (Path(each.path).exists() or shutil.which(each.path))]
+    return "; ".join(f"{each.path} is absent: {each.install}" for each in missing)
+
+
+def _in_a_process(row: Row, seed: int, cycles: int) -> Outcome:
+    """Each row in a process of its own: one that hangs is ended, and takes nothing along."""
+    outcome = Outcome(row.name, row.promise, row.method, 0, 0, seed, 0.0)
+    if why := absent(row.tools):
+        outcome.failed = why
+        return outcome
+    begun = boot_ms()
+    command = [sys.executable, "-m", "tests.gate", "--alone", "--seed", str(seed), "--cycles", str(cycles), row.name]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        said, _ = process.communicate(timeout=row.seconds)
+        return Outcome(**json.loads(said))
+    except subprocess.TimeoutExpired:
+        outcome.failed = f"hung for {row.seconds} s"
+    except json.JSONDecodeError:
+        outcome.failed = f"ended with {process.returncode} and no result"
+    finally:
+        process.kill()
+        process.wait()
+    outcome.seconds = (boot_ms() - begun) / 1_000
+    return outcome
+
+
+def _run(row: Row, seed: int, cycles: int) -> Outcome:
+    """Here and now. What it leaves is kept where something is wrong."""
+    begun = boot_ms()
+    with TemporaryDirectory(prefix=f"licd-gate-{row.name}-", ignore_cleanup_errors=True) as folder:
+        trial = Trial.of(row.name, Path(folder), seed, cycles)
+        failed = ""
+        try:
+            row.run(trial)
+        except Exception:  # noqa: BLE001 -- told in the table, and the gate fails
+            failed = format_exc()
+        if failed or trial.violations:
+            kept = ROOT / "build" / "gate" / f"{row.name}-{seed}"
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(folder, kept, symlinks=True, ignore_dangling_symlinks=True)
+    return Outcome(
+        row.name,
+        row.promise,
+        row.method,
+        trial.done,
+        trial.violations,
+        seed,
+        (boot_ms() - begun) / 1_000,
+        trial.figures,
+        trial.told,
+        failed,
+    )
+
+
+def _report(outcomes: Sequence[Outcome], seconds: float) -> None:
+    print(f"{'promise':14} {'row':10} {'method':58} {'cycles':>7} {'violations':>10} {'seed':>11} {'s':>6}")
+    for each in outcomes:
+        print(
+            f"{each.promise:14} {each.row:10} {each.method:58} {each.cycles:7} {each.violations:10} {each.seed:11} "
+            f"{each.seconds:6.1f}"
+        )
+    for each in outcomes:
+        figures = ", ".join(f"{name} {value:g}" for name, value in each.figures.items())
+        print(f"  {each.row}: {figures}")
+        for text in each.told:
+            print(f"    VIOLATED {text}")
+        if each.failed:
+            print(f"    DID NOT RUN {each.failed}")
+        if not each.good:
+            print(f"    again: make gate GATE={each.row} SEED={each.seed}")
+    print(f"{sum(each.good for each in outcomes)} of {len(outcomes)} rows hold, {seconds:.0f} s")
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(json.dumps({"seconds": seconds, "rows": [asdict(each) for each in outcomes]}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

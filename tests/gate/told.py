@@ -1,0 +1,107 @@
+"""What callers of a daemon were told, as they heard it: what must be true ever after, whatever happens to it."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+
+from licd.evidence.checkpoint import parse_checkpoint
+from licd.evidence.note import parse_note
+from licd.v1 import session_pb2
+from licd.v1.denial_pb2 import DenialReason
+
+MINUTE = 60_000
+TARGET = 32
+
+
+@dataclass
+class Seat:
+    """A lease as permits have shown it: it may be used from the first decision until the latest hard end."""
+
+    licence: str
+    target: bytes
+    start: int
+    end: int
+
+
+@dataclass
+class Told:
+    """Kept outside of the daemon. Any thread may add to it."""
+
+    customers: set[str] = field(default_factory=set)
+    licences: set[str] = field(default_factory=set)
+    suspensions: set[str] = field(default_factory=set)
+    epochs: dict[str, int] = field(default_factory=dict)
+    seats: dict[int, Seat] = field(default_factory=dict)
+    released: set[int] = field(default_factory=set)
+    denials: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
+    sequences: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    answers: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answered(self) -> None:
+        """One more answer came."""
+        with self.lock:
+            self.answers += 1
+
+    def problem(self, text: str) -> None:
+        """Something no caller should have seen."""
+        with self.lock:
+            self.problems.append(text)
+
+    def take_problems(self) -> list[str]:
+        """What was noted since the last look."""
+        with self.lock:
+            found, self.problems = self.problems, []
+        return found
+
+    def epoch(self, licence: str, epoch: int, *, of_a_stored_reply: bool = False) -> None:
+        """A licence was seen at an epoch. Desks and systems hear at different times, so only the highest counts."""
+        with self.lock:
+            if not of_a_stored_reply:
+                self.epochs[licence] = max(self.epochs.get(licence, 0), epoch)
+
+    def permit(self, permit: session_pb2.Permit) -> None:
+        """A permit came."""
+        header = permit.header
+        self.epoch(header.licence, header.epoch)
+        with self.lock:
+            targets = (permit.targets[at : at + TARGET] for at in range(0, len(permit.targets), TARGET))
+            for lease, target, end in zip(permit.leases, targets, permit.hard_ends_ms, strict=True):
+                seat = self.seats.setdefault(lease, Seat(header.licence, target, header.decided_ms, end))
+                seat.end = max(seat.end, end)
+            for outcome in permit.outcomes:
+                match outcome.WhichOneof("result"):
+                    case "denial":
+                        self._denied(header, outcome.denial.reason)
+                    case "released":
+                        self.released.add(outcome.released.lease)
+                    case _:
+                        pass
+            if header.sequence:
+                self.sequences[header.system] = max(self.sequences.get(header.system, 0), header.sequence)
+
+    def refusal(self, refusal: session_pb2.Refusal) -> None:
+        """A refusal came."""
+        self.epoch(refusal.header.licence, refusal.header.epoch)
+        with self.lock:
+            if refusal.header.sequence:
+                system = refusal.header.system
+                self.sequences[system] = max(self.sequences.get(system, 0), refusal.header.sequence)
+                return
+            self._denied(refusal.header, refusal.denial.reason)
+
+    def _denied(self, header: session_pb2.ReplyHeader, reason: DenialReason.ValueType) -> None:
+        name = DenialReason.Name(reason).removeprefix("DENIAL_REASON_")
+        self.denials[header.system.rpartition("/")[2], name, header.decided_ms // MINUTE] += 1
+
+    def checkpoint(self, note: bytes) -> None:
+        """A signed checkpoint was shown. Two of one size must have one root."""
+        stated = parse_checkpoint(parse_note(note).text)
+        with self.lock:
+            known = self.checkpoints.setdefault(stated.size, stated.root)
+            if known != stated.root:
+                self.problems.append(f"two checkpoints over {stated.size} entries have two roots")
