@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
@@ -16,7 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from licd.core.errors import Forbidden, Invalid, LicdError, ShuttingDown, Unauthenticated
-from licd.core.time import Instant
+from licd.core.time import SECOND, Instant, Millis
 from licd.server.caller import Caller, Listener
 from licd.server.dispatch import Dispatch
 from licd.server.incoming import CertificateReader, parsed
@@ -28,6 +29,9 @@ logger = structlog.get_logger("licd.grpc")
 MESSAGE_LIMIT: Final = 256 * 1024
 REPLY_LIMIT: Final = 16 * 1024 * 1024
 PENDING: Final = 20_000
+CALL_AGAIN: Final[Millis] = 1 * SECOND
+QUIET: Final = 0.1
+QUIET_LOOKS: Final = 10
 
 OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     ("grpc.so_reuseport", 0),
@@ -101,7 +105,35 @@ async def _abort(context: Context, error: LicdError) -> None:
     await context.abort_with_status(rpc_status.to_status(to_status(error)))
 
 
-def _handler(method: Method, dispatch: Dispatch, callers: CallerReader) -> grpc.RpcMethodHandler[Any, Any]:
+class Door:
+    """Lets calls in until it closes. From then on they are turned away, before anything is decided.
+
+    gRPC's own server cancels a call that comes as it stops: such a caller cannot know whether it was done.
+    """
+
+    def __init__(self) -> None:
+        self._closed = False
+        self._turned_away = 0
+
+    def enter(self) -> None:
+        """Raises ShuttingDown."""
+        if self._closed:
+            self._turned_away += 1
+            raise ShuttingDown("licd is shutting down", retry_after=CALL_AGAIN)
+
+    async def close(self) -> None:
+        """Returns when nobody has knocked for a moment, or they do not leave off."""
+        if self._closed:
+            return
+        self._closed = True
+        for _ in range(QUIET_LOOKS):
+            seen = self._turned_away
+            await asyncio.sleep(QUIET)
+            if self._turned_away == seen:
+                return
+
+
+def _handler(method: Method, dispatch: Dispatch, callers: CallerReader, door: Door) -> grpc.RpcMethodHandler[Any, Any]:
     """The gRPC side of one method. Requests come as raw bytes, so that what cannot be read is answered by us."""
 
     def request(raw: bytes, caller: Caller) -> Message:
@@ -112,6 +144,7 @@ def _handler(method: Method, dispatch: Dispatch, callers: CallerReader) -> grpc.
 
     async def unary(raw: bytes, context: Context) -> bytes:
         try:
+            door.enter()
             caller = callers.read(context)
             answer = await dispatch.call(method.path, request(raw, caller), caller)
         except LicdError as error:
@@ -121,6 +154,7 @@ def _handler(method: Method, dispatch: Dispatch, callers: CallerReader) -> grpc.
 
     async def stream(_: Any, context: Context) -> None:
         try:
+            door.enter()
             caller = callers.read(context)
             await dispatch.stream(method.path, GrpcStream(context, method.request), caller)
         except LicdError as error:
@@ -128,6 +162,7 @@ def _handler(method: Method, dispatch: Dispatch, callers: CallerReader) -> grpc.
 
     async def feed(raw: bytes, context: Context) -> AsyncIterator[bytes]:
         try:
+            door.enter()
             caller = callers.read(context)
             async for answer in dispatch.feed(method.path, request(raw, caller), caller):
                 yield answer.SerializeToString()
@@ -179,11 +214,12 @@ class GrpcListener:
         self._credentials: Final = credentials
         self._server: Final = grpc.aio.server(options=OPTIONS)
         self._health: Final = health_aio.HealthServicer()
+        self._door: Final = Door()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         callers = CallerReader(listener, CertificateReader(trust_domain, wall), dispatch.refuse)
         for service in SERVED[listener]:
             handlers = {
-                method.path.rpartition("/")[2]: _handler(method, dispatch, callers)
+                method.path.rpartition("/")[2]: _handler(method, dispatch, callers, self._door)
                 for method in METHODS.values()
                 if method.service == service.name
             }
@@ -210,6 +246,7 @@ class GrpcListener:
             await self._health.set(name, status)
 
     async def stop(self, grace: float) -> None:
-        """Tells health checks, lets running calls finish within grace seconds, then closes."""
+        """Tells health checks, turns new calls away, lets running ones finish within grace seconds, then closes."""
         await self._health.enter_graceful_shutdown()
+        await self._door.close()
         await self._server.stop(grace)

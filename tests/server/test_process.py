@@ -27,6 +27,7 @@ from tests.daemon import (
     Daemon,
     Papers,
     call,
+    code_of,
     copy_state,
     fresh,
     health_stub,
@@ -99,6 +100,36 @@ def test_a_daemon_that_stops_ends_streams_without_an_error_and_finishes_calls(ow
     rows.close()
     answered = {each.result() for each in calls if each.exception() is None}
     assert {*made, *answered} <= names
+
+
+def test_a_call_made_while_it_stops_is_answered_or_turned_away_undecided(own_daemon: Callable[..., Daemon]):
+    """Never cancelled: whoever is cancelled does not know whether it was done."""
+    daemon = own_daemon(drain_seconds=60)
+    operators = [Operator.of(daemon, "alice") for _ in range(12)]
+    enough = threading.Event()
+
+    def go_on(operator: Operator) -> tuple[str, BaseException]:
+        for turn in range(100_000):
+            name = fresh("customer")
+            try:
+                operator.customer(name)
+            except (grpc.RpcError, LicdError) as error:
+                return name, error
+            if turn == 4:
+                enough.set()
+        raise AssertionError("it did not stop")
+
+    with ThreadPoolExecutor(len(operators)) as pool:
+        callers = [pool.submit(go_on, each) for each in operators]
+        assert enough.wait(PATIENCE)
+        daemon.begin_stop()
+        ends = [each.result() for each in callers]
+    daemon.stop()
+    assert {code_of(error) for _, error in ends} == {grpc.StatusCode.UNAVAILABLE}
+    rows = SqliteConnection(daemon.state.database, readonly=True)
+    made = {each.id for each in CUSTOMERS.where(rows)}
+    rows.close()
+    assert made.isdisjoint(name for name, _ in ends)
 
 
 def test_health_says_no_when_it_stops(own_daemon: Callable[..., Daemon]):
