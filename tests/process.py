@@ -44,6 +44,7 @@ class Process:
     environment: Mapping[str, str] = field(default_factory=dict)
     clock: SystemClock = field(default_factory=SystemClock)
     log: Path | None = None
+    module: str = "licd.server"
     ports: dict[str, int] = field(default_factory=dict)
     channels: list[grpc.Channel] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
@@ -54,9 +55,10 @@ class Process:
         with log.open("ab") as out:
             begun = out.tell()
             self.process = subprocess.Popen(
-                [*before, *self.before, sys.executable, "-m", "licd.server", "serve", "--state", str(self.state.root)],
+                [*before, *self.before, sys.executable, "-m", self.module, "serve", "--state", str(self.state.root)],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
+                stdout=out,
                 stderr=out,
                 env=os.environ | {"GRPC_VERBOSITY": "NONE"} | dict(self.environment),
             )

@@ -16,10 +16,11 @@ from tempfile import TemporaryDirectory
 from traceback import format_exc
 
 from tests.eventually import boot_ms
-from tests.gate.row import Row, Tool, Trial
-from tests.gate.rows import kill
+from tests.gate.row import ROOT_RIGHTS, Row, Tool, Trial
+from tests.gate.rows import clocks, drain, full_disk, kill, partition, power_cut, restore, soak
 
-ROWS: tuple[Row, ...] = (*kill.ROWS,)
+MODULES = (kill, power_cut, full_disk, partition, clocks, drain, restore, soak)
+ROWS: tuple[Row, ...] = tuple(row for module in MODULES for row in module.ROWS)
 REPORT = Path("build/gate.json")
 ROOT = Path(__file__).parents[2]
 LANES = 2
@@ -75,8 +76,14 @@ def main(arguments: Sequence[str]) -> int:
 
 def absent(tools: Sequence[Tool]) -> str:
     """What is not there, and how it comes there."""
-    missing = [each for each in tools if not (Path(each.path).exists() or shutil.which(each.path))]
+    missing = [each for each in tools if not _there(each)]
     return "; ".join(f"{each.path} is absent: {each.install}" for each in missing)
+
+
+def _there(tool: Tool) -> bool:
+    if tool is ROOT_RIGHTS:
+        return os.geteuid() == 0
+    return Path(tool.path).exists() or shutil.which(tool.path) is not None
 
 
 def _in_a_process(row: Row, seed: int, cycles: int) -> Outcome:
@@ -112,6 +119,8 @@ def _run(row: Row, seed: int, cycles: int) -> Outcome:
             row.run(trial)
         except Exception:  # noqa: BLE001 -- told in the table, and the gate fails
             failed = format_exc()
+        finally:
+            trial.ending.close()
         if failed or trial.violations:
             kept = ROOT / "build" / "gate" / f"{row.name}-{seed}"
             shutil.rmtree(kept, ignore_errors=True)

@@ -147,15 +147,20 @@ class Tree:
         return found
 
 
-def _opened(state: StateDirectory, scratch: Path) -> sqlite3.Connection:
-    """A copy, so that looking recovers nothing in the original."""
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
+def rows_of(state: StateDirectory, folder: Path) -> StateDirectory:
+    """A copy of the rows of a daemon that is down, as it left them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     for suffix in ("", "-wal"):
         source = state.database.with_name(state.database.name + suffix)
         if source.exists():
-            shutil.copyfile(source, scratch / source.name)
-    return sqlite3.connect(scratch / state.database.name)
+            shutil.copyfile(source, folder / source.name)
+    return StateDirectory(folder)
+
+
+def _opened(state: StateDirectory, scratch: Path) -> sqlite3.Connection:
+    """A copy, so that looking recovers nothing in the original."""
+    return sqlite3.connect(rows_of(state, scratch).database)
 
 
 def _damage(rows: sqlite3.Connection) -> Iterator[str]:

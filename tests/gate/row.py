@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from licd.server.state_dir import StateDirectory
+from tests.process import Process
 
 MOST_TOLD = 20
 """Violations kept word for word; the rest are counted."""
@@ -20,6 +24,7 @@ class Tool:
     install: str
 
 
+ROOT_RIGHTS = Tool("root", "run it as root")
 STRACE = Tool("strace", "apt-get install strace")
 FUSE = Tool("fusermount3", "apt-get install fuse3 libfuse3-3")
 FUSE_DEVICE = Tool("/dev/fuse", "modprobe fuse, or start the container with --device /dev/fuse")
@@ -42,6 +47,8 @@ class Trial:
     violations: int = 0
     told: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
+    ending: ExitStack = field(default_factory=ExitStack)
+    """What the row has started, and ends with it whatever happens."""
 
     @classmethod
     def of(cls, row: str, folder: Path, seed: int, cycles: int) -> Trial:
@@ -72,12 +79,11 @@ class Trial:
             yield cycle
             self.done += 1
 
-    @contextmanager
-    def inside(self, name: str) -> Iterator[Path]:
-        """A folder of its own."""
-        made = self.folder / name
-        made.mkdir(parents=True, exist_ok=True)
-        yield made
+    def daemon(self, state: StateDirectory, **more: Any) -> Process:
+        """One that ends with the row."""
+        process = Process(state, **more)
+        self.ending.callback(process.kill)
+        return process
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +97,5 @@ class Row:
     smoke: int
     tools: tuple[Tool, ...]
     run: Callable[[Trial], None]
-    seconds: int = 900
+    seconds: int = 1_200
     """When it has hung."""

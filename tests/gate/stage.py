@@ -12,7 +12,7 @@ from licd.server.initialise import Wishes, initialise
 from licd.server.state_dir import StateDirectory
 from simulator.daemon import free_ports
 from tests.bench.stage import wide_policies
-from tests.daemon import TRUST_DOMAIN
+from tests.daemon import ROOT, TRUST_DOMAIN
 from tests.office import Office
 from tests.process import Process
 
@@ -23,11 +23,12 @@ SMALL_RESERVE = 1
 
 
 def made_state(folder: Path, *, at: str = "127.0.0.1", drain: int = 5, **limits: int) -> StateDirectory:
-    """A fresh one in folder/state. limits go into licd.toml."""
+    """A fresh one in folder/state, with a heartbeat a second. limits go into licd.toml."""
     policies = wide_policies(folder / "policies")
     categories = policies / "categories.toml"
     text = re.sub(r"shortest_permit_seconds = \d+", "shortest_permit_seconds = 1", categories.read_text())
     categories.write_text(text)
+    shutil.copyfile(ROOT / "simulator" / "scenarios" / "policies" / "defaults.toml", policies / "defaults.toml")
     state = StateDirectory(folder / "state")
     initialise(state.root, Wishes(TRUST_DOMAIN, OPERATORS, HOSTS, free_ports(), policies, None))
     configure(state, at, {"drain_seconds": drain, "reserve_mebibytes": SMALL_RESERVE} | limits)

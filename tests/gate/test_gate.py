@@ -11,7 +11,7 @@ from tests.gate.__main__ import ROWS, Outcome, absent
 from tests.gate.row import Tool
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("row", [row.name for row in ROWS])
 def test_a_row_runs_and_finds_nothing(row: str):
     [known] = [each for each in ROWS if each.name == row]

@@ -10,7 +10,7 @@ from tests.gate.load import Crowd, Load
 from tests.gate.row import STRACE, Row, Trial
 from tests.gate.stage import made_state
 from tests.gate.told import Told
-from tests.process import DidNotStart, Process
+from tests.process import DidNotStart
 
 FARTHEST = {"fdatasync": 150, "pwrite64": 2_000, "write": 600, "sendmsg": 200, "fsync": 12, "ftruncate": 4, "unlink": 6}
 """How many calls of a kind there are, about, in one thread of a daemon from its start through the load."""
@@ -25,7 +25,7 @@ class Ground:
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
         self.state = made_state(trial.folder)
-        self.process = Process(self.state).start()
+        self.process = trial.daemon(self.state).start()
         self.told = Told()
         self.crowd = Crowd.gather(self.process, self.told, trial.chance)
         self.judge = Judge(self.crowd.caps, verifier_of(self.state))
@@ -86,6 +86,6 @@ def at_a_call(trial: Trial) -> None:
 
 
 ROWS = (
-    Row("kill", "S1 S2 S6 S7", "kill -9 at random moments under load", 150, 2, (), at_random),
-    Row("syscall", "S1 S2 S6 S7", "kill -9 at the n-th system call (strace inject)", 110, 3, (STRACE,), at_a_call),
+    Row("kill", "S1 S2 S6 S7", "kill -9 at random moments under load", 145, 2, (), at_random),
+    Row("syscall", "S1 S2 S6 S7", "kill -9 at the n-th system call (strace inject)", 112, 3, (STRACE,), at_a_call),
 )
