@@ -6,10 +6,12 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +26,7 @@ ROWS: tuple[Row, ...] = tuple(row for module in MODULES for row in module.ROWS)
 REPORT = Path("build/gate.json")
 ROOT = Path(__file__).parents[2]
 LANES = 2
+ENDS_WITHIN = 30
 
 
 @dataclass
@@ -100,13 +103,22 @@ def _in_a_process(row: Row, seed: int, cycles: int) -> Outcome:
         return Outcome(**json.loads(said))
     except subprocess.TimeoutExpired:
         outcome.failed = f"hung for {row.seconds} s"
+        _ask_to_end(process)
     except json.JSONDecodeError:
         outcome.failed = f"ended with {process.returncode} and no result"
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):  # what a row starts is of its group: nothing of it stays
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     outcome.seconds = (boot_ms() - begun) / 1_000
     return outcome
+
+
+def _ask_to_end(process: subprocess.Popen[bytes]) -> None:
+    """As Ctrl-C does: it takes down its mounts and namespaces itself."""
+    process.send_signal(signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(ENDS_WITHIN)
 
 
 def _run(row: Row, seed: int, cycles: int) -> Outcome:
