@@ -33,6 +33,8 @@ class Judge:
         self._leaves: list[bytes] = []
         self._denied: Counter[tuple[str, str, int]] = Counter()
         self._epochs: dict[str, int] = {}
+        self._logged_epochs: dict[str, int] = {}
+        self._stopped: set[tuple[str, int]] = set()
 
     @property
     def entries(self) -> int:
@@ -43,7 +45,7 @@ class Judge:
         """What is wrong; empty when nothing is."""
         with closing(_opened(state, scratch)) as rows:
             found = [*_damage(rows), *_missing(rows, told), *self._behind(rows, told)]
-            found += [*self._log(rows, told), *self._unlogged(rows, told)]
+            found += [*self._log(rows, told), *self._permitted(told), *self._unlogged(rows, told)]
             found += [*self._overfull(_rows_seats(rows), "rows"), *self._overfull(_told_seats(told), "permits")]
         return [*found, *told.take_problems()]
 
@@ -95,10 +97,27 @@ class Judge:
         if sha256(b"\x00" + entry.leaf_data()).digest() != leaf:
             yield f"entry {index} does not match its leaf"
         kind = _text(entry, "kind")
+        if entry.field("epoch") is not None and entry.field("licence") is not None:
+            yield from self._in_order(index, kind, _text(entry, "licence"), int(_text(entry, "epoch")))
         if kind in {"denied", "denied.counted"}:
             minute = int(_text(entry, "at")) // 60_000 if kind == "denied" else int(_text(entry, "minute"))
             number = 1 if kind == "denied" else int(_text(entry, "count"))
             self._denied[_text(entry, "system"), _text(entry, "reason"), minute] += number
+
+    def _in_order(self, index: int, kind: str, licence: str, epoch: int) -> Iterator[str]:
+        """Epochs rise along the log, and in one that a suspension began nothing is granted."""
+        if epoch < self._logged_epochs.get(licence, 0):
+            yield f"entry {index} is of epoch {epoch} of {licence}, after {self._logged_epochs[licence]}"
+        self._logged_epochs[licence] = epoch
+        if kind == "licence.suspended":
+            self._stopped.add((licence, epoch))
+        if kind == "lease.granted" and (licence, epoch) in self._stopped:
+            yield f"entry {index}: a lease was granted under epoch {epoch} of {licence}, which is suspended"
+
+    def _permitted(self, told: Told) -> Iterator[str]:
+        """No permit was decided after a suspension, until a newer epoch."""
+        for licence, epoch in told.permitted & self._stopped:
+            yield f"a permit was decided under epoch {epoch} of {licence}, which is suspended"
 
     def _unlogged(self, rows: sqlite3.Connection, told: Told) -> Iterator[str]:
         """Each denial is an entry, or counted for one that comes when its minute is over."""

@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 
 from licd.core.errors import ShuttingDown
 from licd.server.state_dir import StateDirectory
-from tests.daemon import serving
+from tests.daemon import PATIENCE, serving
+from tests.eventually import eventually
 from tests.gate.judge import Judge, Tree, verifier_of
 from tests.gate.load import Crowd, Load
 from tests.gate.stage import made_state
@@ -43,6 +44,7 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> tuple[StateDirectory, To
         crowd = Crowd.gather(daemon, told, random.Random(1))
         with Load(told, crowd.callers(), allowed=lambda error: isinstance(error, ShuttingDown)) as load:
             load.until(ANSWERS)
+            eventually(lambda: bool(told.released and told.suspensions and told.checkpoints), PATIENCE, "some of each")
             daemon.stop()
     return state, told, crowd.caps
 
@@ -84,6 +86,23 @@ def test_a_denial_that_is_nowhere_in_the_log_is_seen(case: Case):
         assert [each for each in case.look() if "denials" in each] != []
     finally:
         del case.told.denials["system-0", "CONCURRENT_CAP", 1]
+
+
+def test_a_permit_of_a_suspended_epoch_is_seen(case: Case):
+    [stopped] = sorted(case.judge._stopped)[:1]
+    case.told.permitted.add(stopped)
+    try:
+        assert [each for each in case.look() if "a permit was decided under epoch" in each] != []
+    finally:
+        case.told.permitted.discard(stopped)
+
+
+def test_a_grant_in_a_suspended_epoch_is_seen(case: Case):
+    assert list(case.judge._in_order(1, "licence.suspended", "some", 2)) == []
+    assert list(case.judge._in_order(2, "lease.granted", "some", 2)) != []
+    assert list(case.judge._in_order(3, "licence.reinstated", "some", 3)) == []
+    assert list(case.judge._in_order(4, "lease.granted", "some", 3)) == []
+    assert list(case.judge._in_order(5, "lease.granted", "some", 2)) != []
 
 
 def test_one_seat_too_many_in_permits_is_seen(case: Case):

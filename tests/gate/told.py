@@ -38,6 +38,8 @@ class Told:
     denials: Counter[tuple[str, str, int]] = field(default_factory=Counter)
     checkpoints: dict[int, bytes] = field(default_factory=dict)
     sequences: dict[str, int] = field(default_factory=dict)
+    permitted: set[tuple[str, int]] = field(default_factory=set)
+    """Under which epoch of which licence there was a permit."""
     problems: list[str] = field(default_factory=list)
     answers: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -58,17 +60,17 @@ class Told:
             found, self.problems = self.problems, []
         return found
 
-    def epoch(self, licence: str, epoch: int, *, of_a_stored_reply: bool = False) -> None:
+    def epoch(self, licence: str, epoch: int) -> None:
         """A licence was seen at an epoch. Desks and systems hear at different times, so only the highest counts."""
         with self.lock:
-            if not of_a_stored_reply:
-                self.epochs[licence] = max(self.epochs.get(licence, 0), epoch)
+            self.epochs[licence] = max(self.epochs.get(licence, 0), epoch)
 
     def permit(self, permit: session_pb2.Permit) -> None:
         """A permit came."""
         header = permit.header
         self.epoch(header.licence, header.epoch)
         with self.lock:
+            self.permitted.add((header.licence, header.epoch))
             targets = (permit.targets[at : at + TARGET] for at in range(0, len(permit.targets), TARGET))
             for lease, target, end in zip(permit.leases, targets, permit.hard_ends_ms, strict=True):
                 seat = self.seats.setdefault(lease, Seat(header.licence, target, header.decided_ms, end))
