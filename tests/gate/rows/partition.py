@@ -18,6 +18,9 @@ LICD, SYSTEMS, NEAR, FAR = "10.213.0.1", "10.213.0.2", "gate0", "gate1"
 LENGTH, GRACE = 4_000, 4_000
 RATE_ERROR = 200e-6
 CONVERGES = LENGTH + 2_000
+DELAYS = (0.02, 0.12)
+"""Seconds each way. To connect takes several turns, within a second or two (the SDK's reconnect figures): on a road of
+0.4 s each way converging took 12 s, which a lease of 20 s bears and this one of 4 s does not."""
 FAULTS = {
     "cut": ("input", "output"),
     "no answers": ("output",),
@@ -91,7 +94,7 @@ def cut_off(trial: Trial) -> None:
     for cycle in trial.each():
         kind = kinds[cycle % len(kinds)]
         slow = kind.startswith("slow")
-        road.delay = trial.chance.uniform(0.05, 0.4) if slow else 0.0
+        road.delay = trial.chance.uniform(*DELAYS) if slow else 0.0
         net.by_way_of(process.ports["customer"], road.port if slow else 0)
         with Fleet(directories, targets=2, before=net.before) as fleet:
             fleet.all_act(60)
