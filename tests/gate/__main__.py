@@ -25,6 +25,8 @@ MODULES = (kill, power_cut, full_disk, partition, clocks, drain, restore, soak)
 ROWS: tuple[Row, ...] = tuple(row for module in MODULES for row in module.ROWS)
 REPORT = Path("build/gate.json")
 ROOT = Path(__file__).parents[2]
+KEPT = ROOT / "build" / "gate"
+"""What a row's systems wrote to standard error, and all that a row leaves in which something was wrong."""
 LANES = 2
 ENDS_WITHIN = 30
 
@@ -97,7 +99,9 @@ def _in_a_process(row: Row, seed: int, cycles: int) -> Outcome:
         return outcome
     begun = boot_ms()
     command = [sys.executable, "-m", "tests.gate", "--alone", "--seed", str(seed), "--cycles", str(cycles), row.name]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with (KEPT / f"{row.name}.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
     try:
         said, _ = process.communicate(timeout=row.seconds)
         return Outcome(**json.loads(said))
@@ -134,7 +138,7 @@ def _run(row: Row, seed: int, cycles: int) -> Outcome:
         finally:
             trial.ending.close()
         if failed or trial.violations:
-            kept = ROOT / "build" / "gate" / f"{row.name}-{seed}"
+            kept = KEPT / f"{row.name}-{seed}"
             shutil.rmtree(kept, ignore_errors=True)
             shutil.copytree(folder, kept, symlinks=True, ignore_dangling_symlinks=True)
     return Outcome(

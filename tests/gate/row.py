@@ -97,5 +97,5 @@ class Row:
     smoke: int
     tools: tuple[Tool, ...]
     run: Callable[[Trial], None]
-    seconds: int = 1_200
-    """When it has hung."""
+    seconds: int = 3_600
+    """When it has hung: far beyond what it takes on a machine that does ten other things."""
