@@ -90,12 +90,13 @@ def test_acquire_release_churn_over_10_000_random_schedules(chunk: int):
 
 def test_acquire_release_churn_on_the_wire(own_daemon: Callable[..., Daemon]):
     """A client of its own code that stops at no permit's end but the last, against the real daemon."""
-    office = Office(own_daemon(requests_per_second=1_000))
+    daemon = own_daemon(requests_per_second=1_000)
+    office = Office(daemon)
     walks = [Walk(joined(office, office.licence(cap=2, grace_ms=0)), Random(seed)) for seed in range(6)]
     for walk in walks:
         walk.system.open()
     for _ in range(40):
-        office.daemon.clock.passed += walks[0].chance.choice((0, 0, 1_000, 7_000, 20_001))
+        daemon.clock.passed += walks[0].chance.choice((0, 0, 1_000, 7_000, 20_001))
         for walk in walks:
             walk.step()
             assert walk.running() <= 2
