@@ -14,7 +14,7 @@ READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock generate generate-check proto-image buf golden readme check format test gate cover bench demo clean
+.PHONY: help setup lock generate generate-check proto-image buf golden readme check format test gate cover fuzz bench demo clean
 .DELETE_ON_ERROR:
 
 help: ## List what can be made
@@ -74,6 +74,9 @@ gate: $(READY) ## Fault tests on real processes (root, Linux); GATE="kill power"
 cover: $(READY) ## Run the tests and show which lines and branches they leave out
 	@$(BIN)/python -m coverage run -m pytest -n 0 $(T)
 	@$(BIN)/python -m coverage report
+
+fuzz: $(READY) ## Fuzz one target, T=seals, or T=all; SECONDS=60 SEED=1 (without T: list them)
+	@$(BIN)/python -m tests.fuzz $(T) --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 bench: $(READY) ## Measure, into build/bench.json; BENCH="acquire_vs_echo" measures one
 	@$(BIN)/python -m tests.bench $(BENCH)

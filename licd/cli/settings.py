@@ -11,13 +11,13 @@ Paths are relative to the file. Nothing in it is secret; the two keys it names a
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
 from licd.cli.failure import Exit, Stopped
+from licd.core.toml_text import TomlInvalid, parse_toml
 
 FILE_NAME: Final = "licctl.toml"
 CONFIG_VARIABLE: Final = "LICCTL_CONFIG"
@@ -69,11 +69,11 @@ def find(choice: Choice, environment: Mapping[str, str]) -> Path:
 def read(path: Path) -> Settings:
     """The settings in a file. Raises Stopped(USAGE) naming the file and the key."""
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         detail = "there is no such file; give --state DIR, or --config FILE, or set $" + CONFIG_VARIABLE
         raise _usage(f"{path}: {detail}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (TomlInvalid, UnicodeDecodeError) as error:
         raise _usage(f"{path}: not TOML: {error}") from error
     names = [field.name for field in fields(Settings)]
     for name in names:

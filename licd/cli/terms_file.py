@@ -15,7 +15,6 @@ Each limit by its name in licence.proto. A list of tables or of lists gives seve
 """
 
 import json
-import tomllib
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ import typer
 from licd.cli.failure import Exit, Stopped
 from licd.cli.times import instant_of, iso, parse_duration, parse_instant, short_span
 from licd.core.time import Instant, Millis
+from licd.core.toml_text import TomlInvalid, parse_toml
 from licd.v1 import licence_pb2 as pb
 from licd.v1.licence_service_pb2 import TermsDraft
 
@@ -45,7 +45,7 @@ _LISTS: Final = {
 def read_terms(path: Path) -> TermsDraft:
     """The terms in a file. Raises Stopped(USAGE) naming the file and the key, OSError."""
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = parse_toml(path.read_text(encoding="utf-8"))
         _only(found, "", {*_PLAIN, *_INSTANTS, "constraints"})
         constraints = _expect(found.get("constraints"), dict, "constraints", "a table")
         return TermsDraft(
@@ -55,7 +55,7 @@ def read_terms(path: Path) -> TermsDraft:
             not_after_ms=_instant(found, "not_after"),
             constraints=list(_constraints(constraints)),
         )
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (TomlInvalid, UnicodeDecodeError) as error:
         raise Stopped(Exit.USAGE, f"{path}: not TOML: {error}") from error
     except _WrongError as error:
         raise Stopped(Exit.USAGE, f"{path}: {error}") from error

@@ -1,7 +1,6 @@
 """From a join token to an enrolled system."""
 
 import base64
-import binascii
 import hashlib
 import json
 import re
@@ -76,7 +75,7 @@ def parse_join_token(text: str) -> JoinToken:
             deployment=str(fields["deployment"]),
             secret=str(fields["secret"]),
         )
-    except (ValueError, KeyError, TypeError, UnsupportedAlgorithm, IdentityError, binascii.Error):
+    except (ValueError, RecursionError, KeyError, TypeError, UnsupportedAlgorithm, IdentityError):
         # from None: the chained error would carry the secret into a log.
         raise JoinTokenInvalid("the join token is damaged; was it copied whole?") from None
     if len(token.bundle_sha256) != hashlib.sha256().digest_size or not _ADDRESS.fullmatch(token.address):

@@ -29,6 +29,7 @@ from licd.keys.bundle_update import reload
 PSEUDONYM_KEY: Final = "pseudonym.key"
 CURRENT: Final = "current"
 _PARTS: Final = ("identity", "channel", "trust", "licence", "chain")
+_MOST_DIGITS: Final = 18
 T = TypeVar("T")
 
 
@@ -98,7 +99,7 @@ class StateDirectory:
         raw = self._disk.read(CURRENT)
         if raw is None:
             return 0
-        if not raw.isdigit():
+        if not raw.isdigit() or len(raw) > _MOST_DIGITS:
             raise StateDamaged(f"{CURRENT}: names no enrolment")
         return int(raw)
 
@@ -188,5 +189,5 @@ def _from_json(kind: type[T], data: bytes) -> T:
             for name, each in shown.items()
         }
         return kind(**{field.name: values[field.name] for field in fields(kind)})  # type: ignore[arg-type]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise StateDamaged(f"the file of the {kind.__name__} is damaged; the system has to be enrolled anew") from None

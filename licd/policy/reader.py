@@ -160,4 +160,7 @@ def _shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
-    return str(value)
+    try:
+        return str(value)
+    except ValueError:  # a number of more digits than Python writes out; in hexadecimal it can be read
+        return "a number that is too long"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from licd.core.toml_text import TomlInvalid, parse_toml
 from licd.policy.lines import KeyPath, locate
 from licd.policy.problems import Problem
 
@@ -50,15 +50,15 @@ def read(folder: Path, path: str) -> Source | Problem:
     except UnicodeDecodeError as error:
         return Problem(file, error.object.count(b"\n", 0, error.start) + 1, "the file is not UTF-8")
     try:
-        data = tomllib.loads(text)
+        data = parse_toml(text)
         where = locate(text)
-    except tomllib.TOMLDecodeError as error:
+    except TomlInvalid as error:
         return Problem(file, _line_of(error, text), f"not TOML: {_LINE.split(str(error))[0].strip()}")
     except RecursionError:
         return Problem(file, 1, "not a policy: nested too deeply")
     return Source(path, file, text, data, where)
 
 
-def _line_of(error: tomllib.TOMLDecodeError, text: str) -> int:
+def _line_of(error: TomlInvalid, text: str) -> int:
     told = _LINE.search(str(error))
     return int(told[1]) if told else text.count("\n") + 1

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from licd.core.errors import Invalid
+from licd.core.toml_text import TomlInvalid, parse_toml
 from licd.keys.identity import IdentityError, check_trust_domain
 from licd.keys.kinds import KeyPurpose
 from licd.keys.pkcs11_uri import Pkcs11UriError, parse_pkcs11_uri
@@ -128,7 +128,7 @@ class ServerConfig(BaseSettings):
     limits: Limits = Limits()
     keys: Keys = Keys()
 
-    file: ClassVar[Path | None] = None
+    found: ClassVar[dict[str, Any]] = {}
 
     @classmethod
     def settings_customise_sources(
@@ -140,7 +140,7 @@ class ServerConfig(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment goes over the file."""
-        return (env_settings, TomlConfigSettingsSource(settings_cls, cls.file), init_settings)
+        return (env_settings, InitSettingsSource(settings_cls, cls.found), init_settings)
 
 
 def read_config(state: Path) -> ServerConfig:
@@ -149,13 +149,16 @@ def read_config(state: Path) -> ServerConfig:
     if not path.is_file():
         raise Invalid(f"{state} holds no {FILE_NAME}; `licd init --state DIR` makes a state directory", field="state")
 
+    try:
+        values = parse_toml(path.read_text(encoding="utf-8"))
+    except (TomlInvalid, UnicodeDecodeError) as error:
+        raise Invalid(f"{path}: {error}") from error
+
     class FromFile(ServerConfig):
-        file: ClassVar[Path | None] = path
+        found: ClassVar[dict[str, Any]] = values
 
     try:
         return FromFile()  # type: ignore[call-arg]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Invalid(f"{path}: {error}") from error
     except ValidationError as error:
         raise Invalid("; ".join(_problem(path, each) for each in error.errors())) from error
 

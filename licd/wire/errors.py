@@ -6,6 +6,7 @@ from typing import Final, cast
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -79,12 +80,20 @@ def from_status(status: status_pb2.Status) -> LicdError:
     for detail in status.details:
         for kind in (info, request, retry):
             if detail.Is(kind.DESCRIPTOR):
-                detail.Unpack(kind)
+                _unpack(detail, kind)
     field = request.field_violations[0].field if request.field_violations else ""
     text = request.field_violations[0].description if request.field_violations else status.message
     delay = retry.retry_delay.seconds * _MILLIS + retry.retry_delay.nanos // _NANOS_PER_MILLI
     code = Code(info.reason) if info.domain == DOMAIN and info.reason in Code.__members__ else _code_of(status.code)
     return BY_CODE[code](text, field=field, retry_after=delay)
+
+
+def _unpack(detail: any_pb2.Any, into: Message) -> None:
+    """Leaves it empty when what claims to be one cannot be read: not everything that answers is licd."""
+    try:
+        detail.Unpack(into)
+    except DecodeError:
+        into.Clear()
 
 
 def _code_of(number: int) -> Code:
@@ -109,7 +118,7 @@ def from_rpc_error(error: grpc.RpcError) -> LicdError | None:
         return None
     try:
         status = rpc_status.from_call(cast("grpc.Call", error))
-    except ValueError:  # code and details differ: something on the way put its own word over licd's
+    except (ValueError, DecodeError):  # code and details differ, or are none: something on the way had its own word
         status = None
     if status is not None:
         return from_status(status)

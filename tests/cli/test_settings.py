@@ -91,6 +91,8 @@ def test_a_choice_that_cannot_be_followed_is_said(up: Licctl, arguments: tuple[s
         ('operator = "anna"', "operator = 3", "operator: must be there, and a text"),
         ('operator = "anna"', 'operator = "anna"\ncolour = "red"', "colour: no such setting; there are address, ca,"),
         ("address = ", "address == ", "not TOML: "),
+        ("address = ", "address = " + "9" * 5000 + " #", "not TOML: "),
+        ("address = ", "address = " + "[" * 3000, "not TOML: "),
     ],
 )
 def test_a_setting_that_is_wrong_is_named(up: Licctl, before: str, after: str, why: str) -> None:

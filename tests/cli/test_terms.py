@@ -65,6 +65,8 @@ def test_terms_written_to_a_file_come_back_the_same(tmp_path: Path) -> None:
             "bases: 'guess' is no basis; there are number_plan, present_location, declared",
         ),
         (HEAD + "[constraints]\nprotected_person_attestation = false", "attestation: write true, or leave it out"),
+        (HEAD + "[constraints]\ndeployments = " + "9" * 5000, "not TOML: "),
+        (HEAD + "[constraints]\ndeployments = " + "[" * 3000, "not TOML: "),
         (HEAD + '[constraints]\npurposes = "x"', 'purposes: must be a list of texts, as ["DE", "FR"]'),
     ],
 )

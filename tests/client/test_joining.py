@@ -65,6 +65,7 @@ def test_a_join_token_may_name_more_authorities_while_licd_changes_from_one_to_a
         join_token()[:-9],
         join_token() + "!",
         "LICD-JOIN-1." + base64.urlsafe_b64encode(b"[]").decode(),
+        "LICD-JOIN-1." + base64.urlsafe_b64encode(b"[" * 30_000).decode(),
         join_token(v=2),
         join_token(ca="AAAA"),
         join_token(more_ca=["AAAA"]),

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from licd.client.answers import Granted
 from licd.client.notices import FrameDropped, LicenceChanged, SigningFailed, Suspended, TrustChanged
 from licd.client.session.effects import FetchLicence, FetchTrust, Record, RenewCertificate, SendFrame, SendOpen
 from licd.client.session.events import (
@@ -150,6 +151,15 @@ def test_a_permit_that_grants_another_target_than_asked_grants_nothing():
     permit.outcomes[0].grant.target = b"x" * 32
     rig.feed(FrameReceived(reply_frame(seal(Kind.PERMIT, permit.SerializeToString(), ONLINE))))
     assert rig.holds == {}
+    assert rig.dropped[-1] == "CONTRADICTORY"
+
+
+def test_a_permit_whose_columns_give_the_lease_to_another_target_grants_nothing():
+    rig = Rig().start()
+    permit = session_pb2.Permit.FromString(rig.licd.answer(under_way(rig)).payload)
+    permit.targets = permit.targets[:-32] + b"x" * 32
+    rig.feed(FrameReceived(reply_frame(seal(Kind.PERMIT, permit.SerializeToString(), ONLINE))))
+    assert not any(isinstance(outcome, Granted) for outcome in rig.outcomes.values())
     assert rig.dropped[-1] == "CONTRADICTORY"
 
 

@@ -241,6 +241,18 @@ async def test_a_damaged_file_is_refused_without_showing_what_is_in_it(name: str
     assert "not what it should be" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "damage"), [("1.identity", b"[" * 30_000), ("1.channel", b'{"a":' * 30_000), ("current", b"9" * 5000)]
+)
+async def test_damage_that_breaks_a_parser_is_damage(name: str, damage: bytes) -> None:
+    disk = MemoryDisk()
+    await whole(disk)
+    await enrolled(disk, "first", b"receipt")
+    disk.files[name] = damage
+    with pytest.raises(StateDamaged):
+        StateDirectory(disk).load()
+
+
 async def test_a_chain_of_another_enrolment_is_refused() -> None:
     disk = MemoryDisk()
     await whole(disk)

@@ -13,6 +13,7 @@ from tests.policy.folder import Folder
         ("[a\n", 1),
         ("a = [1,\n2,\n", 3),
         ("x" * 10, 1),
+        ("a = 1\nb = " + "9" * 5000, 2),
     ],
 )
 def test_what_is_not_toml_is_told_at_its_line(folder: Folder, broken: str, line: int):
@@ -53,3 +54,8 @@ def test_a_directory_in_place_of_a_file_is_told(folder: Folder):
     (folder.path / "roles.toml").unlink()
     (folder.path / "roles.toml").mkdir()
     assert any(problem.startswith("roles.toml:1: the file cannot be read") for problem in folder.problems())
+
+
+def test_a_number_that_is_too_long_to_write_down_is_told_all_the_same(folder: Folder):
+    folder.edit("defaults.toml", "example = true", f"example = [0x{'f' * 5000}]")
+    assert any("example must be true or false, got " in problem for problem in folder.problems())

@@ -141,6 +141,24 @@ def test_a_call_that_was_refused_on_the_way_is_an_error(code: grpc.StatusCode):
     assert back.detail == "in words"
 
 
+@pytest.mark.parametrize("value", [b"\x0a\x05cut", b"\xff\xff\xff", b"\x0a\x02\xff\xfe"])
+@pytest.mark.parametrize("kind", ["ErrorInfo", "BadRequest", "RetryInfo"])
+def test_a_detail_that_cannot_be_read_says_nothing(kind: str, value: bytes):
+    """Whoever answers in licd's place, a proxy or an impostor, must not be able to crash a client."""
+    detail = any_pb2.Any(type_url=f"type.googleapis.com/google.rpc.{kind}", value=value)
+    back = from_status(status_pb2.Status(code=code_pb2.NOT_FOUND, message="in words", details=[detail]))
+    assert type(back) is errors.NotFound
+    assert (back.detail, back.field, back.retry_after) == ("in words", "", 0)
+
+
+def test_a_status_in_the_trailer_that_cannot_be_read_is_told_by_its_code():
+    call = FailedCall(to_status(errors.Invalid("no")))
+    call._metadata = (("grpc-status-details-bin", b"\xff\xff\xff"),)
+    back = from_rpc_error(call)
+    assert type(back) is errors.Invalid
+    assert back.detail == "no"
+
+
 def test_what_is_no_call_is_silence():
     assert from_rpc_error(grpc.RpcError()) is None
 

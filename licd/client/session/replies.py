@@ -143,7 +143,7 @@ def _take_grant(
     state: MachineState, hold: Hold, grant: session_pb2.Grant, ends: Ends, *, sent_at: Millis, now: Millis
 ) -> None:
     granted = granted_from_message(grant)
-    fits = grant.target == hold.target and grant.lease in ends
+    fits = grant.target == hold.target and grant.lease in ends and ends[grant.lease][0] == hold.target
     if hold.state is HoldState.ENDED:  # given up while the link was under way
         if fits:
             state.holds.refuse_grant(hold, granted)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from licd.core.errors import Invalid
 from licd.keys.private_file import KeyFileError
 from licd.server.command.init import packaged_policies
 from licd.server.config import read_config
@@ -111,6 +112,13 @@ def test_refuses_what_cannot_be_and_makes_nothing(licd: Licd, tmp_path: Path, op
     assert done.code in {1, 2}
     assert "Traceback" not in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 3000, "0x" + "f" * 5000, "2026-02-30"])
+def test_settings_that_break_a_parser_are_refused_by_name(tmp_path: Path, value: str) -> None:
+    (tmp_path / "licd.toml").write_text(f"trust_domain = {value}\n")
+    with pytest.raises(Invalid, match=r"licd\.toml: "):
+        read_config(tmp_path)
 
 
 def test_an_ipv6_host_is_written_with_brackets(tmp_path: Path) -> None:
