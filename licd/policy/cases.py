@@ -10,7 +10,7 @@ from pathlib import Path
 
 from licd.policy.folder import TEST_SUFFIX, gather, template_paths
 from licd.policy.policies import Policies
-from licd.policy.problems import Problem
+from licd.policy.problems import Problem, shown
 from licd.policy.reader import Reader
 from licd.policy.source import read
 from licd.policy.trials import TRIALS, NotAsked, Trial, template_trial
@@ -63,7 +63,7 @@ def _run(case: Reader, name: str, trial: Trial | None, policies: Policies | None
         return
     given.done()
     if type(answer) is not type(expected) or answer != expected:
-        case.note("expect", f"{name}: expected {_written(expected)}, got {_written(answer)}")
+        case.note("expect", f"{name}: expected {shown(expected)}, got {shown(answer)}")
 
 
 def _trial(path: str, policies: Policies | None) -> Trial | None:
@@ -75,11 +75,3 @@ def _trial(path: str, policies: Policies | None) -> Trial | None:
 
 def _test_of(path: str) -> str:
     return path.removesuffix(".toml") + TEST_SUFFIX
-
-
-def _written(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ", ".join(_written(item) for item in value) + "]"
-    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -33,6 +33,20 @@ class PolicyError(Invalid):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+def shown(value: object) -> str:
+    """A value of a policy file as it could stand there."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, list):
+        return "[" + ", ".join(shown(item) for item in value) + "]"
+    try:
+        return str(value)
+    except ValueError:  # a number of more digits than Python writes out; in hexadecimal it can be read
+        return "a number that is too long"
+
+
 def unknown(what: str, word: str, known: Iterable[str]) -> str:
     """The sentence for a word that nobody knows, with the nearest word that somebody does."""
     near = difflib.get_close_matches(word, sorted(known), n=1)

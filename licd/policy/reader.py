@@ -12,7 +12,7 @@ from typing import Any
 
 from licd.core.time import Millis
 from licd.policy.lines import KeyPath
-from licd.policy.problems import Problem, unknown
+from licd.policy.problems import Problem, shown, unknown
 from licd.policy.source import Source
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -60,7 +60,7 @@ class Reader:
         if value is None:
             return ""
         if not isinstance(value, str) or not value.strip():
-            self.note(key, f"{key} must be a text that is not blank, got {_shown(value)}")
+            self.note(key, f"{key} must be a text that is not blank, got {shown(value)}")
             return ""
         if choices is not None and value not in choices:
             self.note(key, unknown(key, value, choices) + f" (one of {', '.join(sorted(choices))})")
@@ -73,7 +73,7 @@ class Reader:
             return least
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             wanted = f"≥ {least}" if most == _MANY else f"from {least} to {most}"
-            self.note(key, f"{key} must be a whole number {wanted}, got {_shown(value)}")
+            self.note(key, f"{key} must be a whole number {wanted}, got {shown(value)}")
             return least
         return value
 
@@ -85,7 +85,7 @@ class Reader:
         """True or false."""
         value = self._take(key, default)
         if value is not None and not isinstance(value, bool):
-            self.note(key, f"{key} must be true or false, got {_shown(value)}")
+            self.note(key, f"{key} must be true or false, got {shown(value)}")
         return value is True
 
     # ------------------------------------------------------------------------------------------------- several values
@@ -97,7 +97,7 @@ class Reader:
         if value is None:
             return ()
         if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
-            self.note(key, f"{key} must be a list of texts that are not blank, got {_shown(value)}")
+            self.note(key, f"{key} must be a list of texts that are not blank, got {shown(value)}")
             return ()
         if len(value) < least:
             self.note(key, f"{key} must name at least {least}; an empty list permits nothing")
@@ -112,7 +112,7 @@ class Reader:
         """The table under a key; an empty one when it is missing."""
         value = self._take(key, None)
         if value is not None and not isinstance(value, dict):
-            self.note(key, f"{key} must be a table, got {_shown(value)}")
+            self.note(key, f"{key} must be a table, got {shown(value)}")
         return Reader(self.source, self.problems, (*self.path, key), value if isinstance(value, dict) else {})
 
     def tables(self, key: str, *, least: int = 0) -> Iterator[Reader]:
@@ -153,14 +153,3 @@ class Reader:
         if value is None:
             self.note(None, f"{key} is missing")
         return value
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"'
-    try:
-        return str(value)
-    except ValueError:  # a number of more digits than Python writes out; in hexadecimal it can be read
-        return "a number that is too long"

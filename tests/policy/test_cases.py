@@ -105,3 +105,11 @@ def test_no_value_of_any_kind_anywhere_is_a_crash(folder: Folder, literal: str):
         folder.write(name, "\n".join([*lines[:index], f"{key} = {literal}", *lines[index + 1 :]]))
         assert isinstance(folder.problems(), list)
         folder.write(name, "\n".join(lines))
+
+
+def test_an_expectation_that_is_too_long_to_write_down_fails_like_any_other(folder: Folder):
+    case = folder.text("purposes.test.toml").index("expect = ")
+    text = folder.text("purposes.test.toml")
+    end = text.index("\n", case)
+    folder.write("purposes.test.toml", f"{text[:case]}expect = 0x{'f' * 5000}{text[end:]}")
+    assert any("a number that is too long" in problem for problem in folder.problems())

@@ -1,4 +1,4 @@
-"""Who may call what, over which door and with which papers: every RPC, every role, every listener."""
+"""Who may call what by the policy in force, and with which papers. The whole table is test_access_table.py's."""
 
 from __future__ import annotations
 
@@ -133,34 +133,11 @@ def metric_of_refusals(daemon: Daemon, listener: Listener) -> float:
     return sum(daemon.metric("licd_refused_total", listener=listener.value, why=why) for why in names)
 
 
-ELSEWHERE = [(door, verb) for door in Listener for verb, method in sorted(VERBS.items()) if method.listener is not door]
-
-
-@pytest.mark.parametrize(("listener", "verb"), ELSEWHERE)
-def test_a_method_is_served_at_its_own_door_only(
-    daemon: Daemon, office: Office, system: System, listener: Listener, verb: str
-):
-    papers = {Listener.OPERATOR: office.alice.papers, Listener.CUSTOMER: system.papers, Listener.ENROLMENT: None}
-    channel = daemon.channel(listener, papers[listener])
-    before = metric_of_refusals(daemon, listener)
-    assert isinstance(refusal_of(channel, verb), Forbidden)
-    assert metric_of_refusals(daemon, listener) == before + 1
-
-
 def test_a_method_that_nobody_serves_is_unimplemented(daemon: Daemon, office: Office):
     with pytest.raises(grpc.RpcError) as refused:
         gone: Any = office.alice.channel.unary_unary("/licd.v1.LicenceService/DeleteLicence", None, None)
         gone(b"", timeout=10)
     assert code_of(refused.value) is grpc.StatusCode.UNIMPLEMENTED
-
-
-@pytest.mark.parametrize("verb", sorted(verb for verb, m in VERBS.items() if m.listener is not Listener.ENROLMENT))
-def test_an_operator_is_no_system_and_a_system_no_operator(daemon: Daemon, office: Office, system: System, verb: str):
-    listener = VERBS[verb].listener
-    wrong = office.alice.papers if listener is Listener.CUSTOMER else system.papers
-    before = metric_of_refusals(daemon, listener)
-    assert isinstance(refusal_of(daemon.channel(listener, wrong), verb), Forbidden)
-    assert metric_of_refusals(daemon, listener) == before + 1
 
 
 # ------------------------------------------------------------------------------------------------- papers

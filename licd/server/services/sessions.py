@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from licd.core.acquire_lease import Granted
 from licd.core.chain import BackedReply, LinkClaim
 from licd.core.errors import Forbidden, Invalid, SealRefused, StaleFrame
-from licd.core.model import Deployment
+from licd.core.model import Deployment, DeploymentStatus
 from licd.core.reasons import Denied
 from licd.core.release_lease import Released
 from licd.core.time import HOUR, SECOND, Instant, Millis
@@ -308,8 +308,10 @@ class SessionService:
     async def renew_certificate(
         self, request: pb.RenewCertificateRequest, caller: Caller
     ) -> pb.RenewCertificateResponse:
-        """A new certificate for the channel key the system enrolled with; works while suspended."""
+        """A new certificate for the channel key the system enrolled with; works while suspended, not once revoked."""
         known = self._directory.system(caller)
+        if known.deployment.status is DeploymentStatus.REVOKED:
+            raise Forbidden("this deployment was revoked; its certificate is let run out")
         public_key = check_request(request.csr)
         if key_thumbprint(public_key) != known.deployment.channel_key_hash:
             raise Forbidden("a certificate is renewed for the same key; another key needs re-enrolment", field="csr")
