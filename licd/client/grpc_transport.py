@@ -1,4 +1,4 @@
-"""gRPC behind the seam: grpc.aio, TLS 1.3 with ECDSA P-256, keepalive, no message above 256 KiB."""
+"""gRPC behind the seam: grpc.aio, TLS 1.2 or 1.3 with ECDSA P-256, keepalive, no message above 256 KiB."""
 
 import asyncio
 import json

@@ -104,6 +104,11 @@ class Metrics:
             RPC_SECONDS,
             method=METHODS_LIMIT,
         )
+        self._handshakes = self._counter(
+            "licd_tls_handshakes",
+            "TLS handshakes begun. Those that fail end inside gRPC, and licd hears no more of them.",
+            listener=VALUES_LIMIT,
+        )
         self._refused = self._counter(
             "licd_refused",
             "Callers refused before anything was decided: wrong role or listener, withdrawn certificate, quota.",
@@ -189,6 +194,10 @@ class Metrics:
     def signed(self, kind: str, seconds: float) -> None:
         """A payload of this kind was signed."""
         self._signed.of(kind).observe(seconds)
+
+    def handshake(self, listener: str) -> None:
+        """Somebody has begun a TLS handshake."""
+        self._handshakes.of(listener).inc()
 
     def refused(self, listener: str, why: str) -> None:
         """A caller was refused before anything was decided."""

@@ -10,6 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -94,10 +95,18 @@ class ServerCertificate:
             logger.warning("the listeners' certificate is not taken; the old one goes on", error=str(error))
             return None
 
-    def credentials(self, *, clients: bool) -> grpc.ServerCredentials:
-        """Credentials of a listener; clients says whether it asks callers for a certificate."""
+    def credentials(self, *, clients: bool, begun: Callable[[], None]) -> grpc.ServerCredentials:
+        """Credentials of a listener; clients says whether it asks callers for a certificate.
+
+        begun is called at each handshake. How it ends gRPC tells nobody but its own log.
+        """
+
+        def fetch() -> grpc.ServerCertificateConfiguration | None:
+            begun()
+            return self.changed()
+
         return grpc.dynamic_ssl_server_credentials(
-            self.configuration(), cast("Callable[[], grpc.ServerCertificateConfiguration]", self.changed), clients
+            self.configuration(), cast("Callable[[], grpc.ServerCertificateConfiguration]", fetch), clients
         )
 
 
@@ -195,7 +204,9 @@ async def _listeners(
         GrpcListener(
             listener,
             address,
-            ServerCertificate(state, daemon.authorities.believed_pem).credentials(clients=clients),
+            ServerCertificate(state, daemon.authorities.believed_pem).credentials(
+                clients=clients, begun=partial(daemon.metrics.handshake, listener.value)
+            ),
             daemon.dispatch,
             config.trust_domain,
             wall,

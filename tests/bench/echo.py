@@ -34,7 +34,7 @@ async def main(state: StateDirectory) -> None:
     )
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("licd.bench.Echo", {"Echo": handler}),))
     certificate = ServerCertificate(state, state.authority[0].read_text)
-    port = server.add_secure_port("127.0.0.1:0", certificate.credentials(clients=True))
+    port = server.add_secure_port("127.0.0.1:0", certificate.credentials(clients=True, begun=lambda: None))
     await server.start()
     print(port, flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

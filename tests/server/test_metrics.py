@@ -47,6 +47,12 @@ def test_counts_an_answer_by_method_and_code_and_times_it_by_method(metrics: Met
     assert value(metrics, "licd_rpc_seconds_sum", **method) == pytest.approx(0.022)
 
 
+def test_counts_handshakes_begun_by_listener(metrics: Metrics) -> None:
+    metrics.handshake("customer")
+    metrics.handshake("customer")
+    assert value(metrics, "licd_tls_handshakes_total", listener="customer") == 2
+
+
 def test_counts_the_end_of_a_stream_and_does_not_time_it(metrics: Metrics) -> None:
     metrics.answered("SessionService.Session", "FORKED", 0)
     assert value(metrics, "licd_rpc_answered_total", code="FORKED", method="SessionService.Session") == 1
