@@ -1,6 +1,6 @@
 """OWASP ASVS 5.0, chapter V9 (self-contained tokens): the requirements that this package can hold, by number.
 
-9.2.3 and 9.2.4 (audience) are about fields of the payload, which its readers check.
+9.2.3 and 9.2.4 (audience) are about fields of the payload, which its readers check: tests/client/test_asvs_v9.py.
 """
 
 from collections.abc import Callable
