@@ -10,7 +10,14 @@ from licd.core.time import DAY, HOUR, MINUTE
 from licd.keys.certificate_request import make_private_key, make_request
 from licd.keys.envelope import seal
 from licd.keys.kinds import Kind
-from licd.v1 import approval_service_pb2, customer_service_pb2, key_service_pb2, licence_service_pb2, operator_pb2
+from licd.v1 import (
+    approval_service_pb2,
+    customer_service_pb2,
+    key_service_pb2,
+    licence_service_pb2,
+    log_service_pb2,
+    operator_pb2,
+)
 from licd.v1.session_pb2 import OperatorCommand
 from tests.daemon import Daemon, fresh, new_id
 from tests.office import Office, Operator, draft
@@ -70,6 +77,21 @@ def test_two_persons_who_sign_the_same_bytes_execute_it(office: Office):
     assert issued(office, approval)
     licence = licence_service_pb2.IssueLicenceResponse.FromString(second.result).licence
     assert office.alice.licence_of(licence.licence).token == licence.token
+
+
+def test_the_log_names_who_asked_and_who_signed(office: Office):
+    approval = asked(office)
+    for person in (office.alice, office.bob):
+        person.sign(approval)
+    entries = office.alice.call("LogService.ListEntries", log_service_pb2.ListEntriesRequest(descending=True)).entries
+    told = [{field.name: field.value for field in entry.fields} for entry in entries]
+    mine = [(each["kind"], each.get("actor")) for each in told if each.get("approval") == approval.approval]
+    assert mine == [
+        ("approval.executed", None),
+        ("approval.signed", "bob"),
+        ("approval.signed", "alice"),
+        ("approval.requested", "alice"),
+    ]
 
 
 def test_the_order_of_signing_does_not_matter(office: Office):
