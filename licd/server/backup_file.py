@@ -127,6 +127,9 @@ class BackupFile:
             raise Invalid(f"{self._path} is cut short: {min(missing)} is missing")
 
     def _stream(self, member: tarfile.TarInfo) -> IO[bytes]:
+        """What is in a member. Raises Invalid for one with holes: it may be as large as it likes in a small file."""
+        if member.issparse():
+            raise self._no_backup(f"{member.name[:80]!r} has holes")
         found = self._archive.extractfile(member)
         if found is None:
             raise self._no_backup(f"{member.name[:80]!r} is no file")

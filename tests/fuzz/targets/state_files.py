@@ -9,6 +9,7 @@ import json
 import os
 import random  # noqa: TID251 -- seeded
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ from licd.keys.identity import SystemIdentity, path_of
 from licd.keys.kinds import KeyPurpose
 from licd.keys.pem_files import certificates_from_pem, certificates_to_pem, private_key_to_pem, read_private_key
 from licd.keys.pki import identity_of, issue_leaf
-from licd.server.backup_file import DATABASE, Manifest, opened_backup, write_backup
+from licd.server.backup_file import DATABASE, MANIFEST, Manifest, opened_backup, write_backup
 from licd.server.config import FILE_NAME, read_config
 from licd.server.ratchet import read_high
 from tests.client.conftest import join_token
@@ -194,6 +195,20 @@ def backup_file(folder: Path) -> bytes:
     return target.getvalue()
 
 
+def backup_with_holes() -> bytes:
+    """A small archive whose member says that it is large."""
+    text = Manifest(NOW, DOMAIN, "0.1.0", "0001", 5, NOW, False, {DATABASE: "0" * 64}).text()
+    target = BytesIO()
+    with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        manifest, member = tarfile.TarInfo(MANIFEST), tarfile.TarInfo(DATABASE)
+        manifest.size = len(text)
+        archive.addfile(manifest, BytesIO(text))
+        sparse = {"major": "0", "minor": "1", "map": "0,0", "size": str(1 << 24), "name": DATABASE}
+        member.pax_headers = {f"GNU.sparse.{key}": value for key, value in sparse.items()}
+        archive.addfile(member, BytesIO())
+    return target.getvalue()
+
+
 def inside_base64(of: Mutator) -> Mutator:
     """Changes what a join token carries, not only its letters."""
 
@@ -273,7 +288,7 @@ def opened() -> Iterator[Target]:
             "state_files",
             (
                 Part("config", (CONFIG,), files.config, of_text("limits", "listen", '"[::1]:7442"')),
-                Part("backup", (backup_file(folder),), files.backup, header_of_tar),
+                Part("backup", (backup_file(folder), backup_with_holes()), files.backup, header_of_tar),
                 Part("ratchet", (RATCHET,), files.ratchet, of_text("reconciled", "lost", "behind", "restored")),
                 Part("key file", key_files(folder), files.key_file, json_text),
                 Part("pem", (PEM, private_key_to_pem(make_private_key()), der), files.pem, of_text("-----BEGIN")),

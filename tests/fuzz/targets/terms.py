@@ -38,6 +38,7 @@ def check_terms_payload(data: bytes) -> None:
     """Terms that are accepted have bounds, and say the same when written again."""
     with refused_with(TermsInvalid):
         terms = terms_from_payload(data)
+        _check_nothing_left_out(data)
         _check_reads_back(terms)
         check_terms(terms)
         rights = rights_of(terms)
@@ -47,6 +48,13 @@ def check_terms_payload(data: bytes) -> None:
         promise(rights.cap >= 0, "a cap below nothing")
         promise(not widened(rights, rights), "terms are wider than themselves")
         widened(BASE, rights)
+
+
+def _check_nothing_left_out(data: bytes) -> None:
+    message = LicenceTerms.FromString(data)
+    size = message.ByteSize()
+    message.DiscardUnknownFields()
+    promise(message.ByteSize() == size, "terms were accepted with a field that nobody understood")
 
 
 def _check_reads_back(terms: Terms) -> None:

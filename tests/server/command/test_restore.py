@@ -112,6 +112,25 @@ def test_what_is_no_backup_is_refused(licd: Licd, state: StateDirectory, tmp_pat
     assert "no backup" in done.err
 
 
+def test_a_backup_with_holes_is_refused_before_it_fills_the_disk(
+    licd: Licd, state: StateDirectory, backup: Path
+) -> None:
+    """A sparse member of no bytes may unpack to as many as it likes; licd writes none."""
+    other = backup.with_name("other")
+    with tarfile.open(backup) as source, tarfile.open(other, "w", format=tarfile.PAX_FORMAT) as target:
+        for member in source:
+            file = source.extractfile(member)
+            assert file is not None
+            if member.name == "licd.db":
+                sparse = {"major": "0", "minor": "1", "map": "0,0", "size": str(1 << 50), "name": "licd.db"}
+                member.pax_headers = {f"GNU.sparse.{key}": value for key, value in sparse.items()}
+                member.size, file = 0, io.BytesIO()
+            target.addfile(member, file)
+    done = licd("restore", "--state", state.root, other)
+    assert done.code == 2
+    assert "'licd.db' has holes" in done.err
+
+
 def test_a_flipped_byte_is_found(licd: Licd, state: StateDirectory, backup: Path) -> None:
     other = changed(backup, {"licd.db": b"x" * 4096})
     done = licd("restore", "--state", state.root, other)
