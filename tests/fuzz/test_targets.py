@@ -16,7 +16,7 @@ from tests.fuzz.mutation import of_message, of_text
 from tests.fuzz.registry import TARGETS, opened
 from tests.fuzz.target import REGRESSIONS, Part, Target, Violation, promise, refused_with
 
-INPUTS: Final = {"seals": 1_500, "terms": 2_000, "cli_files": 800, "state_files": 1_200, "policies": 40, "sdk": 250,
+INPUTS: Final = {"seals": 1_500, "terms": 2_000, "cli_files": 500, "state_files": 800, "policies": 40, "sdk": 150,
                  "daemon": 900}  # fmt: skip
 SEED: Final = 20_260_101
 

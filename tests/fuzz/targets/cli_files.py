@@ -39,13 +39,13 @@ from licd.v1.session_pb2 import Directive
 from licd.v1.trust_pb2 import TrustBundleChain
 from tests.cli.conftest import NOW, FakeClock
 from tests.cli.samples import terms, token
-from tests.cli.trust_samples import EVIDENCE, ONLINE, bundle, chain, log_lines, permit, signed_checkpoint
+from tests.cli.trust_samples import ONLINE, bundle, chain, log_lines, permit, signed_checkpoint
 from tests.fuzz.mutation import of_message, of_text
 from tests.fuzz.target import Part, Target, promise, refused_with
-from tests.fuzz.targets.seals import LABELS, mutate_envelope, payload_inside
+from tests.fuzz.targets.seals import LABELS, USURPED, mutate_envelope, payload_inside
 
 FAMILY: Final = (Stopped, TokenRefused, LicdError, KeysError, EvidenceInvalid)
-TRUSTED: Final = [bundle(), bundle(2, withdrawn=(EVIDENCE.key_id,))]
+TRUSTED: Final = [bundle(), bundle(2, withdrawn=("00" * 8,))]
 ORDER: Final = Directive(issuer="licd.example", licence="acme-1", epoch=4, decided_ms=NOW).SerializeToString()
 GRANTS: Final = [
     token(),
@@ -69,6 +69,10 @@ class Files:
         self.bundle.write_text(write_trust(chain(*TRUSTED)))
         self.desk = Desk(Surroundings(clock=FakeClock()), Choice(), Output.TABLE)
         self.trust = read_trust(self.bundle, "", NOW)
+        verifier = verifier_for(self.desk, LOG[0], self.bundle, self.trust.pin, [])
+        promise(verify_export(LOG, verifier).final.size == 5, "the log that changes begin with does not hold")
+        for each in GRANTS[:3]:
+            judge(read_token(self.file(each.SerializeToString())), self.trust.newest, NOW)
 
     def file(self, data: bytes) -> Path:
         path = self.folder / "input"
@@ -173,7 +177,7 @@ def opened() -> Iterator[Target]:
         files = Files(Path(folder))
         raw = tuple(each.SerializeToString() for each in GRANTS)
         armoured = tuple(armour(each).encode() for each in raw[:3])
-        chains = (chain(*TRUSTED).SerializeToString(), chain().SerializeToString())
+        chains = tuple(each.SerializeToString() for each in (chain(*TRUSTED), chain(), chain(USURPED)))
         stated = tuple(signed_checkpoint([b"l" * 32] * size).encode() for size in (1, 5))
         text = of_text('"index"', '"leaf"', '"checkpoint"', "licd-log/1", "— licd.example/log ")
         yield Target(
@@ -183,7 +187,7 @@ def opened() -> Iterator[Target]:
                 Part("armoured token", armoured, files.token, of_text(*LABELS)),
                 Part("trust", chains, files.trusted, of_message(TrustBundleChain, payload_inside)),
                 Part("armoured trust", (files.bundle.read_bytes(),), files.trusted, of_text(*LABELS)),
-                Part("log", (b"".join(LOG),), files.log, text),
+                Part("log", (b"".join(LOG), LOG[0] + b"".join(LOG[1:]).replace(b",", b", ")), files.log, text),
                 Part("checkpoint", stated, files.checkpoint, text),
                 Part("terms", (write_terms(terms()).encode(),), files.terms, of_text(*KEYS)),
                 Part("settings", (SETTINGS,), files.settings, of_text("ca", "operator")),

@@ -31,7 +31,7 @@ from licd.v1 import session_pb2, session_service_pb2
 from licd.v1.envelope_pb2 import Envelope
 from tests.daemon import VERBS, Daemon, Papers, make_state, new_id, serving, set_limits
 from tests.fuzz.mutation import of_message
-from tests.fuzz.target import Mutator, Part, Target, promise
+from tests.fuzz.target import Mutator, Part, Target, Violation, promise
 from tests.fuzz.targets.requests import SAMPLE_ID, samples_of
 from tests.fuzz.targets.seals import payload_inside
 from tests.office import Office
@@ -69,7 +69,8 @@ class Customer:
         self.honest = joined(self.office)
         self.honest.open(acquire(1))
         self.link = self.honest.link(acquire(2), release(1))
-        self.opening = self.honest.link(acquire(3), opens=True)
+        self.opener = joined(self.office)
+        self.opening = self.opener.link(acquire(3), opens=True)
         self.acknowledgement = self.honest.acknowledgement(1, b"never sent")
         self.signed = {each.payload for each in (self.link, self.opening, self.acknowledgement)}
         self.cheat = self.new_cheat()
@@ -118,15 +119,17 @@ class Customer:
     # --------------------------------------------------------------------------------------------- checks
     def changed_frame(self, data: bytes) -> None:
         """A signed frame that was changed is refused; one that only looks different is what it was."""
-        self._changed(STREAM, data)
+        self._changed(STREAM, data, self.honest)
 
     def changed_opening(self, data: bytes) -> None:
         """The same for the call that opens a session."""
-        self._changed(OPEN, data)
+        self._changed(OPEN, data, self.opener)
 
-    def _changed(self, method: Method, data: bytes) -> None:
+    def _changed(self, method: Method, data: bytes, system: System) -> None:
         try:
-            frames = self.dispatched(method, data, self.of(self.honest))
+            frames = self.dispatched(method, data, self.of(system))
+        except Forked as error:
+            raise Violation("a changed frame was taken for a second copy of its system") from error
         except LicdError:
             return
         sent: Any = method.request.FromString(data)

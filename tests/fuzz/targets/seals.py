@@ -94,6 +94,7 @@ def check_envelope(data: bytes) -> None:
 
 def _check_verified(envelope: Envelope, kind: Kind, data: bytes) -> None:
     verified = verify(envelope, kind, RING, NOW)
+    promise(envelope.payload_type == kind.payload_type, "an envelope verified as what it does not say it is")
     promise((kind.payload_type, verified.payload) in SIGNED, "something verified that nobody signed")
     good = {one.keyid for one in envelope.signatures if one.sig in SIGNATURES}
     promise(set(verified.key_ids) <= good, "a signature verified that nobody made")
@@ -124,9 +125,19 @@ SECOND: Final = sealed(bundle_message(2, withdrawn_key_ids=[signer(KeyPurpose.EV
 THIRD: Final = sealed(bundle_message(3, withdrawn_key_ids=[signer(KeyPurpose.EVIDENCE).key_id]))
 OTHERS: Final = sealed(bundle_message(2, trust_domain="other.example"))
 LONELY: Final = sealed(bundle_message(2, root_threshold=1), roots(1)[0])
+USURPERS: Final = [signer(KeyPurpose.ROOT, number) for number in (7, 8, 9)]
+USURPED: Final = sealed(bundle_message(2, root_signers=USURPERS), *USURPERS)
 CHAINS: Final = [
     trust_pb2.TrustBundleChain(bundles=bundles).SerializeToString()
-    for bundles in ([SECOND], [SECOND, THIRD], [THIRD], [OTHERS], [LONELY], [Envelope.FromString(FIRST.raw), SECOND])
+    for bundles in (
+        [SECOND],
+        [SECOND, THIRD],
+        [THIRD],
+        [OTHERS],
+        [LONELY],
+        [USURPED],
+        [Envelope.FromString(FIRST.raw), SECOND],
+    )
 ]
 HONEST: Final = {FIRST.payload, SECOND.payload, THIRD.payload}
 BY_TWO_ROOTS: Final = HONEST | {OTHERS.payload}
@@ -171,6 +182,19 @@ def check_signed_bundle(data: bytes) -> None:
         promise(not any(following.keyring.find(each) for each in withdrawn), "what was withdrawn is back")
 
 
+def twisted(one: bytes, other: bytes) -> tuple[bytes, ...]:
+    """Texts that are nearly right: two blocks, the words of another kind, base64 with bits that say nothing."""
+    words, others = (each.split(b"\n")[0].removeprefix(b"-----BEGIN ") for each in (one, other))
+    padded = next(each for each in map(_padded, (one, other)) if each)
+    return one + b"\r\nwords\n" + other, one.replace(words, others), padded
+
+
+def _padded(text: bytes) -> bytes:
+    """The same bytes with another last letter before the padding; nothing where there is no padding."""
+    at = text.find(b"=\n-----END") - (1 if b"==\n-----END" in text else 0)
+    return text[: at - 1] + bytes([text[at - 1] + 1]) + text[at:] if at > 0 else b""
+
+
 @contextmanager
 def opened() -> Iterator[Target]:
     """The target."""
@@ -181,7 +205,7 @@ def opened() -> Iterator[Target]:
         "seals",
         (
             Part("envelope", (*envelopes, *MALLEABLE), check_envelope, mutate_envelope),
-            Part("armour", (*texts, texts[0] + b"\r\nwords\n" + texts[1]), check_armour, of_text(*LABELS)),
+            Part("armour", (*texts, *twisted(texts[0], texts[1])), check_armour, of_text(*LABELS)),
             Part("chain", tuple(CHAINS), check_chain, of_message(trust_pb2.TrustBundleChain, payload_inside)),
             Part("signed bundle", bundles, check_signed_bundle, of_message(trust_pb2.TrustBundle)),
             Part("bytes", (b"\x0a\x00", envelopes[0]), check_envelope, any_bytes),

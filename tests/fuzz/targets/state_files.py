@@ -209,6 +209,20 @@ def backup_with_holes() -> bytes:
     return target.getvalue()
 
 
+def backup_that_climbs() -> bytes:
+    """One with a member beside the folder it is taken out to, and everything else right."""
+    digest = hashlib.sha256(b"x").hexdigest()
+    names = (DATABASE, "policies/../../outside")
+    text = Manifest(NOW, DOMAIN, "0.1.0", "0001", 5, NOW, False, dict.fromkeys(names, digest)).text()
+    target = BytesIO()
+    with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, content in ((MANIFEST, text), *((name, b"x") for name in names)):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, BytesIO(content))
+    return target.getvalue()
+
+
 def inside_base64(of: Mutator) -> Mutator:
     """Changes what a join token carries, not only its letters."""
 
@@ -288,7 +302,12 @@ def opened() -> Iterator[Target]:
             "state_files",
             (
                 Part("config", (CONFIG,), files.config, of_text("limits", "listen", '"[::1]:7442"')),
-                Part("backup", (backup_file(folder), backup_with_holes()), files.backup, header_of_tar),
+                Part(
+                    "backup",
+                    (backup_file(folder), backup_with_holes(), backup_that_climbs()),
+                    files.backup,
+                    header_of_tar,
+                ),
                 Part("ratchet", (RATCHET,), files.ratchet, of_text("reconciled", "lost", "behind", "restored")),
                 Part("key file", key_files(folder), files.key_file, json_text),
                 Part("pem", (PEM, private_key_to_pem(make_private_key()), der), files.pem, of_text("-----BEGIN")),
