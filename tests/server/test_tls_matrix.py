@@ -158,7 +158,7 @@ def test_gets_no_byte_by_openssl(daemon: Daemon, tmp_path: Path, listener: Liste
         first_byte(daemon, listener, tmp_path, shown)
     after = counted(daemon, listener)
     assert after[0] == refused, "licd has seen a caller that TLS should have refused"
-    assert after[1] == begun + 1, "the handshake was not counted"
+    assert after[1] > begun, "the handshake was not counted"
 
 
 def test_a_good_certificate_gets_a_first_byte_so_that_the_others_prove_something(
