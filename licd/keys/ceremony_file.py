@@ -36,7 +36,6 @@ on a machine of his own. Times carry their offset. An unknown key is refused.
     sha256 = "…of the certificate, DER…"
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,6 +43,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from licd.core.time import SECOND, Instant, Millis
+from licd.core.toml_text import TomlInvalid, parse_toml
 from licd.keys.errors import KeysError
 from licd.keys.kinds import KeyPurpose, purpose_of_word
 from licd.keys.pem_files import certificates_from_pem, certificates_to_pem
@@ -53,6 +53,8 @@ from licd.keys.verification_key import VerificationKey
 
 MAX_FILE_BYTES: Final = 1 << 18
 """Largest ceremony file that is read."""
+MOST: Final = (1 << 31) - 1
+"""Largest figure of the file: seconds for sixty years, and what a bundle's fields can hold."""
 MAX_REASON: Final = 2000
 """Longest reason, in characters."""
 
@@ -97,8 +99,8 @@ def read_ceremony(path: Path) -> Ceremony:
 def parse_ceremony(text: str) -> Ceremony:
     """Read a ceremony from its text. Raises CeremonyInvalid."""
     try:
-        fields = _Fields(tomllib.loads(text), "")
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        fields = _Fields(parse_toml(text), "")
+    except TomlInvalid as error:
         raise CeremonyInvalid(str(error)) from error
     ceremony = Ceremony(
         trust_domain=fields.text("trust_domain"),
@@ -147,8 +149,8 @@ class _Fields:
         if default is not None and name not in self._left:
             return default
         value = self._take(name)
-        if type(value) is not int or value < least:
-            raise self.wrong(name, f"a whole number from {least} on")
+        if type(value) is not int or not least <= value <= MOST:
+            raise self.wrong(name, f"a whole number from {least} to {MOST}")
         return value
 
     def moment(self, name: str) -> Instant:

@@ -229,3 +229,11 @@ def test_a_dropped_key_and_a_changed_threshold_are_told(current: Bundle) -> None
     assert f"DROP      permit-online {SPARE.key_id}" in lines
     assert f"DROP      root {ROOTS[2].key_id}" in lines
     assert "1 of 2 root keys must sign (before: 2)" in lines
+
+
+@pytest.mark.parametrize("figure", ["9" * 5000, "9" * 19, "0x" + "f" * 40, "[" * 3000])
+@pytest.mark.parametrize("name", ["follows", "refresh_hint_seconds", "root_threshold"])
+def test_a_figure_that_no_bundle_can_hold_is_refused_in_words(current: Bundle, name: str, figure: str) -> None:
+    lines = [line for line in text(current).splitlines() if not line.startswith(f"{name} =")]
+    with pytest.raises(CeremonyInvalid):
+        next_bundle(parse_ceremony("\n".join([f"{name} = {figure}", *lines])), current)

@@ -24,13 +24,14 @@ from licd.cli.surroundings import Output, Surroundings
 from licd.cli.terms_file import read_terms, write_terms
 from licd.cli.token_check import TokenRefused, judge
 from licd.cli.token_file import read_token, token_json, token_pairs
-from licd.cli.trust_file import read_trust, write_trust
+from licd.cli.trust_file import read_trust
 from licd.core.errors import LicdError
 from licd.core.time import DAY
 from licd.evidence.errors import EvidenceInvalid
 from licd.evidence.export import verify_export
 from licd.keys.armour import armour
 from licd.keys.certificate_request import make_private_key, make_request
+from licd.keys.chain_file import write_chain
 from licd.keys.envelope import seal
 from licd.keys.errors import KeysError
 from licd.keys.kinds import Kind
@@ -66,7 +67,7 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.bundle = folder / "trusted"
-        self.bundle.write_text(write_trust(chain(*TRUSTED)))
+        self.bundle.write_text(write_chain(chain(*TRUSTED)))
         self.desk = Desk(Surroundings(clock=FakeClock()), Choice(), Output.TABLE)
         self.trust = read_trust(self.bundle, "", NOW)
         verifier = verifier_for(self.desk, LOG[0], self.bundle, self.trust.pin, [])

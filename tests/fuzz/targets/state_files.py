@@ -23,6 +23,8 @@ from licd.client.errors import JoinTokenInvalid, NotEnrolled, StateDamaged
 from licd.client.joining import PREFIX, parse_join_token
 from licd.client.state_file import Channel, EnrolledSystem, StateDirectory
 from licd.core.errors import Invalid
+from licd.keys.ceremony import next_bundle
+from licd.keys.ceremony_file import read_ceremony
 from licd.keys.certificate_request import CertificateRequestError, check_request, make_private_key, make_request
 from licd.keys.errors import KeysError
 from licd.keys.file_signer import Argon2Cost, read_key_file, write_key_file
@@ -33,12 +35,14 @@ from licd.keys.pki import identity_of, issue_leaf
 from licd.server.backup_file import DATABASE, MANIFEST, Manifest, opened_backup, write_backup
 from licd.server.config import FILE_NAME, read_config
 from licd.server.ratchet import read_high
+from tests.ceremony import added, ceremony_text
 from tests.client.conftest import join_token
 from tests.client.fake_licd import DAY, DOMAIN, NOW, SYSTEM, bundle, licence_envelope, receipt
 from tests.client.virtual import AUTHORITY, MemoryDisk
 from tests.fuzz.mutation import any_bytes, of_text
 from tests.fuzz.target import Mutator, Part, Target, promise, refused_with
-from tests.keys.sample import stream
+from tests.keys.sample import NOW as SAMPLE_NOW
+from tests.keys.sample import first_bundle, signer, stream
 
 CHEAP: Final = Argon2Cost(memory_kib=64, iterations=1, lanes=1)
 PASSPHRASE: Final = b"correct horse"
@@ -127,6 +131,12 @@ class Files:
         else:
             promise(len(token.bundle_sha256) == 32 and token.secret not in repr(token), "a token that pins nothing")
 
+    def ceremony(self, data: bytes) -> None:
+        """A ceremony is understood whole, and leads to a bundle that reads back, or is refused."""
+        with refused_with(KeysError):
+            made = next_bundle(read_ceremony(self.file("ceremony", data)), FIRST)
+            promise(made.version == FIRST.version + 1, "a ceremony that leaves a version out")
+
     def system(self, data: bytes) -> None:
         """The directory of a system is read whole, or refused without showing what is in it."""
         files = dict(self.state)
@@ -167,7 +177,17 @@ def leaf() -> bytes:
 
 
 PEM: Final = leaf()
-KNOWN: Final = {FILE_NAME, "restored", "input.tar", "ratchet", "key", "channel.key", "source.db", "source.toml"}
+KNOWN: Final = {
+    "ceremony",
+    FILE_NAME,
+    "restored",
+    "input.tar",
+    "ratchet",
+    "key",
+    "channel.key",
+    "source.db",
+    "source.toml",
+}
 KNOWN_KEYS: Final = {"plain": None, "sealed": PASSPHRASE}
 SIGNED: Final[set[bytes]] = set()
 
@@ -273,6 +293,10 @@ def one_of_system(state: dict[str, bytes]) -> tuple[tuple[bytes, ...], Mutator]:
     return samples, mutate
 
 
+FIRST: Final = first_bundle()
+CEREMONY: Final = ceremony_text(
+    FIRST, SAMPLE_NOW + 3_600_000, added(signer(KeyPurpose.PERMIT_ONLINE, 2), SAMPLE_NOW, SAMPLE_NOW + 9 * DAY)
+).encode()
 RATCHET: Final = (
     b"reconciled 1 2\n3 lic-1 4\nrestored 5 6\nbehind 7 the rows are old\nlost lic-2 8\nreconciled 9 10\n11 lic-1 12\n"
 )
@@ -314,6 +338,7 @@ def opened() -> Iterator[Target]:
                 Part("request", (csr,), files.request, any_bytes),
                 Part("join token", (join_token().encode(),), files.join, inside_base64(of_text('"ca"', '"v":1'))),
                 Part("system", states, files.system, of_state),
+                Part("ceremony", (CEREMONY,), files.ceremony, of_text("[[add]]", "[[drop]]", "0x" + "f" * 40)),
             ),
             covers=("licd/server/backup_file.py", "licd/server/config.py", "licd/client/state_file.py"),
         )
