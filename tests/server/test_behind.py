@@ -17,12 +17,13 @@ EARLIER_EPOCHS = 3
 @pytest.fixture
 def restored(own_daemon: Callable[..., Daemon]) -> tuple[Office, str]:
     """A daemon whose rows are older than what it has answered: of the licence, three epochs are lost."""
-    office = Office(own_daemon())
+    daemon = own_daemon()
+    office = Office(daemon)
     system = joined(office)
     system.open()
     licence = licence_of(office, system)
-    state, now = office.daemon.state, office.daemon.clock.wall()
-    office.daemon.stop()
+    state, now = daemon.state, daemon.clock.wall()
+    daemon.stop()
     path = state.root / "ratchet"
     ratchet = Ratchet(path)
     ratchet.note_restored(now, 0)
