@@ -14,7 +14,7 @@ READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock generate generate-check proto-image buf golden readme check format test gate cover fuzz bench demo clean
+.PHONY: help setup lock generate generate-check proto-image buf golden readme check format test gate nightly cover fuzz bench demo clean
 .DELETE_ON_ERROR:
 
 help: ## List what can be made
@@ -70,6 +70,9 @@ test: $(READY) ## Run the tests; T="tests/core -k seat" runs some (JOBS=2 in par
 
 gate: $(READY) ## Fault tests on real processes (root, Linux); GATE="kill power" SEED=7 runs some rows again
 	@$(BIN)/python -m tests.gate $(GATE) $(if $(SEED),--seed $(SEED))
+
+nightly: $(READY) ## 20 000 seeds of the simulation, in parts: SHARD=1/10 runs the first tenth
+	@$(BIN)/python -m simulator seeds --shard $(or $(SHARD),1/1) --number 20000 --processes 2
 
 cover: $(READY) ## Run the tests and show which lines and branches they leave out
 	@$(BIN)/python -m coverage run -m pytest -n 0 $(T)

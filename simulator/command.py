@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from dataclasses import asdict
@@ -77,6 +78,7 @@ def seeds(
     first: Annotated[int, typer.Argument(min=0, metavar="SEED", help="The first seed.")] = 0,
     number: Annotated[int, typer.Option(min=1, help="How many seeds to run.")] = 1,
     processes: Annotated[int, typer.Option(min=1, help="How many at once.")] = 1,
+    shard: Annotated[str, typer.Option(metavar="I/N", help="Only the I-th of N equal parts of them.")] = "1/1",
     *,
     trace: Annotated[bool, typer.Option("--trace", help="Show all that happens.")] = False,
     json: Json = None,
@@ -89,6 +91,7 @@ def seeds(
         for violation in outcome.violations:
             typer.echo(f"seed {outcome.seed}: {violation}\n    {replay(outcome.seed)}")
 
+    first, number = _part(first, number, shard)
     tally = run_many(first, number, processes, tell)
     typer.echo(
         f"{tally.seeds} seeds, {sum(tally.misfortunes.values())} misfortunes, {tally.lives} lives of licd, "
@@ -97,6 +100,16 @@ def seeds(
     if json is not None:
         json.write_text(dumps(asdict(tally), indent=2) + "\n", encoding="utf-8")
     raise typer.Exit(Exit.VIOLATION if tally.violations else Exit.OK)
+
+
+def _part(first: int, number: int, shard: str) -> tuple[int, int]:
+    """The seeds of one part: where they begin, and how many they are."""
+    found = re.fullmatch(r"([1-9]\d{0,3})/([1-9]\d{0,3})", shard)
+    part, parts = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= part <= parts:
+        raise typer.BadParameter("write I/N, as 1/10, with I from 1 to N", param_hint="--shard")
+    begins, ends = number * (part - 1) // parts, number * part // parts
+    return first + begins, ends - begins
 
 
 def _run(name: str, seed: int | None, json: Path | None, state: Path | None, *, plain: bool) -> Exit:

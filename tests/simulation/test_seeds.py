@@ -6,9 +6,13 @@ import sys
 from hashlib import sha256
 
 import pytest
+import typer
 
+from simulator.command import Exit, _part, seeds
 from simulator.deterministic.many import replay
 from simulator.deterministic.run import run
+from tests.simulation.planted import FAULTS
+from tests.simulation.test_planted import FOUND
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -49,3 +53,22 @@ def test_a_run_does_not_depend_on_the_process_it_is_in() -> None:
         for seed in ("1", "2")
     }
     assert digests == {sha256("\n".join(run(3).trace).encode()).hexdigest()}
+
+
+@pytest.mark.parametrize(("shard", "expected"), [("1/1", (5, 10)), ("1/3", (5, 3)), ("2/3", (8, 3)), ("3/3", (11, 4))])
+def test_the_parts_of_a_night_are_all_of_it(shard: str, expected: tuple[int, int]) -> None:
+    assert _part(5, 10, shard) == expected
+
+
+@pytest.mark.parametrize("shard", ["", "0/1", "2/1", "1/0", "1", "a/b", "-1/2"])
+def test_a_part_that_there_is_not_is_refused(shard: str) -> None:
+    with pytest.raises(typer.BadParameter, match="I/N"):
+        _part(0, 10, shard)
+
+
+def test_a_broken_promise_is_told_with_the_command_that_shows_it_again(capsys: pytest.CaptureFixture[str]) -> None:
+    seed, _ = FOUND["suspension_stops_nothing"]
+    with FAULTS["suspension_stops_nothing"](), pytest.raises(typer.Exit) as ended:
+        seeds(seed)
+    assert ended.value.exit_code == Exit.VIOLATION
+    assert replay(seed) in capsys.readouterr().out

@@ -1,0 +1,53 @@
+"""Whole systems on a virtual clock, seed by seed; and that the simulation still finds what is planted in it."""
+
+from __future__ import annotations
+
+from simulator.deterministic.many import Tally, replay
+from simulator.deterministic.run import run
+from tests.gate.row import Row, Trial
+from tests.simulation.planted import FAULTS
+
+SEEDS = 10**9
+SEARCH = 60
+"""Seeds in which a planted fault must show."""
+
+
+def seeds(trial: Trial) -> None:
+    """A cycle is a seed."""
+    first = trial.chance.randrange(SEEDS)
+    tally = Tally()
+    for cycle in trial.each():
+        outcome = run(first + cycle)
+        tally.count(outcome)
+        trial.violated(*(f"{violation}; {replay(outcome.seed)}" for violation in outcome.violations))
+    trial.figures |= {
+        "first seed": first,
+        "misfortunes": sum(tally.misfortunes.values()),
+        "lives of licd": tally.lives,
+        "permits": tally.permits,
+        "refusals": tally.refusals,
+        "acts": tally.acts,
+    }
+
+
+def planted(trial: Trial) -> None:
+    """A cycle is a fault, searched for afresh."""
+    names = list(FAULTS)
+    for cycle in trial.each():
+        name = names[cycle % len(names)]
+        first = trial.chance.randrange(SEEDS)
+        found = next((seed for seed in range(first, first + SEARCH) if _breaks(name, seed)), None)
+        trial.need(found is not None, f"{name} was not found in {SEARCH} seeds from {first} on")
+        if found is not None:
+            trial.peak("seeds until found, at most", found - first + 1)
+
+
+def _breaks(name: str, seed: int) -> bool:
+    with FAULTS[name]():
+        return bool(run(seed).violations)
+
+
+ROWS = (
+    Row("seeds", "S1-S3 S6-S9 L1", "daemon and SDK on a virtual clock, seeded misfortunes", 1_000, 2, (), seeds),
+    Row("planted", "(all)", "mistakes planted in the simulation, searched for afresh", len(FAULTS), 1, (), planted),
+)
