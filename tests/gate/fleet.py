@@ -47,6 +47,7 @@ class Fleet:
         self.leases = len(directories) * targets
         self.acting: dict[Who, int] = {}
         self.last: dict[Who, int] = {}
+        self.connected: dict[str, int] = {}
         self.causes: list[str] = []
         self.refusals: list[str] = []
         self.events: list[dict[str, Any]] = []
@@ -74,6 +75,10 @@ class Fleet:
                     self.last[who] = max(self.last.get(who, 0), event["last"])
                     self.causes.append(event["cause"])
                     self.acting.pop(who, None)
+                case "connected":
+                    self.connected[who[0]] = event["at"]
+                case "disconnected":
+                    self.connected.pop(who[0], None)
                 case "refused":
                     self.refusals.append(event["reason"])
                 case _:
@@ -84,6 +89,15 @@ class Fleet:
         begun = boot_ms()
         eventually(lambda: len(self.acting) == self.leases, limit, f"all {self.leases} leases are acted on")
         return boot_ms() - begun
+
+    def in_touch(self, since: int, limit: float) -> None:
+        """Waits until every system has come to licd after this boot instant."""
+        systems = len({who for who, _ in self.acting})
+
+        def all_came() -> bool:
+            return len(self.connected) == systems and min(self.connected.values()) > since
+
+        eventually(all_came, limit, "every system is in touch with licd")
 
     def none_acts(self, limit: float) -> int:
         """Waits until every lease has stopped. Returns the boot instant of the last act."""

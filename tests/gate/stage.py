@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shutil
+import socket
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from licd.server.initialise import Wishes, initialise
 from licd.server.state_dir import StateDirectory
-from simulator.daemon import free_ports
 from tests.bench.stage import wide_policies
 from tests.daemon import ROOT, TRUST_DOMAIN
 from tests.office import Office
@@ -19,7 +21,19 @@ from tests.process import Process
 OPERATORS = ("alice", "bob")
 HOSTS = ("localhost", "127.0.0.1", "10.213.0.1")
 SECOND = 1_000
+PORTS = 4
 SMALL_RESERVE = 1
+
+
+def steady_ports() -> int:
+    """The first of four ports in a row that are free now, and that no outgoing connection takes while licd is down."""
+    outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        first = random.SystemRandom().randrange(10_000, outgoing - PORTS)
+        with ExitStack() as held, suppress(OSError):
+            for port in range(first, first + PORTS):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
 
 
 def made_state(folder: Path, *, at: str = "127.0.0.1", drain: int = 5, **limits: int) -> StateDirectory:
@@ -30,14 +44,14 @@ def made_state(folder: Path, *, at: str = "127.0.0.1", drain: int = 5, **limits:
     categories.write_text(text)
     shutil.copyfile(ROOT / "simulator" / "scenarios" / "policies" / "defaults.toml", policies / "defaults.toml")
     state = StateDirectory(folder / "state")
-    initialise(state.root, Wishes(TRUST_DOMAIN, OPERATORS, HOSTS, free_ports(), policies, None))
+    initialise(state.root, Wishes(TRUST_DOMAIN, OPERATORS, HOSTS, steady_ports(), policies, None))
     configure(state, at, {"drain_seconds": drain, "reserve_mebibytes": SMALL_RESERVE} | limits)
     return state
 
 
 def configure(state: StateDirectory, at: str, limits: Mapping[str, int]) -> None:
     """Writes licd.toml anew with free ports, which it keeps."""
-    first = free_ports()
+    first = steady_ports()
     names = ("enrolment", "customer", "operator", "metrics")
     lines = [f'trust_domain = "{TRUST_DOMAIN}"', "[listen]"]
     lines += [f'{name} = "{at}:{first + index}"' for index, name in enumerate(names)]

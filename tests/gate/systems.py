@@ -24,6 +24,7 @@ from licd.client.lease import Lease
 from licd.core.errors import LicdError
 from tests.wired_system import PURPOSE, target
 
+WATCH_EVERY = 50
 ACT_EVERY = 10
 """Milliseconds."""
 MAY_COME_BACK = {StopCause.REFUSED, StopCause.WAITING}
@@ -54,8 +55,19 @@ async def live(directory: Path, targets: int) -> None:
     with suppress(asyncio.CancelledError):
         async with System.open(directory, region="NO", software="gate") as system, asyncio.TaskGroup() as group:
             tell("open", system=system.name)
+            group.create_task(watch(system))
             for index in range(targets):
                 group.create_task(pursue(system, index))
+
+
+async def watch(system: System) -> None:
+    """Tells when it is in touch with licd, and when it is not."""
+    connected = False
+    while True:
+        if system.status.connected != connected:
+            connected = not connected
+            tell("connected" if connected else "disconnected", system=system.name)
+        await SYSTEM_CLOCK.sleep_until(SYSTEM_CLOCK.boot_ms() + WATCH_EVERY)
 
 
 async def pursue(system: System, index: int) -> None:

@@ -84,7 +84,7 @@ def under_licd(trial: Trial) -> None:
         jump = JUMPS[cycle % len(JUMPS)]
         system.acquire(10 * cycle)
         mark = mark_of(state)
-        down = trial.chance.random() < 0.4 and jump < 0
+        down = jump == JUMPS[0] and cycle % 4 == 0  # by less, the time that it is down would make up for it
         if down:
             process.stop()
         fake.set(jump)

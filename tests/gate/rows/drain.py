@@ -75,10 +75,12 @@ def under_load(trial: Trial) -> None:
             for each in callers:
                 turned_away |= each.turned_away
             left = rows_of(state, trial.folder / f"left-{cycle}")
+            stopped = boot_ms()
             process.start()
             trial.violated(*(f"cycle {cycle}: {each}" for each in judge.look(left, told, trial.folder / "judged")))
             known = _customers(left.database)
             trial.violated(*(f"cycle {cycle}: {each} was turned away, and made" for each in turned_away & known))
+            fleet.in_touch(stopped, 30)
         eventually(lambda: len(fleet.acting) == fleet.leases, 30, "everybody acts")
         trial.need(not fleet.causes, f"leases on the SDK stopped: {fleet.causes}")
     process.kill()
