@@ -12,10 +12,11 @@ Judged in this order:
 A fork needs two different frames; an honest system, which persists a link before it sends it and has one outstanding,
 sends nothing but its outstanding link and copies of accepted ones.
 
-What is remembered are the links that came first on their stream or by a call, and those that were said again. Only
-their copies can come on something that looks younger than it is: a connection that was held up as a whole brings the
-link that was outstanding then, and its answer was read where it was said again, first. So the memory is used up by
-reconnections, not by links, of which a busy system sends hundreds while a packet is late.
+What is remembered longest are the links that came first on their stream or by a call, and those that were said again.
+Only their copies can come from an honest system on something that looks younger than it is: a connection that was held
+up as a whole brings the link that was outstanding then, and its answer was read where it was said again, first. So that
+memory is used up by reconnections, not by links, of which a busy system sends hundreds while a packet is late. Beside
+it the last few links are remembered whatever they came on: who replays them from elsewhere makes no fork either.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from licd.core.time import Instant
 
 RECENT = 32
 SHORT = 16
+BETWEEN = bytes(SHORT)
 
 
 class Verdict(Enum):
@@ -108,18 +110,30 @@ def _is_known_to_be_lost(claim: LinkClaim, reconciled_at: Instant) -> bool:
 
 def accepted_recently(session: Session, payload_hash: bytes) -> bool:
     """Whether exactly this link was among the last accepted ones."""
-    short = payload_hash[:SHORT]
-    recent = session.recent
-    return any(recent[at : at + SHORT] == short for at in range(0, len(recent), SHORT))
+    return _holds(session.recent, payload_hash)
 
 
 def recall(session: Session, claim: LinkClaim) -> bytes:
     """The list to store with a link that is accepted or repeated now; session is as it was before."""
     is_repeat = claim.payload_hash == session.link_hash
     is_first = claim.stream_opened_at >= session.accepted_at
-    if (is_repeat or is_first) and not accepted_recently(session, claim.payload_hash):
-        return remember(session.recent, claim.payload_hash)
-    return session.recent
+    kept, latest = _parts(session.recent)
+    if (is_repeat or is_first) and not _holds(kept, claim.payload_hash):
+        kept = remember(kept, claim.payload_hash)
+    if not _holds(latest, claim.payload_hash):
+        latest = remember(latest, claim.payload_hash)
+    return kept + BETWEEN + latest
+
+
+def _parts(recent: bytes) -> tuple[bytes, bytes]:
+    """The links that are kept for long, and the latest."""
+    at = next((at for at in range(0, len(recent), SHORT) if recent[at : at + SHORT] == BETWEEN), len(recent))
+    return recent[:at], recent[at + SHORT :]
+
+
+def _holds(hashes: bytes, payload_hash: bytes) -> bool:
+    short = payload_hash[:SHORT]
+    return any(hashes[at : at + SHORT] == short for at in range(0, len(hashes), SHORT))
 
 
 def remember(recent: bytes, payload_hash: bytes) -> bytes:

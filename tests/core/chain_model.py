@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
-from licd.core.chain import BackedReply, LinkClaim, Verdict, judge, recall, remember
+from licd.core.chain import BETWEEN, BackedReply, LinkClaim, Verdict, judge, recall, remember
 from licd.core.model import Session
 from tests.builders import make_session
 
@@ -331,15 +331,20 @@ def judged(licd: Licd, frame: Frame, scope: Scope, *, opened_at: int) -> tuple[V
         claim = LinkClaim(licd.sequence + 1, licd.reply, link, opened_at, backed)
     verdict = judge(session, licd.reply, claim, YOUNGER if licd.is_reconciled else 0)
     if verdict in {Verdict.ACCEPT, Verdict.TAKE_UP}:
-        keep = remember(licd.recent, link) if "all remembered" in scope.faults else recall(session, claim)
+        keep = remember(licd.recent, link) if "all remembered" in scope.faults else kept(session, claim)
         reply = digest("reply", link, licd.suspended, licd.life)
         return verdict, Licd(frame.link.sequence, link, reply, not licd.suspended, b"", keep, licd.suspended, licd.life)
     if verdict is Verdict.REPEAT and "repeats forgotten" not in scope.faults:
-        licd = licd._replace(recent=recall(session, claim))
+        licd = licd._replace(recent=kept(session, claim))
     if verdict is Verdict.REPEAT and licd.is_permit and licd.suspended:
         refusal = digest("refusal", link, licd.life)
         return verdict, licd._replace(reply=refusal, is_permit=False, replaced=licd.reply)
     return verdict, licd
+
+
+def kept(session: Session, claim: LinkClaim) -> bytes:
+    """What is remembered for long; the last few links, which are remembered too, are more than there are here."""
+    return recall(session, claim).partition(BETWEEN)[0]
 
 
 @lru_cache(maxsize=100_000)

@@ -149,15 +149,28 @@ def test_a_link_that_comes_first_on_its_stream_is_remembered():
         assert accepted_recently(replace(SESSION, recent=recent), NEXT.payload_hash)
 
 
-def test_a_link_that_comes_later_on_its_stream_takes_no_place_in_the_memory():
-    assert recall(SESSION, replace(NEXT, stream_opened_at=NOW - 1)) == SESSION.recent
+def test_a_link_that_comes_later_on_its_stream_is_remembered_until_others_have_followed():
+    session = replace(SESSION, recent=recall(SESSION, replace(NEXT, stream_opened_at=NOW - 1)))
+    assert accepted_recently(session, NEXT.payload_hash)
+    for number in range(9, 9 + RECENT):
+        assert accepted_recently(session, NEXT.payload_hash)
+        session = replace(session, recent=recall(session, LinkClaim(number, REPLY, hash_of(number), NOW - 1)))
+    assert not accepted_recently(session, NEXT.payload_hash)
+    assert accepted_recently(session, hash_of(5))
 
 
 def test_a_link_that_is_said_again_is_remembered_once():
     again = LinkClaim(7, OTHER, LAST, NOW - 1)
     recent = recall(SESSION, again)
-    assert recent == remember(SESSION.recent, LAST)
+    assert accepted_recently(replace(SESSION, recent=recent), LAST)
     assert recall(replace(SESSION, recent=recent), again) == recent
+
+
+def test_a_busy_system_that_never_reconnects_has_a_memory_of_bounded_size():
+    session = SESSION
+    for number in range(1_000):
+        session = replace(session, recent=recall(session, LinkClaim(number, REPLY, hash_of(number), NOW - number % 2)))
+    assert len(session.recent) == (2 * RECENT + 1) * SHORT
 
 
 def test_a_busy_system_does_not_use_up_the_memory():

@@ -151,6 +151,19 @@ def test_an_opening_that_is_held_up_while_a_busy_system_goes_on_is_late_and_not_
     assert isinstance(system.beat(), Permit)
 
 
+def test_a_replay_of_a_link_from_the_middle_of_a_stream_is_late_on_a_younger_one(rig: Rig, system: PaperSystem):
+    stream = rig.clock.wall() + 1
+    links = []
+    for _ in range(10):
+        rig.clock.advance(10)
+        link = system.link()
+        links.append(replace(link, claim=replace(link.claim, stream_opened_at=stream)))
+        system.send(links[-1])
+    for link in links[:-1]:
+        younger = replace(link, claim=replace(link.claim, stream_opened_at=rig.clock.wall()))
+        assert isinstance(rig.ask(younger)[0], StaleFrame)
+
+
 def test_a_link_that_was_said_again_is_remembered_however_busy_the_system_is_then(rig: Rig, system: PaperSystem):
     stream = rig.clock.wall() + 1
     rig.clock.advance(10)
