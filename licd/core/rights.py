@@ -18,14 +18,14 @@ IN_FORCE = (LicenceStatus.ACTIVE, LicenceStatus.ACTIVE_RESTRICTED)
 
 def suspend_licence(
     state: LicenceState, now: Instant, *, suspension: str, code: str, detail: str, actor: str
-) -> Directive | None:
-    """Stops every system of the licence. None when it is suspended already.
+) -> Directive:
+    """Stops every system of the licence.
 
-    Raises IllegalTransition for a terminated one, and for a draft, which would come back from it as active.
+    One that is suspended already is suspended anew, with an epoch and a reason of its own: somebody has another cause
+    to stop it, and what was agreed about lifting the first says nothing about the second. Raises IllegalTransition for
+    a terminated one, and for a draft, which would come back from it as active.
     """
     licence = state.licence
-    if licence.status is LicenceStatus.SUSPENDED:
-        return None
     _refuse_terminated(licence, "suspended")
     if licence.status is LicenceStatus.DRAFT:
         raise IllegalTransition(f"licence {licence.id} is a draft; only one in force can be suspended")

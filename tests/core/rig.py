@@ -111,7 +111,7 @@ class Rig:
             self.renew(system)
 
     # ------------------------------------------------------------------------------------------ operators order
-    def suspend(self) -> Directive | None:
+    def suspend(self) -> Directive:
         return suspend_licence(self.state, self.now, suspension="S-1", **REASON)
 
     def reinstate(self) -> Directive:

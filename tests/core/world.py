@@ -208,8 +208,7 @@ class World:
     # --------------------------------------------------------------------------------------------- operators
     def suspend(self) -> None:
         made = suspend_licence(self.state, self.now, suspension="S", **REASON)
-        if made is not None:
-            self.epochs.append(made.epoch)
+        self.epochs.append(made.epoch)
         self.check()
 
     def reinstate(self) -> None:

@@ -14,10 +14,11 @@ from licd.policy import load
 from licd.v1 import (
     deployment_service_pb2,
     licence_service_pb2,
+    log_service_pb2,
     operator_pb2,
 )
 from tests.daemon import ROOT, Daemon, fresh, new_id
-from tests.office import Office, Operator
+from tests.office import Office, Operator, draft
 from tests.wired_system import holding, joined, reason
 
 pb = licence_service_pb2
@@ -128,12 +129,49 @@ def test_a_suspension_names_a_reason_of_the_policy(office: Office, changes: dict
     assert refused.value.field == next(iter(changes))
 
 
-def test_suspending_twice_keeps_the_first_and_answers(office: Office):
+def test_a_second_suspension_is_a_step_of_its_own_in_the_log(office: Office):
     licence = office.licence()
-    first, second = office.alice.suspend(licence), office.alice.suspend(licence, detail="another")
+    first, second = office.alice.suspend(licence), office.bob.suspend(licence, detail="another cause")
     assert first.suspension != second.suspension
     found = office.alice.licence_of(licence)
-    assert (found.epoch, found.suspension_detail) == (2, "to be looked at")
+    assert (found.epoch, found.suspension_detail) == (3, "another cause")
+    request = log_service_pb2.ListEntriesRequest(licence=licence, kind="licence.suspended")
+    entries = office.alice.call("LogService.ListEntries", request).entries
+    told = [field.value for entry in entries for field in entry.fields if field.name == "detail"]
+    assert told == ["to be looked at", "another cause"]
+
+
+def test_a_reinstatement_asked_for_before_a_second_suspension_does_not_lift_it(office: Office):
+    licence = office.licence()
+    office.alice.suspend(licence, detail="papers are missing")
+    epoch = office.alice.licence_of(licence).epoch
+    request = pb.ReinstateLicenceRequest(licence=licence, epoch=epoch, reason_code="unfounded", detail="they came")
+    approval = office.alice.call("LicenceService.ReinstateLicence", request).approval
+    office.alice.sign(approval)
+    office.bob.suspend(licence, detail="stop at once")
+    with pytest.raises(Conflict):
+        office.bob.sign(approval)
+    assert office.alice.licence_of(licence).status == SUSPENDED
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_licence_asked_for_before_its_customer_was_suspended_is_not_issued_after(
+    own_daemon: Callable[..., Daemon], everything: bool
+):
+    office = Office(own_daemon())
+    customer = office.alice.customer()
+    office.licence(customer)
+    wanted = fresh("licence")
+    request = pb.IssueLicenceRequest(customer=customer, licence=wanted, terms=draft(office.daemon.clock.wall()))
+    approval = office.alice.call("LicenceService.IssueLicence", request).approval
+    office.alice.sign(approval)
+    scope = pb.SuspensionScope(all=True) if everything else pb.SuspensionScope(customer=customer)
+    stop = pb.SuspendLicenceRequest(scope=scope, reason_code="manual", detail="stop all of it")
+    office.bob.call("LicenceService.SuspendLicence", stop)
+    with pytest.raises(Conflict):
+        office.bob.sign(approval)
+    with pytest.raises(NotFound):
+        office.alice.licence_of(wanted)
 
 
 def test_the_same_suspension_request_is_one_suspension(office: Office):

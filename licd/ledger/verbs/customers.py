@@ -71,7 +71,7 @@ class BanCustomer:
         if licences:
             SuspendLicence(scope, self.code, self.detail, self.actor).run(tx)
         _set_banned(tx, found.id, banned=True)
-        return Banned(banned, tuple(licences))
+        return Banned(tx.customer(found.id), tuple(licences))
 
 
 @dataclass(frozen=True, slots=True)

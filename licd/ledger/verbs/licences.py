@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from sqlalchemy import Select, bindparam
 
 from licd.core.errors import AlreadyExists, Conflict, IllegalTransition, Invalid, NotFound
-from licd.core.model import Licence, LicenceStatus
+from licd.core.model import Customer, Licence, LicenceStatus
 from licd.core.rights import amend_licence, reinstate_licence, suspend_licence, terminate_licence
 from licd.core.state import LicenceState
 from licd.core.terms import GRACE_CEILING, PERMIT_CEILING, Terms, TermsInvalid, check_terms, rights_of
@@ -18,7 +18,7 @@ from licd.keys.envelope import seal
 from licd.keys.kinds import Kind
 from licd.ledger import tables
 from licd.ledger.records import Suspension, SuspensionSystem
-from licd.ledger.rows import LICENCES, LOG_ENTRIES
+from licd.ledger.rows import CUSTOMERS, LICENCES, LOG_ENTRIES
 from licd.ledger.transaction import Transaction
 from licd.wire.terms import terms_payload
 
@@ -162,7 +162,11 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True)
 class SuspendLicence:
-    """Stops every licence in scope, in one transaction. What is suspended or terminated already stays as it is."""
+    """Stops every licence in scope, in one transaction; what is suspended already, once more for this reason.
+
+    A scope that is wider than one licence is also said of the customers: what somebody agreed to give them before is
+    to be looked at again.
+    """
 
     grants: ClassVar[bool] = False
     urgent: ClassVar[bool] = True
@@ -180,8 +184,18 @@ class SuspendLicence:
             f"S-{tx.random(8).hex()}", tx.now, self.actor, self.code, self.detail, self.scope.words()
         )
         tx.put(suspension)
+        for customer in self._customers(tx):
+            tx.put(replace(customer, version=customer.version + 1))
         changed = tuple(self._suspend(tx, tx.state(each), suspension.id) for each in licences)
         return Suspended(suspension.id, tx.now, changed)
+
+    def _customers(self, tx: Transaction) -> list[Customer]:
+        if self.scope.customer:
+            return [tx.customer(self.scope.customer)]
+        if self.scope.licence:
+            return []
+        tx.flush()
+        return CUSTOMERS.find(tx.connection, "all", CUSTOMERS.select)
 
     def _suspend(self, tx: Transaction, state: LicenceState, suspension: str) -> Licence:
         """While licd is behind, permits may be out that its rows do not hold, under terms that they do not hold."""
