@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Final, Generic, TypeVar
 
-from licd.core.errors import ClockDoubted, Invalid, RequestIdReused, RequestTooOld
+from licd.core.errors import Invalid, RequestIdReused, RequestTooOld
 from licd.core.time import MINUTE, Instant, Millis
 from licd.ledger.records import Answered
 from licd.ledger.rows import ANSWERED
@@ -57,7 +57,7 @@ class Once(Generic[R]):
         return self.inner.urgent
 
     def run(self, tx: Transaction) -> R:
-        made_at = self._made_at(tx)
+        made_at = self._made_at(tx.now)
         known = stored_answer(tx, self.caller, self.request_id, self.fingerprint)
         if known is not None:
             return self.unpack(tx, known.kind, known.answer)
@@ -70,16 +70,14 @@ class Once(Generic[R]):
         tx.put(Answered(self.caller, canonical(self.request_id), self.fingerprint, kind, answer, expires_at))
         return result
 
-    def _made_at(self, tx: Transaction) -> Instant:
-        """When the request was made.
-
-        One that stops is never too new: licd's clock may be the one that is behind. Nor is it too old while licd's
-        clock is in doubt: licctl on the same machine counts by the clock that was set back. Done twice it still stops.
-        """
-        made_at, now = request_instant(self.request_id), tx.now
-        if made_at < now - self.keep and not (self.urgent and isinstance(tx.impediment(), ClockDoubted)):
+    def _made_at(self, now: Instant) -> Instant:
+        """When the request was made. One that stops is never too new or too old: licd's clock may be the wrong one."""
+        made_at = request_instant(self.request_id)
+        if self.urgent:
+            return made_at
+        if made_at < now - self.keep:
             raise RequestTooOld("older than answers are kept; look at what is there, then ask anew", field="request_id")
-        if made_at > now + AHEAD and not self.urgent:
+        if made_at > now + AHEAD:
             raise Invalid("its time lies in the future; check the caller's clock", field="request_id")
         return made_at
 
