@@ -18,7 +18,17 @@ from licd.v1.licence_pb2 import Constraint
 
 _SHOWN_BYTES: Final = 32
 _DURATIONS: Final = frozenset(
-    {"period_ms", "length_ms", "grace_ms", "valid_for_ms", "cool_down_ms", "max_life_ms", "push_ms", "pull_ms"}
+    {
+        "cool_down_ms",
+        "grace_ms",
+        "length_ms",
+        "max_life_ms",
+        "move_ms",
+        "period_ms",
+        "pull_ms",
+        "push_ms",
+        "valid_for_ms",
+    }
 )
 
 

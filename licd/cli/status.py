@@ -2,6 +2,7 @@
 
 import typer
 
+from licd.cli.deciding_clock import move_words
 from licd.cli.desk import Desk
 from licd.cli.times import when
 from licd.cli.verb import verb
@@ -21,6 +22,7 @@ def status(desk: Desk) -> None:
         ("grants", "no: " + ", ".join(found.impediments) if found.impediments else "yes"),
         ("its time", when(found.now_ms, now)),
         ("clock mark", when(found.clock_mark_ms, now)),
+        *([("accepting its clock", f"licd's time {move_words(move)}")] if (move := found.clock_move_ms) else []),
         ("started", when(found.started_at_ms, now)),
         ("policy", found.policy_version),
         ("trust bundle", str(found.bundle_version)),

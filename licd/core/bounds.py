@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from licd.core.time import SECOND, Instant, Millis
 
 MILLION = 1_000_000
+CLOCK_JUMP = 2 * SECOND
+"""By how much the deciding machine's wall and boot clock may differ in their progress; beyond it nothing is granted."""
 
 
 @dataclass(frozen=True, slots=True)

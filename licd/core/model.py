@@ -42,7 +42,10 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """A contract as it stands. token is the signed envelope the terms came in, byte for byte."""
+    """A contract as it stands. token is the signed envelope the terms came in, byte for byte.
+
+    expired_at is 0 unless the deciding clock was set back after the term had ended: then it is when it had.
+    """
 
     id: str
     customer: str
@@ -57,11 +60,16 @@ class Licence:
     suspension: str
     suspension_code: str
     suspension_detail: str
+    expired_at: Instant = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A place for one system. token_hash is that of the join secret while one is out, else empty."""
+    """A place for one system. token_hash is that of the join secret while one is out, else empty.
+
+    fenced_at is when two copies of the system were seen, until two persons open the place again: also a place that was
+    revoked meanwhile stays taken so long.
+    """
 
     id: str
     licence: str
@@ -78,6 +86,7 @@ class Deployment:
     software: str
     region: str
     epoch_acknowledged: int
+    fenced_at: Instant = 0
 
 
 @dataclass(frozen=True, slots=True)

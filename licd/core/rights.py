@@ -69,7 +69,8 @@ def amend_licence(
     """Puts new terms in force. verb is amended or renewed. Raises IllegalTransition when it is terminated."""
     _refuse_terminated(state.licence, verb)
     attested = state.rights.attestation
-    _step(state, terms=terms, token=token)
+    longer = terms.not_after > state.licence.terms.not_after
+    _step(state, terms=terms, token=token, expired_at=0 if longer else state.licence.expired_at)
     state.record(
         f"licence.{verb}",
         ("actor", actor),
@@ -80,6 +81,15 @@ def amend_licence(
     )
     _end_outside(state, now, attested=attested)
     return state.direct(DirectiveKind.AMEND, now, code, detail)
+
+
+def expire_licence(state: LicenceState, now: Instant) -> None:
+    """Writes down that the term is over, so that a deciding clock that is set back does not bring it back.
+
+    A later end, which takes two persons to agree on, starts a term again.
+    """
+    state.put(replace(state.licence, expired_at=now))
+    state.record("licence.expired", ("not_after", state.licence.terms.not_after), ("expired_at", now))
 
 
 def _end_outside(state: LicenceState, now: Instant, *, attested: bool) -> None:

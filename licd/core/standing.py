@@ -57,6 +57,6 @@ def _time_standing(state: LicenceState, now: Instant) -> Denied | None:
     rights = state.rights
     if now < rights.not_before:
         return Denied(Reason.LICENCE_NOT_YET_VALID, "the licence does not hold yet", retry_at=rights.not_before)
-    if now >= rights.not_after:
+    if state.licence.expired_at or now >= rights.not_after:
         return Denied(Reason.LICENCE_EXPIRED, "the licence's term is over")
     return None

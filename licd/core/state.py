@@ -12,7 +12,7 @@ from licd.core.bounds import Timing, epsilon, hard_end
 from licd.core.model import Customer, Deployment, Directive, DirectiveKind, Entry, FieldValue, Lease, Licence, Session
 from licd.core.seats import Seats
 from licd.core.terms import Rights, rights_of
-from licd.core.time import Instant
+from licd.core.time import Instant, Millis
 
 GAP = "licence.gap"
 """The entry that says that epochs of a licence were used and what they said is lost."""
@@ -145,12 +145,7 @@ class LicenceState:
 
         Each permit rests for the epsilon of the figures it was decided under: shorter figures do not shorten that.
         """
-        session = self._renewing(lease)
-        if session is None:
-            return lease.seat_until, lease.free_at
-        until = session_hard_end(lease, session)
-        rest = epsilon(session.length, session.grace, self.timing)
-        return max(lease.seat_until, until), max(lease.free_at, until + rest)
+        return lease_ends(lease, self.sessions.get(lease.deployment), self.timing)
 
     def settled(self, lease: Lease, *, attached: bool) -> Lease:
         """A live lease with all that was decided for it so far in its own row, whatever its session decides next."""
@@ -193,6 +188,27 @@ class LicenceState:
         self.seats.settle(now)
         self.seats.forget_before(now - self.rights.window)
         return len(lapsed)
+
+
+def lease_ends(lease: Lease, session: Session | None, timing: Timing) -> tuple[Instant, Instant]:
+    """The latest hard end decided for a lease, and when its seat is free. session is that of its deployment."""
+    if not lease.attached or session is None or not session.renewed_at:
+        return lease.seat_until, lease.free_at
+    until = session_hard_end(lease, session)
+    rest = epsilon(session.length, session.grace, timing)
+    return max(lease.seat_until, until), max(lease.free_at, until + rest)
+
+
+def kept_seat(lease: Lease, session: Session | None, timing: Timing, at: Instant, by: Millis) -> Lease:
+    """The lease after deciding time went on by so much at an instant, and nobody knows that real time did as well.
+
+    Its permits are counted on their holder's boot clock and run on: so does its seat, and so does a bar on its target.
+    """
+    until, free_at = lease_ends(lease, session, timing)
+    barred_until = lease.barred_until + by if lease.barred_until > at else lease.barred_until
+    if lease.ended_at and free_at <= at:
+        return replace(lease, barred_until=barred_until)
+    return replace(lease, seat_until=until + by, free_at=free_at + by, barred_until=barred_until)
 
 
 def session_hard_end(lease: Lease, session: Session) -> Instant:

@@ -17,13 +17,16 @@ import structlog
 from licd.core.errors import Behind, ClockDoubted, DatabaseFailed, DiskFull, Held, LicdError
 from licd.keys.hold import SigningHeld
 from licd.ledger.database import Connection, is_full
+from licd.ledger.kept_seats import keep_seats
 from licd.ledger.log import Log, LogKeeper, check_log, read_head
+from licd.ledger.rows import CLOCK_ANCHORS
 from licd.ledger.timekeeper import Clock, Reading, Timekeeper
 from licd.ledger.transaction import Command, Committed, Installation, States, Transaction
 
 logger = structlog.get_logger("licd.ledger")
 
 SUSPECT_CLOCK: Final = 1000
+ANCHOR_ID: Final = 1
 
 
 class Reserve(Protocol):
@@ -90,7 +93,8 @@ class Ledger:
         self._states: Final = States()
         head = check_log(connection, keeper)
         self._log = Log(keeper, head)
-        self.timekeeper: Final = Timekeeper(clock, head.clock_mark if head else 0)
+        anchor = CLOCK_ANCHORS.get(connection, ANCHOR_ID)
+        self.timekeeper: Final = Timekeeper(clock, head.clock_mark if head else 0, anchor)
         self._disk_full = False
         self._behind = behind
         self._stale: Exception | None = None
@@ -180,6 +184,8 @@ class Ledger:
             impediment,
             lambda: self._behind,
         )
+        if self.timekeeper.unaccounted:
+            self._keep_seats(tx)
         outcomes = [self._run(tx, command) for command in commands]
         tx.flush()
         if tx.wrote or tx.entries:
@@ -191,8 +197,18 @@ class Ledger:
         self._states.trim()
         return outcomes
 
+    def _keep_seats(self, tx: Transaction) -> None:
+        """The machine was started since the last batch: how long it was off is known by its wall clock alone."""
+        by = self.timekeeper.unaccounted
+        self.timekeeper.account()
+        kept = keep_seats(tx, tx.now - by, by)
+        if kept:
+            tx.log("clock.restarted", ("unaccounted", by), ("seats_kept", kept))
+            tx.accept()
+
     def _commit(self, tx: Transaction, commands: int) -> None:
         self._log.append(self._connection, tx.entries, tx.now, self.timekeeper.mark, self._random)
+        CLOCK_ANCHORS.put(self._connection, [self.timekeeper.anchor])
         before = self._stopwatch()
         self._connection.commit()
         figures = BatchFigures(commands, len(tx.entries), self._stopwatch() - before)

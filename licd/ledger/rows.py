@@ -33,6 +33,7 @@ from licd.ledger.records import (
     Suspension,
     SuspensionSystem,
 )
+from licd.ledger.timekeeper import ClockAnchor
 from licd.wire.terms import terms_from_payload, terms_payload
 
 T = TypeVar("T")
@@ -152,6 +153,7 @@ TRUST_BUNDLES: Final = Rows(tables.trust_bundle, StoredBundle)
 LOG_ENTRIES: Final = Rows(tables.log_entry, LoggedEntry)
 LOG_HEADS: Final = Rows(tables.log_head, LogHead)
 LOG_CHECKPOINTS: Final = Rows(tables.log_checkpoint, LogCheckpoint)
+CLOCK_ANCHORS: Final = Rows(tables.clock_anchor, ClockAnchor)
 
 ALL: Final[tuple[Rows[Any], ...]] = (
     CUSTOMERS,
@@ -172,6 +174,7 @@ ALL: Final[tuple[Rows[Any], ...]] = (
     LOG_ENTRIES,
     LOG_HEADS,
     LOG_CHECKPOINTS,
+    CLOCK_ANCHORS,
 )
 
 BY_KIND: Final[dict[type, Rows[Any]]] = {rows.kind: rows for rows in ALL}

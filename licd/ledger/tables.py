@@ -24,6 +24,11 @@ def _bytes(name: str, *, later: bool = False) -> Column[bytes]:
     return Column(name, LargeBinary, nullable=False, server_default=text("''") if later else None)
 
 
+def _later(name: str) -> Column[int]:
+    """A number that came with a later migration: rows from before it, and a licd of before, leave it out."""
+    return Column(name, BigInteger, nullable=False, server_default=text("0"))
+
+
 def _flag(name: str) -> Column[bool]:
     return Column(name, Boolean, nullable=False)
 
@@ -59,6 +64,7 @@ licence = Table(
     _text("suspension"),
     _text("suspension_code"),
     _text("suspension_detail"),
+    _later("expired_at"),
     Index("licence_by_customer", "customer"),
 )
 
@@ -80,6 +86,7 @@ deployment = Table(
     _text("software"),
     _text("region"),
     _long("epoch_acknowledged"),
+    _later("fenced_at"),
     Index("deployment_by_licence", "licence"),
     Index("deployment_by_token", "token_hash"),
 )
@@ -275,6 +282,17 @@ log_head = Table(
     _bytes("checkpoint"),
     _long("at"),
     _long("clock_mark"),
+)
+
+clock_anchor = Table(
+    "clock_anchor",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    _long("known"),
+    _text("boot_id"),
+    _long("boot"),
+    _long("offset"),
+    _text("doubt"),
 )
 
 log_checkpoint = Table(

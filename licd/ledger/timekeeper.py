@@ -1,8 +1,11 @@
-"""The deciding clock of a single daemon: the process's clock, held to a persisted high-water mark.
+"""The deciding clock of a single daemon: the process's clock, held to what was decided and to the boot clock.
 
 Rules
 - Below the mark minus tolerance licd decides nothing that grants.
-- Wall and boot clock progress differing by more than 2 s: no grants, mark unmoved, until an operator accepts.
+- Wall and boot clock progress differing by more than 2 s: no grants, mark unmoved, until operators accept. What the two
+  have drifted apart is forgotten at a crystal's rate only, so that many small steps are found as one large one is.
+- Both clocks are kept with the mark: a wall clock that was set while licd was down is found as well. After a start of
+  the machine the boot clock tells nothing of the time that licd was down, and `unaccounted` says how much that is.
 - A forward jump does not poison the mark: the mark moves only on undoubted time.
 - Narrowing always works. While the wall clock is in doubt it is decided at the last instant that was not, moved on by
   the boot clock: what is decided at an instant far ahead would free seats that are still in use.
@@ -13,10 +16,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from licd.core.bounds import CLOCK_JUMP, MILLION
 from licd.core.time import SECOND, Instant, Millis
 
 TOLERANCE: Final[Millis] = 1 * SECOND
-JUMP: Final[Millis] = 2 * SECOND
+JUMP: Final[Millis] = CLOCK_JUMP
+RATE_PPM: Final = 200
+"""By how much a wall clock that is kept in step may run differently from the boot clock, in the long run."""
 
 
 class Clock(Protocol):
@@ -30,6 +36,10 @@ class Clock(Protocol):
         """Time since the machine started, suspended time included (CLOCK_BOOTTIME)."""
         ...
 
+    def boot_id(self) -> str:
+        """Another text after each start of the machine."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -40,31 +50,68 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
-    """What a timekeeper knows: the mark, both clocks as they were last believed, and the jump that was seen since.
+class ClockAnchor:
+    """What is kept over a restart: an instant that was believed, and both clocks.
 
-    known is the instant that stood for them.
+    boot is the boot clock at that instant, offset is wall minus boot clock as believed; doubt is why it was not, and stands until it is accepted.
+    """
+
+    id: int
+    known: Instant
+    boot_id: str
+    boot: Millis
+    offset: Millis
+    doubt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a timekeeper knows.
+
+    known is the last instant that was believed, boot the boot clock then; offset is the believed wall minus boot clock,
+    last moved at the boot instant `since`. unaccounted is how long licd may have been down without knowing it.
     """
 
     mark: Instant
-    wall: Instant
-    boot: Millis
     known: Instant
+    boot: Millis
+    offset: Millis
+    since: Millis
     jumped: str
+    unaccounted: Millis
 
 
 class Timekeeper:
     """Reads the clock once for each batch and keeps the mark. look() may be called from any thread, the rest not."""
 
-    def __init__(self, clock: Clock, mark: Instant) -> None:
+    def __init__(self, clock: Clock, mark: Instant = 0, anchor: ClockAnchor | None = None) -> None:
         self._clock: Final = clock
-        wall = clock.wall()
-        self._saved = Saved(mark, wall, clock.boot(), max(wall, mark), "")
+        wall, boot = clock.wall(), clock.boot()
+        self._boot_id: Final = clock.boot_id()
+        if anchor is not None and anchor.boot_id == self._boot_id and anchor.boot <= boot:
+            known = max(anchor.known, mark)
+            self._saved = Saved(mark, known, anchor.boot, anchor.offset, anchor.boot, anchor.doubt, 0)
+            return
+        doubt = anchor.doubt if anchor else ""
+        known = mark if doubt else max(wall, mark)
+        unaccounted = known - mark if mark else 0
+        self._saved = Saved(mark, known, boot, wall - boot, boot, doubt, unaccounted)
 
     @property
     def mark(self) -> Instant:
         """The highest instant ever decided at while the clock was not in doubt."""
         return self._saved.mark
+
+    @property
+    def unaccounted(self) -> Millis:
+        """How far time went on after the mark without a clock that could have shown it to be less."""
+        return self._saved.unaccounted
+
+    @property
+    def anchor(self) -> ClockAnchor:
+        """What is to be kept with the mark."""
+        saved = self._saved
+        return ClockAnchor(1, saved.known, self._boot_id, saved.boot, saved.offset, saved.jumped)
 
     def saved(self) -> Saved:
         """What it knows, to go back to when a batch fails."""
@@ -78,6 +125,15 @@ class Timekeeper:
         """What read() would answer now; changes nothing."""
         return self._read()[0]
 
+    def now(self) -> Instant:
+        """The time by which all is decided: in doubt it is not the wall clock's. May be called from any thread."""
+        return self.look().now
+
+    def move(self) -> Millis:
+        """How far deciding time would move if the wall clock were accepted; backwards is negative, 0 without doubt."""
+        wall, reading = self._clock.wall(), self.look()
+        return wall - reading.now if reading.doubt else 0
+
     def read(self) -> Reading:
         """The instant to decide at. Moves the mark when the clock is not in doubt."""
         reading, self._saved = self._read()
@@ -85,19 +141,29 @@ class Timekeeper:
 
     def _read(self) -> tuple[Reading, Saved]:
         saved, wall, boot = self._saved, self._clock.wall(), self._clock.boot()
-        drift = (wall - saved.wall) - (boot - saved.boot)
-        if abs(drift) > JUMP and not saved.jumped:
-            saved = replace(saved, jumped=f"the wall clock jumped by {drift} ms against the boot clock")
+        gap = wall - boot - saved.offset
+        slack = max(boot - saved.since, 0) * RATE_PPM // MILLION
+        if abs(gap) > JUMP + slack and not saved.jumped:
+            saved = replace(saved, jumped=f"the wall clock jumped by {gap} ms against the boot clock")
         doubt = saved.jumped or _behind(wall, saved.mark)
         if doubt:
             return Reading(max(saved.mark, saved.known + boot - saved.boot), doubt), saved
         mark = max(saved.mark, wall)
-        return Reading(mark, ""), Saved(mark, wall, boot, mark, "")
+        offset, since = saved.offset, saved.since
+        if slack:
+            offset, since = offset + max(-slack, min(slack, gap)), boot
+        return Reading(mark, ""), Saved(mark, mark, boot, offset, since, "", saved.unaccounted)
+
+    def account(self) -> None:
+        """What may still be acted on after the unaccounted time was taken into account."""
+        self._saved = replace(self._saved, unaccounted=0)
 
     def accept(self) -> Instant:
-        """An operator says that the clock is right now; the mark follows it, also backwards. Returns the new mark."""
-        wall = self._clock.wall()
-        self._saved = Saved(wall, wall, self._clock.boot(), wall, "")
+        """A clock that is in doubt is right now; the mark follows it, also backwards. Returns the new mark."""
+        if not self.look().doubt:
+            return self.read().now
+        wall, boot = self._clock.wall(), self._clock.boot()
+        self._saved = Saved(wall, wall, boot, wall - boot, boot, "", self._saved.unaccounted)
         return wall
 
 

@@ -241,6 +241,13 @@ class Transaction:
             self._states.drop(licence)
         self._reset_own()
 
+    def reread(self) -> None:
+        """Rows were changed below the working copies: each is read anew when it is needed."""
+        self.flush()
+        self._states.clear()
+        self._touched = {}
+        self.wrote = True
+
     def _reset_own(self) -> None:
         self._touched = {}
         self._own = Changes()

@@ -4,6 +4,7 @@ Rules
 - A verb is Service.Method of the operator API. What no role names, nobody may call.
 - Stopping is never slowed down: no verb of ALONE may need a second person.
 - A role that changes nothing calls nothing but verbs that read.
+- Accepting a clock that moves the deciding time takes two persons, whatever else does.
 - Every verb that needs a second person can be asked for by somebody, and approved by somebody.
 """
 
@@ -20,6 +21,7 @@ from licd.policy.reader import Reader
 
 LONGEST_APPROVAL: Millis = 4 * HOUR
 APPROVE = "ApprovalService.SignApproval"
+CLOCK = "StatusService.AcceptClock"
 ALONE = frozenset(
     (
         "LicenceService.SuspendLicence",
@@ -77,6 +79,8 @@ def read_roles(reader: Reader) -> RolePolicy:
         approval_life=four_eyes.span("ttl_seconds", SECOND, most=LONGEST_APPROVAL // SECOND),
     )
     four_eyes.done()
+    if CLOCK in callable_verbs and CLOCK not in policy.second_person | policy.second_person_when_widening:
+        reader.note("four_eyes", f"{CLOCK} must wait for a second person: whoever moves the clock moves every term")
     if APPROVE not in callable_verbs:
         reader.note("role", f"no role names {APPROVE}: nothing could ever be approved")
     return policy

@@ -127,6 +127,7 @@ class Changes:
             summary=plan.summary,
             needed=PERSONS,
             life=self._policies.roles.approval_life,
+            urgent=plan.command.urgent,
         )
         response = type(respond_type(request))
         return await self.once(request, caller, ask, lambda approval: response(approval=approval_message(approval)))

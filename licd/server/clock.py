@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Final
 
 from licd.core.time import Instant, Millis
 
 NANOS_PER_MILLI: Final = 1_000_000
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class SystemClock:
@@ -21,6 +23,10 @@ class SystemClock:
     def boot(self) -> Millis:
         """Time since the machine started, suspended time included."""
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // NANOS_PER_MILLI
+
+    def boot_id(self) -> str:
+        """Another text after each start of the machine."""
+        return BOOT_ID.read_text().strip()
 
 
 def entropy(size: int) -> bytes:

@@ -197,9 +197,10 @@ def _daemon(
     push: Push,
     directory: Directory,
 ) -> Daemon:
-    wall = seams.clock.wall
+    wall = ledger.timekeeper.now
     writer = seams.make_writer(ledger)
-    certificates = Certificates(authorities, config.limits.certificate_days * DAY, wall, seams.random)
+    days = config.limits.certificate_days
+    certificates = Certificates(authorities, days * DAY, seams.clock.wall, seams.random)
     addresses = Addresses(config.advertise.enrolment, config.advertise.customer)
 
     def impediments() -> tuple[str, ...]:
@@ -278,7 +279,7 @@ def _services(
     addresses: Addresses,
     impediments: Callable[[], tuple[str, ...]],
 ) -> Mapping[str, Sequence[object]]:
-    wall, reader = seams.clock.wall, seams.reader
+    wall, reader = ledger.timekeeper.now, seams.reader
     changes = Changes(writer, directory, policies, wall)
     codes = ReasonCodes(policies.suspension)
     tokens = JoinTokens(config.trust_domain, lambda: addresses.enrolment, authorities.believed_der, trust.first_payload)

@@ -22,23 +22,26 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from licd.v1 import operator_pb2 as licd_dot_v1_dot_operator__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clicd/v1/status_service.proto\x12\x07licd.v1\"\x12\n\x10GetStatusRequest\"\xb4\x03\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x14\n\x0ctrust_domain\x18\x02 \x01(\t\x12\x0e\n\x06now_ms\x18\x03 \x01(\x03\x12\x15\n\rstarted_at_ms\x18\x04 \x01(\x03\x12\x13\n\x0bimpediments\x18\x05 \x03(\t\x12\x10\n\x08log_size\x18\x06 \x01(\x03\x12\x16\n\x0epolicy_version\x18\x07 \x01(\t\x12\x16\n\x0e\x62undle_version\x18\x08 \x01(\x03\x12\x11\n\tcustomers\x18\t \x01(\x05\x12\x10\n\x08licences\x18\n \x01(\x05\x12\x13\n\x0b\x64\x65ployments\x18\x0b \x01(\x05\x12\x10\n\x08sessions\x18\x0c \x01(\x05\x12\x0c\n\x04live\x18\r \x01(\x05\x12\x0f\n\x07\x63ooling\x18\x0e \x01(\x05\x12\x1f\n\x17unconfirmed_suspensions\x18\x0f \x01(\x05\x12\x19\n\x11pending_approvals\x18\x10 \x01(\x05\x12\x0e\n\x06\x63\x61ller\x18\x11 \x01(\t\x12\x14\n\x0c\x63\x61ller_roles\x18\x12 \x03(\t\x12\x15\n\rclock_mark_ms\x18\x13 \x01(\x03\x12\x16\n\x0e\x63\x61ller_methods\x18\x14 \x03(\t\"8\n\x12\x41\x63\x63\x65ptClockRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"6\n\x13\x41\x63\x63\x65ptClockResponse\x12\x0e\n\x06now_ms\x18\x01 \x01(\x03\x12\x0f\n\x07mark_ms\x18\x02 \x01(\x03\x32\x9d\x01\n\rStatusService\x12\x42\n\tGetStatus\x12\x19.licd.v1.GetStatusRequest\x1a\x1a.licd.v1.GetStatusResponse\x12H\n\x0b\x41\x63\x63\x65ptClock\x12\x1b.licd.v1.AcceptClockRequest\x1a\x1c.licd.v1.AcceptClockResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clicd/v1/status_service.proto\x12\x07licd.v1\x1a\x16licd/v1/operator.proto\"\x12\n\x10GetStatusRequest\"\xcb\x03\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x14\n\x0ctrust_domain\x18\x02 \x01(\t\x12\x0e\n\x06now_ms\x18\x03 \x01(\x03\x12\x15\n\rstarted_at_ms\x18\x04 \x01(\x03\x12\x13\n\x0bimpediments\x18\x05 \x03(\t\x12\x10\n\x08log_size\x18\x06 \x01(\x03\x12\x16\n\x0epolicy_version\x18\x07 \x01(\t\x12\x16\n\x0e\x62undle_version\x18\x08 \x01(\x03\x12\x11\n\tcustomers\x18\t \x01(\x05\x12\x10\n\x08licences\x18\n \x01(\x05\x12\x13\n\x0b\x64\x65ployments\x18\x0b \x01(\x05\x12\x10\n\x08sessions\x18\x0c \x01(\x05\x12\x0c\n\x04live\x18\r \x01(\x05\x12\x0f\n\x07\x63ooling\x18\x0e \x01(\x05\x12\x1f\n\x17unconfirmed_suspensions\x18\x0f \x01(\x05\x12\x19\n\x11pending_approvals\x18\x10 \x01(\x05\x12\x0e\n\x06\x63\x61ller\x18\x11 \x01(\t\x12\x14\n\x0c\x63\x61ller_roles\x18\x12 \x03(\t\x12\x15\n\rclock_mark_ms\x18\x13 \x01(\x03\x12\x16\n\x0e\x63\x61ller_methods\x18\x14 \x03(\t\x12\x15\n\rclock_move_ms\x18\x15 \x01(\x12\"I\n\x12\x41\x63\x63\x65ptClockRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x0f\n\x07move_ms\x18\x03 \x01(\x12\"0\n\rAcceptedClock\x12\x0e\n\x06now_ms\x18\x01 \x01(\x03\x12\x0f\n\x07mark_ms\x18\x02 \x01(\x03\"s\n\x13\x41\x63\x63\x65ptClockResponse\x12*\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32\x16.licd.v1.AcceptedClockH\x00\x12%\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x11.licd.v1.ApprovalH\x00\x42\t\n\x07outcome2\x9d\x01\n\rStatusService\x12\x42\n\tGetStatus\x12\x19.licd.v1.GetStatusRequest\x1a\x1a.licd.v1.GetStatusResponse\x12H\n\x0b\x41\x63\x63\x65ptClock\x12\x1b.licd.v1.AcceptClockRequest\x1a\x1c.licd.v1.AcceptClockResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'licd.v1.status_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETSTATUSREQUEST']._serialized_start=41
-  _globals['_GETSTATUSREQUEST']._serialized_end=59
-  _globals['_GETSTATUSRESPONSE']._serialized_start=62
-  _globals['_GETSTATUSRESPONSE']._serialized_end=498
-  _globals['_ACCEPTCLOCKREQUEST']._serialized_start=500
-  _globals['_ACCEPTCLOCKREQUEST']._serialized_end=556
-  _globals['_ACCEPTCLOCKRESPONSE']._serialized_start=558
-  _globals['_ACCEPTCLOCKRESPONSE']._serialized_end=612
-  _globals['_STATUSSERVICE']._serialized_start=615
-  _globals['_STATUSSERVICE']._serialized_end=772
+  _globals['_GETSTATUSREQUEST']._serialized_start=65
+  _globals['_GETSTATUSREQUEST']._serialized_end=83
+  _globals['_GETSTATUSRESPONSE']._serialized_start=86
+  _globals['_GETSTATUSRESPONSE']._serialized_end=545
+  _globals['_ACCEPTCLOCKREQUEST']._serialized_start=547
+  _globals['_ACCEPTCLOCKREQUEST']._serialized_end=620
+  _globals['_ACCEPTEDCLOCK']._serialized_start=622
+  _globals['_ACCEPTEDCLOCK']._serialized_end=670
+  _globals['_ACCEPTCLOCKRESPONSE']._serialized_start=672
+  _globals['_ACCEPTCLOCKRESPONSE']._serialized_end=787
+  _globals['_STATUSSERVICE']._serialized_start=790
+  _globals['_STATUSSERVICE']._serialized_end=947
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from licd.v1 import operator_pb2 as _operator_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -57,6 +58,7 @@ class GetStatusResponse(_message.Message):
     CALLER_ROLES_FIELD_NUMBER: _builtins.int
     CLOCK_MARK_MS_FIELD_NUMBER: _builtins.int
     CALLER_METHODS_FIELD_NUMBER: _builtins.int
+    CLOCK_MOVE_MS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     trust_domain: _builtins.str
     now_ms: _builtins.int
@@ -74,6 +76,8 @@ class GetStatusResponse(_message.Message):
     pending_approvals: _builtins.int
     caller: _builtins.str
     clock_mark_ms: _builtins.int
+    clock_move_ms: _builtins.int
+    """How far licd's time would move if its clock were accepted now; backwards is negative, 0 while it is not in doubt."""
     @_builtins.property
     def impediments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Why no grants are decided now: clock, disk, hold, behind; empty when all is well."""
@@ -107,10 +111,11 @@ class GetStatusResponse(_message.Message):
         caller_roles: _abc.Iterable[_builtins.str] | None = ...,
         clock_mark_ms: _builtins.int = ...,
         caller_methods: _abc.Iterable[_builtins.str] | None = ...,
+        clock_move_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "caller", b"caller", "caller_methods", b"caller_methods", "caller_roles", b"caller_roles", "clock_mark_ms", b"clock_mark_ms", "cooling", b"cooling", "customers", b"customers", "deployments", b"deployments", "impediments", b"impediments", "licences", b"licences", "live", b"live", "log_size", b"log_size", "now_ms", b"now_ms", "pending_approvals", b"pending_approvals", "policy_version", b"policy_version", "sessions", b"sessions", "started_at_ms", b"started_at_ms", "trust_domain", b"trust_domain", "unconfirmed_suspensions", b"unconfirmed_suspensions", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "caller", b"caller", "caller_methods", b"caller_methods", "caller_roles", b"caller_roles", "clock_mark_ms", b"clock_mark_ms", "clock_move_ms", b"clock_move_ms", "cooling", b"cooling", "customers", b"customers", "deployments", b"deployments", "impediments", b"impediments", "licences", b"licences", "live", b"live", "log_size", b"log_size", "now_ms", b"now_ms", "pending_approvals", b"pending_approvals", "policy_version", b"policy_version", "sessions", b"sessions", "started_at_ms", b"started_at_ms", "trust_domain", b"trust_domain", "unconfirmed_suspensions", b"unconfirmed_suspensions", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -122,24 +127,28 @@ class AcceptClockRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    MOVE_MS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     detail: _builtins.str
+    move_ms: _builtins.int
+    """How far licd's time moves by this, as GetStatus said; refused when it is another move."""
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         detail: _builtins.str = ...,
+        move_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "move_ms", b"move_ms", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AcceptClockRequest: _TypeAlias = AcceptClockRequest  # noqa: Y015
 
 @_typing.final
-class AcceptClockResponse(_message.Message):
+class AcceptedClock(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NOW_MS_FIELD_NUMBER: _builtins.int
@@ -157,5 +166,31 @@ class AcceptClockResponse(_message.Message):
     _ClearFieldArgType: _TypeAlias = _typing.Literal["mark_ms", b"mark_ms", "now_ms", b"now_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptedClock: _TypeAlias = AcceptedClock  # noqa: Y015
+
+@_typing.final
+class AcceptClockResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def accepted(self) -> Global___AcceptedClock: ...
+    @_builtins.property
+    def approval(self) -> _operator_pb2.Approval: ...
+    def __init__(
+        self,
+        *,
+        accepted: Global___AcceptedClock | None = ...,
+        approval: _operator_pb2.Approval | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "approval", b"approval", "outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "approval", b"approval", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["accepted", "approval"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
 Global___AcceptClockResponse: _TypeAlias = AcceptClockResponse  # noqa: Y015

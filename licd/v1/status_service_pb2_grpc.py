@@ -56,7 +56,8 @@ class StatusServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AcceptClock(self, request, context):
-        """Says that the clock is right after a jump; decisions resume.
+        """Says that the clock is right after a jump; decisions resume. What moves licd's time by more than two seconds needs
+        a second person.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

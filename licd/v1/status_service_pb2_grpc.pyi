@@ -33,14 +33,18 @@ class StatusServiceStub:
     def __new__(cls, channel: _aio.Channel) -> StatusServiceAsyncStub: ...
     GetStatus: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.GetStatusRequest, _status_service_pb2.GetStatusResponse]
     AcceptClock: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.AcceptClockRequest, _status_service_pb2.AcceptClockResponse]
-    """Says that the clock is right after a jump; decisions resume."""
+    """Says that the clock is right after a jump; decisions resume. What moves licd's time by more than two seconds needs
+    a second person.
+    """
 
 @_typing.type_check_only
 class StatusServiceAsyncStub(StatusServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_status_service_pb2.GetStatusRequest, _status_service_pb2.GetStatusResponse]  # type: ignore[assignment]
     AcceptClock: _aio.UnaryUnaryMultiCallable[_status_service_pb2.AcceptClockRequest, _status_service_pb2.AcceptClockResponse]  # type: ignore[assignment]
-    """Says that the clock is right after a jump; decisions resume."""
+    """Says that the clock is right after a jump; decisions resume. What moves licd's time by more than two seconds needs
+    a second person.
+    """
 
 class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -56,6 +60,8 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _status_service_pb2.AcceptClockRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_status_service_pb2.AcceptClockResponse, _abc.Awaitable[_status_service_pb2.AcceptClockResponse]]:
-        """Says that the clock is right after a jump; decisions resume."""
+        """Says that the clock is right after a jump; decisions resume. What moves licd's time by more than two seconds needs
+        a second person.
+        """
 
 def add_StatusServiceServicer_to_server(servicer: StatusServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

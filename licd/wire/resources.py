@@ -41,7 +41,8 @@ def customer_message(customer: Customer) -> pb.Customer:
 
 def licence_status(licence: Licence, now: Instant) -> pb.LicenceStatus.ValueType:
     """The stored status; expired where the term is over and nothing final says otherwise."""
-    if licence.status is not LicenceStatus.TERMINATED and now >= licence.terms.not_after:
+    over = licence.expired_at or now >= licence.terms.not_after
+    if licence.status is not LicenceStatus.TERMINATED and over:
         return pb.LICENCE_STATUS_EXPIRED
     return LICENCE_STATUS[licence.status]
 

@@ -232,10 +232,20 @@ def test_shows_status(licctl: Licctl) -> None:
     assert licctl.json("status")["impediments"] == ["clock"]
 
 
-def test_accepts_the_clock(licctl: Licctl) -> None:
-    licctl.licd.on("AcceptClock", status_service_pb2.AcceptClockResponse(now_ms=NOW, mark_ms=NOW))
-    assert licctl("clock", "accept", "--detail", "ntp was wrong").exit_code == 0
-    assert licctl.licd.asked(status_service_pb2.AcceptClockRequest).detail == "ntp was wrong"
+@pytest.mark.parametrize(
+    ("move", "told"),
+    [(0, "stays what it is"), (-1_500, "stays what it is"), (7_200_000, "forward by 2 h"), (-7_200_000, "back by 2 h")],
+)
+def test_accepts_the_clock_with_the_move_that_licd_has_told_of(licctl: Licctl, move: int, told: str) -> None:
+    accepted = status_service_pb2.AcceptedClock(now_ms=NOW, mark_ms=NOW)
+    licctl.licd.on("GetStatus", status_service_pb2.GetStatusResponse(clock_move_ms=move))
+    licctl.licd.on("AcceptClock", status_service_pb2.AcceptClockResponse(accepted=accepted))
+    done = licctl("clock", "accept", "--detail", "ntp was wrong")
+    assert (done.exit_code, told in done.stdout) == (0, True)
+    asked = licctl.licd.asked(status_service_pb2.AcceptClockRequest)
+    assert (asked.detail, asked.move_ms) == ("ntp was wrong", move)
+    if abs(move) > 2_000:
+        assert f"licd's time {'moves'}" in licctl("status").stdout
 
 
 def test_shows_the_policy_in_force(licctl: Licctl) -> None:

@@ -57,12 +57,22 @@ class HandClock:
     def __init__(self, now: Instant = NOON) -> None:
         self._wall = now
         self._boot: Millis = 1_000_000
+        self._boots = 1
 
     def wall(self) -> Instant:
         return self._wall
 
     def boot(self) -> Millis:
         return self._boot
+
+    def boot_id(self) -> str:
+        return f"boot {self._boots}"
+
+    def reboot(self, off: Millis = 0) -> None:
+        """The machine is started anew after it was off for so long."""
+        self._wall += off
+        self._boot = 1_000
+        self._boots += 1
 
     def advance(self, by: Millis) -> None:
         """Time passes."""

@@ -88,7 +88,7 @@ def test_every_change_of_rights_is_an_entry_of_its_own(world: World):
         (AddOperator("dave", ("operator",), key.public_key, key.key_id, b"k", "alice"), ["operator.added"]),
         (DisableOperator("carol", "alice", "left"), ["operator.disabled"]),
         (StoreBundle(1, b"bundle", "alice"), ["trust.published"]),
-        (AcceptClock(rig.ledger.timekeeper, "alice", "looked"), ["clock.accepted"]),
+        (AcceptClock(rig.ledger.timekeeper, 0, "alice", "looked"), ["clock.accepted"]),
         (RequestApproval("m", b"r", "alice", "s", 1, "w", 2, HOUR), ["approval.requested"]),
     ]
     for command, kinds in expected:

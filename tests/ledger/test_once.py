@@ -145,7 +145,7 @@ def test_answers_are_kept_until_no_request_can_come_again_and_then_forgotten(rig
 
 def test_what_stops_is_never_refused_for_lying_in_the_future(rig: Rig):
     """licd's own clock may be the one that is behind, and who accepts it has to be heard."""
-    command: Command[Any] = AcceptClock(rig.ledger.timekeeper, "alice", "the clock was an hour behind")
+    command: Command[Any] = AcceptClock(rig.ledger.timekeeper, 0, "alice", "the clock was an hour behind")
     ahead = request_id(NOON + HOUR)
     assert rig.do(once("", ahead, fingerprint=b"accept", inner=command)) == NOON
     rig.clock.advance(2 * HOUR - MINUTE)

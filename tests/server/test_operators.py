@@ -204,9 +204,44 @@ def test_a_clock_that_jumped_is_told_and_accepted(own_daemon: Callable[..., Daem
     assert (refused.value.code, refused.value.retry_after > 0) == ("CLOCK_DOUBTED", True)
     assert office.alice.suspend(licence, request_id=new_id()).licences[0].status == SUSPENDED
     assert reason(system.open()) == "LICENCE_SUSPENDED"
+    daemon.clock.set_off -= 3600 * SECOND
     request = status_service_pb2.AcceptClockRequest(request_id=new_id(), detail="the time server was wrong")
-    office.alice.call("StatusService.AcceptClock", request)
+    assert office.alice.call("StatusService.AcceptClock", request).HasField("accepted")
     assert list(office.alice.status().impediments) == []
+
+
+@pytest.mark.parametrize("hours", [-49, -1, 1, 49])
+def test_a_clock_that_moves_deciding_time_takes_two_persons_who_date_by_it(
+    own_daemon: Callable[..., Daemon], hours: int
+):
+    daemon = own_daemon()
+    office = Office(daemon)
+    office.licence()
+    daemon.clock.set_off += hours * 3600 * SECOND
+    move = office.alice.status().clock_move_ms
+    assert abs(move - hours * 3600 * SECOND) < 60 * SECOND
+    wrong = status_service_pb2.AcceptClockRequest(detail="it is right")
+    with pytest.raises(Conflict):
+        office.alice.call("StatusService.AcceptClock", wrong)
+    request = status_service_pb2.AcceptClockRequest(detail="it is right", move_ms=move)
+    asked = office.alice.call("StatusService.AcceptClock", request)
+    assert "forward" in asked.approval.summary or "back" in asked.approval.summary
+    office.alice.sign(asked.approval)
+    assert office.alice.status().impediments
+    assert office.bob.sign(asked.approval).status == operator_pb2.APPROVAL_STATUS_EXECUTED
+    assert list(office.alice.status().impediments) == []
+    assert office.licence()
+
+
+def test_a_silent_system_is_not_said_to_have_run_out_by_a_clock_in_doubt(own_daemon: Callable[..., Daemon]):
+    daemon = own_daemon()
+    office = Office(daemon)
+    licence = office.licence()
+    holding(office, licence, 1)
+    daemon.clock.set_off += 3600 * SECOND
+    ask = licence_service_pb2.GetSuspensionRequest(suspension=office.alice.suspend(licence).suspension)
+    found = office.alice.call("LicenceService.GetSuspension", ask)
+    assert (found.settled, found.systems[0].state) == (False, licence_service_pb2.STOP_STATE_UNCONFIRMED)
 
 
 def test_the_last_operators_stay(own_daemon: Callable[..., Daemon]):

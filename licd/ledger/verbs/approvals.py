@@ -20,10 +20,9 @@ LIFE_LIMIT: Final[Millis] = 4 * HOUR
 
 @dataclass(frozen=True, slots=True)
 class RequestApproval:
-    """Stores a command for others to sign. version_of gives the version of the subject that signers agree to."""
+    """Stores a command for others to sign. urgent is whether the command itself is: then asking for it is as well."""
 
     grants: ClassVar[bool] = False
-    urgent: ClassVar[bool] = False
 
     method: str
     request: bytes
@@ -33,6 +32,7 @@ class RequestApproval:
     summary: str
     needed: int
     life: Millis
+    urgent: bool = False
 
     def run(self, tx: Transaction) -> Approval:
         tx.refuse_behind()
@@ -85,11 +85,9 @@ class RequestApproval:
 class SignApproval:
     """Adds a verified signature; runs the inner command when enough different persons have signed.
 
-    pack turns the inner command's result into the bytes that are kept and answered with.
+    pack turns the inner command's result into the bytes that are kept and answered with. What is signed says whether it
+    grants and is urgent: two persons must be able to accept a clock while the clock is in doubt.
     """
-
-    grants: ClassVar[bool] = True
-    urgent: ClassVar[bool] = False
 
     approval: str
     signer: str
@@ -97,6 +95,14 @@ class SignApproval:
     inner: Command[Any]
     subject_version: Callable[[Transaction], int]
     pack: Callable[[Any], bytes]
+
+    @property
+    def grants(self) -> bool:
+        return self.inner.grants
+
+    @property
+    def urgent(self) -> bool:
+        return self.inner.urgent
 
     def run(self, tx: Transaction) -> Approval:
         found = pending(tx, self.approval)

@@ -8,37 +8,56 @@ from typing import ClassVar, Final
 from sqlalchemy import bindparam, select
 
 from licd.core.errors import Conflict
-from licd.core.time import Instant
+from licd.core.time import Instant, Millis
 from licd.ledger import tables
 from licd.ledger.database import Statement
+from licd.ledger.kept_seats import keep_seats
 from licd.ledger.records import StoredBundle
 from licd.ledger.rows import ANSWERED, TRUST_BUNDLES
-from licd.ledger.timekeeper import Timekeeper
+from licd.ledger.timekeeper import JUMP, Timekeeper
 from licd.ledger.transaction import Transaction
+from licd.ledger.verbs.over import end_what_is_over
 
 FORGET_AT_ONCE: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptClock:
-    """An operator vouches for the clock after a jump; decisions resume with the next batch."""
+    """Operators vouch for the wall clock after a jump; decisions resume with the next batch.
+
+    move is how far deciding time goes on by that, as they were told; another move by more than two seconds is refused
+    with Conflict. Forwards, every seat in use stays so for as long as its permits run on their holders' boot clocks;
+    backwards, what had come to its end is written down as ended, and does not come back.
+    """
 
     grants: ClassVar[bool] = False
     urgent: ClassVar[bool] = True
 
     timekeeper: Timekeeper
+    move: Millis
     actor: str
     detail: str
 
     def run(self, tx: Transaction) -> Instant:
+        move = self.timekeeper.move()
+        if abs(move - self.move) > JUMP:
+            raise Conflict(
+                f"the clock would move licd's time by {move} ms, not by {self.move} ms; look again", field="move_ms"
+            )
         before = self.timekeeper.mark
+        kept = keep_seats(tx, tx.now, move) if move > 0 else 0
+        ended = end_what_is_over(tx) if move < 0 else 0
         mark = self.timekeeper.accept()
         tx.log(
             "clock.accepted",
             ("actor", self.actor),
             ("detail", self.detail),
             ("mark_before", before),
+            ("decided_at", tx.now),
             ("mark", mark),
+            ("move", move),
+            ("seats_kept", kept),
+            ("ended", ended),
         )
         return mark
 

@@ -19,7 +19,8 @@ def doctor(state: State, output: OutputForm = Output.TABLE) -> None:
 
     Changes nothing; works while licd serves. Exit 0 when nothing fails, 1 when something does.
     """
-    found = examine(state, SystemClock().wall())
+    clock = SystemClock()
+    found = examine(state, clock.wall(), clock)
     result = verdict(found)
     if output is Output.JSON:
         typer.echo(json.dumps({"verdict": result, "findings": [_fields(each) for each in found]}, indent=2))

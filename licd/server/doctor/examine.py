@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from licd.core.time import Instant
+from licd.ledger.timekeeper import Clock
 from licd.server.doctor.certificates import check_authority, check_operator_certificates, check_server_certificate
 from licd.server.doctor.clock import check_clock
 from licd.server.doctor.database import check_database, check_log_entries, check_sqlite
@@ -61,12 +62,15 @@ class Examined:
     finding: Finding
 
 
-def examine(root: Path, now: Instant) -> list[Examined]:
-    """What every check finds. Never raises for what is wrong with the directory."""
+def examine(root: Path, now: Instant, clock: Clock | None = None) -> list[Examined]:
+    """What every check finds. Never raises for what is wrong with the directory.
+
+    clock is the machine's, to compare with what licd kept of it; without one the wall clock's time alone is judged.
+    """
     if not root.is_dir():
         missing = fail(f"{root} is no directory", f"name a state directory, or make one: licd init --state {root}")
         return [Examined("state directory", missing)]
-    patient = Patient(StateDirectory(root), now)
+    patient = Patient(StateDirectory(root), now, clock)
     return [Examined(name, finding) for name, check in CHECKS for finding in _found(check, patient)]
 
 

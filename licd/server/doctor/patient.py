@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from licd.core.time import DAY, HOUR, SECOND, Instant, Millis
+from licd.ledger.timekeeper import Clock
 from licd.server.config import ServerConfig, read_config
 from licd.server.rows_check import trust_of
 from licd.server.snapshot import Snapshot
@@ -14,10 +15,11 @@ from licd.server.trust import Trust
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """now is the machine's wall clock, unix milliseconds."""
+    """now is the machine's wall clock, unix milliseconds; clock is where more of its time comes from."""
 
     state: StateDirectory
     now: Instant
+    clock: Clock | None = None
 
     def config(self) -> ServerConfig:
         """Raises Invalid."""

@@ -6,16 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from licd.core.time import Instant
+from licd.core.errors import Invalid
+from licd.core.time import DAY, SECOND, Instant, Millis
 from licd.ledger import tables
 from licd.ledger.database import Connection
 from licd.ledger.ledger import Ledger
 from licd.ledger.queries import count, seat_counts, unconfirmed_systems
 from licd.ledger.rows import APPROVALS, CUSTOMERS, DEPLOYMENTS, LICENCES
+from licd.ledger.timekeeper import JUMP
 from licd.ledger.verbs.clock import AcceptClock
 from licd.policy import Policies
 from licd.server.caller import Caller
-from licd.server.changes import Changes, checked_text
+from licd.server.changes import Changes, Plan, checked_text
 from licd.server.directory import Directory
 from licd.server.methods import METHODS
 from licd.server.push import Push
@@ -23,6 +25,9 @@ from licd.server.reader import Reader
 from licd.server.trust import Trust
 from licd.v1 import policy_service_pb2
 from licd.v1 import status_service_pb2 as pb
+
+ACCEPT: Final = "StatusService.AcceptClock"
+MOVE_CEILING: Final[Millis] = 3653 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class StatusService:
         self._trust: Final = trust
         self._impediments: Final = impediments
         self._wall: Final = wall
+        changes.plan_with(ACCEPT, self._plan_accept)
 
     async def get_status(self, request: pb.GetStatusRequest, caller: Caller) -> pb.GetStatusResponse:
         """Counts, impediments, and what the caller may do."""
@@ -81,6 +87,7 @@ class StatusService:
                 caller=caller.name,
                 caller_roles=sorted(operator.role_set),
                 clock_mark_ms=self._ledger.timekeeper.mark,
+                clock_move_ms=self._ledger.timekeeper.move(),
                 caller_methods=[
                     method.verb
                     for method in METHODS.values()
@@ -91,12 +98,24 @@ class StatusService:
         return response
 
     async def accept_clock(self, request: pb.AcceptClockRequest, caller: Caller) -> pb.AcceptClockResponse:
-        """An operator vouches for the clock after a jump."""
-        command = AcceptClock(
-            self._ledger.timekeeper, caller.operator().operator, checked_text(request.detail, "detail")
-        )
-        return await self._changes.once(
-            request, caller, command, lambda mark: pb.AcceptClockResponse(now_ms=mark, mark_ms=mark)
+        """An operator vouches for the clock after a jump; two, where that moves the time by which all is decided."""
+        response: pb.AcceptClockResponse = await self._changes.widen(ACCEPT, request, caller)
+        return response
+
+    async def _plan_accept(self, request: pb.AcceptClockRequest, actor: str) -> Plan:
+        if abs(request.move_ms) > MOVE_CEILING:
+            raise Invalid("milliseconds, within ten years", field="move_ms")
+        detail = checked_text(request.detail, "detail")
+        towards = "forward" if request.move_ms > 0 else "back"
+        return Plan(
+            command=AcceptClock(self._ledger.timekeeper, request.move_ms, actor, detail),
+            respond=lambda mark: pb.AcceptClockResponse(accepted=pb.AcceptedClock(now_ms=mark, mark_ms=mark)),
+            subject="clock",
+            version=lambda _tx: 0,
+            seen_version=0,
+            summary=f"accept licd's clock, which moves all deciding {towards} by {abs(request.move_ms) / SECOND:g} s: "
+            f"{detail}",
+            widens=abs(request.move_ms) > JUMP,
         )
 
 

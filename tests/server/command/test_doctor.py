@@ -15,6 +15,7 @@ from licd.server.doctor.finding import Finding, Level
 from licd.server.initialise import initialise
 from licd.server.ratchet import Ratchet
 from licd.server.state_dir import DirectoryLock, StateDirectory
+from tests.daemon import ShiftedClock
 from tests.server.command.conftest import Licd, wishes
 from tests.server.command.desk import at_work
 
@@ -115,6 +116,20 @@ def test_a_year_that_cannot_be_fails(state: StateDirectory, now: int) -> None:
 
 def test_a_clock_far_ahead_of_the_last_decision_is_doubted(state: StateDirectory) -> None:
     assert worst(state, "clock", NOW + 40 * DAY).level is Level.WARN
+
+
+@pytest.mark.parametrize("set_off", [HOUR, -HOUR])
+def test_a_clock_that_was_set_since_licd_last_decided_fails(state: StateDirectory, set_off: int) -> None:
+    clock = ShiftedClock()
+    assert not [each for each in clock_findings(state, clock) if each.level is Level.FAIL]
+    clock.set_off = set_off
+    told = [each for each in clock_findings(state, clock) if "against the boot clock" in each.what]
+    assert [each.level for each in told] == [Level.FAIL]
+    assert "two persons" in told[0].todo
+
+
+def clock_findings(state: StateDirectory, clock: ShiftedClock) -> list[Finding]:
+    return [each.finding for each in examine(state.root, clock.wall(), clock) if each.check == "clock"]
 
 
 def test_a_daemon_that_writes_nothing_is_noticed(state: StateDirectory) -> None:

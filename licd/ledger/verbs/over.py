@@ -1,0 +1,50 @@
+"""What is over by the deciding clock is written down as over, before that clock is set back.
+
+Everything else that ends by time is derived from time at each decision, and would come back with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from licd.core.deployment import expire_invitation
+from licd.core.model import DeploymentStatus, LicenceStatus
+from licd.core.rights import expire_licence
+from licd.ledger import tables
+from licd.ledger.queries import licences_to_reap
+from licd.ledger.records import ApprovalStatus
+from licd.ledger.rows import APPROVALS, DEPLOYMENTS, LICENCES
+from licd.ledger.transaction import Transaction
+
+
+def end_what_is_over(tx: Transaction) -> int:
+    """Ends leases, terms, join tokens and approvals whose time has come by now. Returns how many."""
+    tx.flush()
+    leases = sum(tx.state(licence).reap(tx.now) for licence in licences_to_reap(tx.connection, tx.now))
+    return leases + _terms(tx) + _invitations(tx) + _approvals(tx)
+
+
+def _terms(tx: Transaction) -> int:
+    column = tables.licence.c
+    standing = LICENCES.where(tx.connection, column.status != LicenceStatus.TERMINATED.value, column.expired_at == 0)
+    over = [each.id for each in standing if each.terms.not_after <= tx.now]
+    for licence in over:
+        expire_licence(tx.state(licence), tx.now)
+    return len(over)
+
+
+def _invitations(tx: Transaction) -> int:
+    column = tables.deployment.c
+    invited = column.status == DeploymentStatus.INVITED.value
+    over = DEPLOYMENTS.where(tx.connection, invited, column.token_hash != b"", column.token_expires_at <= tx.now)
+    for each in over:
+        expire_invitation(tx.state(each.licence), each.id)
+    return len(over)
+
+
+def _approvals(tx: Transaction) -> int:
+    column = tables.approval.c
+    over = APPROVALS.where(tx.connection, column.status == ApprovalStatus.PENDING.value, column.expires_at <= tx.now)
+    for each in over:
+        tx.put(replace(each, status=ApprovalStatus.REJECTED, rejected_by="licd", rejection="its time was over"))
+    return len(over)
