@@ -185,7 +185,9 @@ def suspension_now(connection: Connection, identifier: str) -> SuspensionNow | N
     live: dict[str, int] = {}
     for system in systems:
         column = tables.acknowledgement.c
-        newer = ACKNOWLEDGEMENTS.select(column.deployment == system.deployment, column.epoch >= system.epoch)
+        newer = ACKNOWLEDGEMENTS.select(
+            column.deployment == system.deployment, column.epoch >= system.epoch, column.active_leases == 0
+        )
         rows = _all(connection, ACKNOWLEDGEMENTS, newer.order_by(asc(column.epoch)).limit(1))
         if rows:
             acknowledged[system.deployment] = rows[0]

@@ -53,7 +53,8 @@ class Reading:
 class ClockAnchor:
     """What is kept over a restart: an instant that was believed, and both clocks.
 
-    boot is the boot clock at that instant, offset is wall minus boot clock as believed; doubt is why it was not, and stands until it is accepted.
+    boot is the boot clock at that instant, offset is wall minus boot clock as believed; doubt is why it was not, and
+    stands until it is accepted.
     """
 
     id: int

@@ -113,6 +113,23 @@ def test_the_acknowledgement_is_said_again_on_every_new_stream():
     assert len(rig.licd.acknowledgements) == 1
 
 
+def test_a_refusal_on_a_new_stream_is_acknowledged_by_its_own_name():
+    """licd knows what it said by the end of the chain: who acknowledged an earlier refusal may not have been heard."""
+    rig = Rig().start()
+    rig.acquire()
+    rig.licd.suspend()
+    rig.advance(5 * SECOND)
+    [first] = rig.licd.acknowledgements
+    rig.feed(StreamBroken(rig.stream, "cut"))
+    rig.advance(10 * SECOND)
+    carriers = [each.directive for each in rig.licd.acknowledgements]
+    assert carriers[0] == first.directive
+    assert len(set(carriers)) == 2
+    said = len(carriers)
+    rig.advance(60 * SECOND)
+    assert len(rig.licd.acknowledgements) == said
+
+
 def test_wishes_of_a_suspended_system_are_denied_with_the_reason_of_the_suspension():
     rig = Rig().start()
     under_way, queued = rig.ask("under way"), rig.ask("queued")
@@ -321,6 +338,7 @@ def test_a_force_released_lease_stops_and_the_others_go_on():
     assert taken.stopped.cause is StopCause.FORCE_RELEASED
     [acknowledgement] = rig.licd.acknowledgements
     assert (acknowledgement.directive, acknowledgement.stopped_leases) == (sha256(order.payload), 1)
+    assert acknowledgement.active_leases == 1
     rig.advance(5 * SECOND)
     assert list(rig.licd.links[-1].held) == [kept.lease]
     assert rig.told(Suspended) == []

@@ -172,7 +172,7 @@ def test_an_acknowledgement_says_when_it_came_and_what_it_ended(world: World):
     rig = world.rig
     rig.do(SUSPEND)
     rig.clock.advance(SECOND)
-    entries = world.appended(Acknowledge("alpha", 1, "north-1", 2, b"d" * 32, rig.clock.wall(), 0, b"envelope"))
+    entries = world.appended(replace(acknowledged(world, 2), stopped_at=rig.clock.wall()))
     assert [each["kind"] for each in entries] == [b"lease.ended", b"lease.ended", b"directive.acknowledged"]
     assert entries[2]["ended"] == b"2"
     assert int(entries[2]["stopped_at"]) == rig.clock.wall()
@@ -181,9 +181,30 @@ def test_an_acknowledgement_says_when_it_came_and_what_it_ended(world: World):
 @pytest.mark.parametrize("epoch", [0, 1, 3, -1, 1 << 40])
 def test_an_acknowledgement_of_what_was_not_ordered_is_no_evidence(world: World, epoch: int):
     world.rig.do(SUSPEND)
-    assert world.kinds(Acknowledge("alpha", 1, "north-1", epoch, b"d" * 32, 0, 0, b"")) == []
-    with pytest.raises(Forbidden):
-        world.rig.do(Acknowledge("alpha", 2, "north-1", 2, b"d" * 32, 0, 0, b""))
+    assert world.kinds(replace(acknowledged(world, 2), epoch=epoch)) == []
+    assert world.kinds(replace(acknowledged(world, 2), directive=b"d" * 32)) == []
+    for wrong in ({"enrolment": 2}, {"system": "customer/north/system/beta"}, {"licence": "north-2"}):
+        with pytest.raises(Forbidden):
+            world.rig.do(replace(acknowledged(world, 2), **wrong))
+
+
+def acknowledged(world: World, epoch: int) -> Acknowledge:
+    """alpha has stopped, by the directive of that epoch."""
+    directive = DIRECTIVES.get(world.rig.connection, "north-1", epoch)
+    assert directive is not None
+    said = sha256(directive.payload).digest()
+    return Acknowledge("alpha", "customer/north/system/alpha", 1, "north-1", epoch, said, 0, 0, b"envelope")
+
+
+def test_a_force_release_in_a_suspension_does_not_settle_it_while_leases_go_on(world: World):
+    world.rig.do(SUSPEND)
+    world.rig.do(ForceReleaseLease(world.system.held[0], 0, "manual", "d", "alice"))
+    goes_on = replace(acknowledged(world, 3), active_leases=1)
+    assert world.kinds(goes_on) == ["directive.acknowledged"]
+    assert world.kinds(goes_on) == []
+    assert world.rig.look(lambda tx: tx.state("north-1").deployments["alpha"].epoch_acknowledged) == 1
+    assert "lease.ended" in world.kinds(acknowledged(world, 3))
+    assert world.rig.look(lambda tx: tx.state("north-1").deployments["alpha"].epoch_acknowledged) == 3
 
 
 def test_each_epoch_has_exactly_one_directive(world: World):

@@ -1,8 +1,21 @@
 """What licd orders is pushed at once, comes again in order to who missed it, and is acknowledged."""
 
 import time
+from hashlib import sha256
+from typing import Any
 
-from licd.v1 import deployment_service_pb2, lease_service_pb2, licence_service_pb2, operator_pb2, session_pb2
+import pytest
+
+from licd.core.errors import Forbidden
+from licd.keys.kinds import Kind
+from licd.v1 import (
+    deployment_service_pb2,
+    lease_service_pb2,
+    licence_service_pb2,
+    log_service_pb2,
+    operator_pb2,
+    session_pb2,
+)
 from tests.daemon import Daemon
 from tests.office import Office, draft
 from tests.wired_system import System, acquire, licence_of, reason
@@ -47,6 +60,61 @@ def test_an_acknowledgement_ends_leases_and_settles_the_suspension(daemon: Daemo
         stream.acknowledge(word)
         stream.beat(held=[])
         assert daemon.metric("licd_suspension_acknowledged_seconds_count") == counted + 1
+
+
+@pytest.mark.parametrize(
+    "changes", [{"directive": b"another directive"}, {"active_leases": 2}], ids=["another directive", "it goes on"]
+)
+def test_an_acknowledgement_of_something_else_settles_nothing(office: Office, system: System, changes: dict[str, Any]):
+    licence = licence_of(office, system)
+    with system.stream() as stream:
+        stream.beat(acquire(1), acquire(2))
+        suspension = office.alice.suspend(licence).suspension
+        directive = stream.directive()
+        word = {"directive": stream.payloads[-1], "licence": licence} | changes
+        stream.acknowledge(system.acknowledgement(directive.epoch, **word))
+        stream.acknowledge(system.acknowledgement(directive.epoch, **word))
+        stream.beat(held=[])
+        ask = licence_service_pb2.GetSuspensionRequest(suspension=suspension)
+        found = office.alice.call("LicenceService.GetSuspension", ask)
+        assert (found.live_leases, found.settled) == (2, False)
+        kinds = log_service_pb2.ListEntriesRequest(licence=licence, kind="directive.acknowledged")
+        kept = office.alice.call("LogService.ListEntries", kinds).entries
+        assert len(kept) == ("active_leases" in changes)
+        stream.acknowledge(system.acknowledgement(directive.epoch, stream.payloads[-1], licence=licence))
+        stream.beat(held=[])
+        found = office.alice.call("LicenceService.GetSuspension", ask)
+        assert (found.live_leases, found.settled) == (0, True)
+
+
+def test_an_acknowledgement_in_anothers_name_is_refused(office: Office, system: System):
+    licence = licence_of(office, system)
+    with system.stream() as stream:
+        stream.beat(acquire(1))
+        office.alice.suspend(licence)
+        directive = stream.directive()
+        word = session_pb2.Acknowledgement(
+            system="customer/other/system/other",
+            licence=licence,
+            epoch=directive.epoch,
+            directive=sha256(stream.payloads[-1]).digest(),
+        )
+        stream.acknowledge(system.seal(Kind.ACKNOWLEDGEMENT, word))
+        with pytest.raises(Forbidden):
+            stream.beat(held=[])
+
+
+def test_the_refusal_that_a_chain_ends_in_is_acknowledged_as_well(office: Office, system: System):
+    licence = licence_of(office, system)
+    with system.stream() as stream:
+        stream.beat(acquire(1))
+        suspension = office.alice.suspend(licence).suspension
+        refused = stream.beat(held=[])
+        assert system.last_reply is not None
+        stream.acknowledge(system.acknowledgement(refused.header.epoch, system.last_reply.payload, licence=licence))
+        stream.beat(held=[])
+        ask = licence_service_pb2.GetSuspensionRequest(suspension=suspension)
+        assert office.alice.call("LicenceService.GetSuspension", ask).settled
 
 
 def test_after_the_reinstatement_leases_are_asked_for_again(office: Office, system: System):

@@ -141,8 +141,10 @@ class Machine:
         # Whatever was pushed while the stream was down is in the reply to a link, and only there.
         state.urgent = state.urgent or state.line.failures > 0
         state.line.up()
-        if state.stop_said and state.stop_said not in state.acknowledgements:
-            state.acknowledgements.append(state.stop_said)
+        if state.stop_said:
+            state.stop_unsure = state.stop_refusal
+            if state.stop_said not in state.acknowledgements:
+                state.acknowledgements.append(state.stop_said)
 
     def _certificate_changed(self, validity: tuple[Instant, Instant] | None, now: Millis) -> None:
         state = self._state

@@ -190,8 +190,9 @@ def _take_refusal(state: MachineState, refusal: session_pb2.Refusal, envelope: E
     carrier = hashlib.sha256(envelope.payload).digest()
     _refuse_in_flight(state, asked, denied, now)
     refused = stop_all(state, denied, epoch, carrier, now)
-    if news and denied.reason not in OF_THE_SESSION:  # of a session licd learns by the opening of the next one
-        acknowledge_stop(state, refused, carrier, epoch, now)
+    # Of a session licd learns by the opening of the next one.
+    if (news or state.stop_unsure) and denied.reason not in OF_THE_SESSION:
+        acknowledge_stop(state, refused, carrier, epoch, now, in_reply=True)
 
 
 def _refuse_in_flight(state: MachineState, asked: list[Asked], denied: Denied, now: Millis) -> None:

@@ -71,7 +71,9 @@ class MachineState:
         "sent_on",
         "standing",
         "started",
+        "stop_refusal",
         "stop_said",
+        "stop_unsure",
         "trust",
         "urgent",
         "wake_at",
@@ -94,6 +96,10 @@ class MachineState:
         """The last acknowledgements, by what they acknowledge: an order that comes twice is answered twice."""
         self.stop_said = b""
         """The acknowledgement of the refusal in force: said again on every new stream, since none is acknowledged."""
+        self.stop_refusal = False
+        """Whether that acknowledges a reply: licd knows it by the end of the chain alone."""
+        self.stop_unsure = False
+        """Whether the stream that it went up has broken since: then the next refusal is acknowledged as well."""
         self.urgent = False
         """Whether a link is to be sent without waiting for the next heartbeat."""
         self.heartbeat: Millis = outfit.pace.heartbeat

@@ -62,7 +62,7 @@ def resume(state: MachineState, epoch: int) -> None:
     """Go on under this epoch. If there was a refusal it is over: what is still wanted is asked for anew."""
     if not state.standing.resume(epoch):
         return
-    state.stop_said = b""
+    state.stop_said, state.stop_unsure = b"", False
     state.urgent = True
     state.notify(Reinstated(epoch))
     for hold in state.holds:
@@ -87,7 +87,7 @@ def acknowledge(
         stopped_boot_ms=stopped_at,
         stopped_at_ms=estimate - (now - stopped_at),
         stopped_leases=stopped,
-        active_leases=0,
+        active_leases=state.acted_on(now),
     )
     try:
         envelope = seal(Kind.ACKNOWLEDGEMENT, acknowledgement.SerializeToString(), state.outfit.signer)
@@ -99,7 +99,10 @@ def acknowledge(
     return frame
 
 
-def acknowledge_stop(state: MachineState, refused: Refused, carrier: bytes, epoch: int, now: Millis) -> None:
+def acknowledge_stop(
+    state: MachineState, refused: Refused, carrier: bytes, epoch: int, now: Millis, *, in_reply: bool = False
+) -> None:
     """Say that everything has stopped, now and on every stream to come until it goes on."""
     stopped_at, stopped = refused.stopped_at, refused.stopped_leases
+    state.stop_refusal, state.stop_unsure = in_reply, False
     state.stop_said = acknowledge(state, carrier, epoch, stopped_at=stopped_at, stopped=stopped, now=now)

@@ -248,9 +248,12 @@ class SessionService:
         message = read_payload(verified, session_pb2.Acknowledgement)
         if len(message.directive) != HASH_BYTES:
             raise Invalid(f"a SHA-256 hash has {HASH_BYTES} bytes", field="acknowledgement.directive")
+        if message.active_leases < 0:
+            raise Invalid("a count of leases", field="acknowledgement.active_leases")
         elapsed = await self._writer.execute(
             Acknowledge(
                 deployment=known.deployment.id,
+                system=message.system,
                 enrolment=known.deployment.enrolment,
                 licence=message.licence,
                 epoch=message.epoch,
