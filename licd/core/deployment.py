@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from licd.core.errors import AlreadyExists, Conflict, Forbidden, IllegalTransition, NotFound
 from licd.core.model import Deployment, DeploymentStatus, DirectiveKind, LicenceStatus, Session
+from licd.core.standing import is_over
 from licd.core.state import LicenceState
 from licd.core.time import Instant
 
@@ -36,6 +37,8 @@ def invite_deployment(
     """
     if state.licence.status is LicenceStatus.TERMINATED:
         raise IllegalTransition(f"licence {state.licence.id} was terminated")
+    if is_over(state, now):
+        raise IllegalTransition(f"the term of licence {state.licence.id} is over; renew it first")
     found = state.deployments.get(name)
     if found is not None:
         return _invite_again(state, found, now, token_hash=token_hash, expires_at=expires_at, actor=actor)
@@ -63,9 +66,13 @@ def invite_deployment(
 
 
 def _refuse_one_more(state: LicenceState) -> None:
-    counted = sum(1 for each in state.deployments.values() if each.status is not DeploymentStatus.REVOKED)
+    """A system of which two copies were seen keeps its place, also revoked: a new name must be no way back for it."""
+    revoked = [each for each in state.deployments.values() if each.status is DeploymentStatus.REVOKED]
+    fenced = [each.id for each in revoked if each.fenced_at]
+    counted = len(state.deployments) - len(revoked) + len(fenced)
     if counted >= state.rights.deployments:
-        raise Conflict(f"the licence permits {state.rights.deployments} deployments and has {counted}")
+        held = f", among them {', '.join(sorted(fenced))} until re-enrolled by two persons" if fenced else ""
+        raise Conflict(f"the licence permits {state.rights.deployments} deployments and has {counted}{held}")
 
 
 def _invite_again(
@@ -152,8 +159,13 @@ def _first_session(state: LicenceState, deployment: Deployment, receipt: bytes) 
 def revoke_deployment(
     state: LicenceState, name: str, now: Instant, *, code: str, detail: str, actor: str
 ) -> Deployment:
-    """Ends an enrolment for good. Raises NotFound, or IllegalTransition when it is revoked already."""
+    """Ends an enrolment for good. Raises NotFound, or IllegalTransition when it is revoked already.
+
+    The place of one that is fenced stays taken until two persons open it again.
+    """
     found = _found(state, name)
+    if found.status is DeploymentStatus.FENCED and not found.fenced_at:
+        found = replace(found, fenced_at=now)
     if found.status is DeploymentStatus.REVOKED:
         raise IllegalTransition(f"deployment {name} is revoked already")
     return _stop(state, found, DeploymentStatus.REVOKED, now, code, detail, actor)
@@ -164,14 +176,17 @@ def fence_deployment(
 ) -> Deployment:
     """Stops a system of which two copies were seen; the hashes of both links, and of the reply between, are logged.
 
-    One that is stopped already stays as it is: a revoked one would count as a deployment again.
+    One that is stopped already stays so; one that was revoked takes its place up again.
     """
     found = _found(state, name)
     links = (("first", first), ("reply", reply), ("second", second))
     state.record("deployment.forked", ("system", name), ("enrolment", found.enrolment), *links)
+    seen = replace(found, fenced_at=found.fenced_at or now)
     if found.status in STOPPED:
-        return found
-    return _stop(state, found, DeploymentStatus.FENCED, now, "fork", "two copies of this system were seen", "licd")
+        if not found.fenced_at:
+            state.put(seen)
+        return seen
+    return _stop(state, seen, DeploymentStatus.FENCED, now, "fork", "two copies of this system were seen", "licd")
 
 
 def reinvite_deployment(state: LicenceState, name: str, now: Instant, *, actor: str, detail: str) -> Deployment:
@@ -183,7 +198,7 @@ def reinvite_deployment(state: LicenceState, name: str, now: Instant, *, actor: 
     found = _found(state, name)
     if state.licence.status is LicenceStatus.TERMINATED:
         raise IllegalTransition(f"licence {state.licence.id} was terminated")
-    if found.status is DeploymentStatus.REVOKED:
+    if found.status is DeploymentStatus.REVOKED and not found.fenced_at:
         _refuse_one_more(state)
     _end_leases(state, name, now, "re-enrolled")
     invited = replace(
@@ -194,6 +209,7 @@ def reinvite_deployment(state: LicenceState, name: str, now: Instant, *, actor: 
         token_expires_at=0,
         system_key=b"",
         channel_key_hash=b"",
+        fenced_at=0,
     )
     state.put(invited)
     state.record("deployment.reinvited", ("actor", actor), ("system", name), ("detail", detail))

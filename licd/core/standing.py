@@ -53,10 +53,15 @@ def licence_standing(state: LicenceState, now: Instant) -> Denied | None:
             return _time_standing(state, now)
 
 
+def is_over(state: LicenceState, now: Instant) -> bool:
+    """Whether the term has ended, now or before the deciding clock was set back."""
+    return bool(state.licence.expired_at) or now >= state.rights.not_after
+
+
 def _time_standing(state: LicenceState, now: Instant) -> Denied | None:
     rights = state.rights
     if now < rights.not_before:
         return Denied(Reason.LICENCE_NOT_YET_VALID, "the licence does not hold yet", retry_at=rights.not_before)
-    if state.licence.expired_at or now >= rights.not_after:
+    if is_over(state, now):
         return Denied(Reason.LICENCE_EXPIRED, "the licence's term is over")
     return None

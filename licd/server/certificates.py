@@ -8,6 +8,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from licd.core.time import Instant, Millis
+from licd.keys.hold import SigningHeld
 from licd.keys.identity import Identity
 from licd.keys.pem_files import certificates_to_pem
 from licd.keys.pki import issue_leaf
@@ -18,12 +19,19 @@ class Certificates:
     """Issues short-lived leaves, ECDSA P-256, SPIFFE URI."""
 
     def __init__(
-        self, authorities: Authorities, life: Millis, wall: Callable[[], Instant], random: Callable[[int], bytes]
+        self,
+        authorities: Authorities,
+        life: Millis,
+        wall: Callable[[], Instant],
+        random: Callable[[int], bytes],
+        held: Callable[[], bool],
     ) -> None:
+        """`held` is the switch that stops all signing on this machine; it is asked before each certificate."""
         self._authorities: Final = authorities
         self._life: Final = life
         self._wall: Final = wall
         self._random: Final = random
+        self._held: Final = held
 
     @property
     def authorities_pem(self) -> str:
@@ -31,7 +39,9 @@ class Certificates:
         return self._authorities.believed_pem()
 
     def issue(self, public_key: ec.EllipticCurvePublicKey, identity: Identity) -> str:
-        """The chain for an identity, leaf first, PEM."""
+        """The chain for an identity, leaf first, PEM. Raises SigningHeld."""
+        if self._held():
+            raise SigningHeld("signing is held on this machine; no certificate was issued")
         authority = self._authorities.issuing()
         leaf = issue_leaf(
             authority,

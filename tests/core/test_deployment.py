@@ -87,6 +87,28 @@ def test_a_fenced_deployment_still_counts():
         invite(state, "b")
 
 
+@pytest.mark.parametrize("steps", [[fence, revoke], [revoke, fence]], ids=["fenced first", "revoked first"])
+def test_the_place_of_a_system_seen_twice_is_given_up_by_two_persons_alone(
+    steps: list[Callable[[LicenceState], Deployment]],
+):
+    """Whoever revokes it and invites it under another name would be the one person who brings it back."""
+    state = make_state(systems=("a",), deployments=1)
+    for step in steps:
+        step(state)
+    with pytest.raises(Conflict, match="among them a until re-enrolled by two persons"):
+        invite(state, "b")
+    assert reinvite(state).status is INVITED  # what two persons agree on
+    revoke(state)
+    assert invite(state, "b").status is INVITED
+
+
+def test_nobody_is_invited_under_a_licence_whose_term_is_over():
+    state = make_state(systems=())
+    with pytest.raises(IllegalTransition, match="renew it first"):
+        invite(state, "a", state.rights.not_after)
+    assert invite(state, "a", state.rights.not_after - 1).status is INVITED
+
+
 def test_a_revoked_deployment_comes_back_only_where_there_is_room():
     state = make_state(systems=("a", "b"), deployments=2)
     revoke(state)
@@ -182,10 +204,12 @@ def test_a_fork_of_a_stopped_system_is_noted_and_changes_nothing(stopped: Deploy
     state = make_state()
     state.put(make_deployment("a", status=stopped))
     state.take_changes()
+    before = state.licence
     assert fence(state).status is stopped
+    assert fence(state).fenced_at == NOW
     changes = state.take_changes()
-    assert changes.directives == changes.rows == []
-    assert [entry.kind for entry in changes.entries] == ["deployment.forked"]
+    assert (changes.directives, len(changes.rows), state.licence) == ([], 1, before)
+    assert [entry.kind for entry in changes.entries] == ["deployment.forked"] * 2
 
 
 @pytest.mark.parametrize("verb", [revoke, fence, reinvite])

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import CertificateSigningRequestBuilder, Name
 
-from licd.core.errors import AlreadyExists, Conflict, Forbidden, IllegalTransition, Invalid, OverQuota
+from licd.core.errors import AlreadyExists, Conflict, Forbidden, Held, IllegalTransition, Invalid, OverQuota
 from licd.core.time import DAY
 from licd.keys.certificate_request import make_private_key, make_request
 from licd.keys.kinds import KeyPurpose
@@ -90,6 +90,21 @@ def test_a_token_runs_out(own_daemon: Callable[..., Daemon]):
     daemon.clock.passed += DAY
     with pytest.raises(Forbidden, match="past its time"):
         enrol(daemon, request_for(token))
+
+
+def test_a_token_stays_good_while_signing_is_held(own_daemon: Callable[..., Daemon]):
+    daemon = own_daemon()
+    office = Office(daemon)
+    licence = office.licence()
+    token, system = office.alice.invite(licence), joined(office, licence)
+    daemon.state.hold.touch()
+    with pytest.raises(Held):
+        enrol(daemon, request_for(token))
+    with pytest.raises(Held):
+        system.renew()
+    daemon.state.hold.unlink()
+    assert enrol(daemon, request_for(token)).certificate_chain_pem
+    assert system.renew()
 
 
 @pytest.mark.parametrize("valid", [-1, 30 * DAY + 1])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from licd.core.deployment import system_of
 from licd.core.errors import Invalid
@@ -16,9 +18,10 @@ from licd.keys.certificate_request import check_request
 from licd.keys.identity import SystemIdentity
 from licd.keys.pki import key_thumbprint
 from licd.keys.public_key import PublicKeyError, parse_public_key
-from licd.ledger.verbs.deployments import Enrol
+from licd.ledger.verbs.deployments import Enrol, Enrolled
 from licd.server.caller import Caller
 from licd.server.certificates import Certificates
+from licd.server.changes import Answering
 from licd.server.trust import Trust
 from licd.server.writer import Writer
 from licd.v1 import enrolment_service_pb2 as pb
@@ -46,15 +49,17 @@ class EnrolmentService:
         _check_lengths(request)
         channel_key = check_request(request.csr)
         _check_proof(request)
-        enrolled = await self._writer.execute(
-            Enrol(
-                token_hash=sha256(request.join_secret.encode()).digest(),
-                system_key=request.public_key,
-                channel_key_hash=key_thumbprint(channel_key),
-                pseudonym_commitment=request.pseudonym_key_commitment,
-                make_receipt=_receipt,
-            )
+        enrol = Enrol(
+            token_hash=sha256(request.join_secret.encode()).digest(),
+            system_key=request.public_key,
+            channel_key_hash=key_thumbprint(channel_key),
+            pseudonym_commitment=request.pseudonym_key_commitment,
+            make_receipt=_receipt,
         )
+        # The certificate is made where the token is spent: while signing is held, the token stays good.
+        return await self._writer.execute(Answering(enrol, partial(self._response, channel_key)))
+
+    def _response(self, channel_key: ec.EllipticCurvePublicKey, enrolled: Enrolled) -> pb.EnrolResponse:
         found = enrolled.deployment
         return pb.EnrolResponse(
             system=system_of(found),
