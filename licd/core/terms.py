@@ -301,6 +301,12 @@ def _network(field: str, cidr: str) -> IPv4Network | IPv6Network:
         raise TermsInvalid(field, f"want a range in CIDR form, as 192.0.2.0/24: {error}") from error
 
 
+def widened_terms(old: Terms, new: Terms) -> tuple[str, ...]:
+    """As widened(), and in what else the terms differ: another product, or another category, is no narrower one."""
+    other = tuple(name for name in ("product", "category") if getattr(new, name) != getattr(old, name))
+    return (*other, *widened(rights_of(old), rights_of(new)))
+
+
 def widened(old: Rights, new: Rights) -> tuple[str, ...]:
     """Names every respect in which new permits something that old does not. Empty: new only narrows."""
     found: list[str] = []

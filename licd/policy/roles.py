@@ -61,6 +61,12 @@ class RolePolicy:
         """Whether any of the roles names the verb; a role that does not exist names nothing."""
         return any(verb in self.roles[role].verbs for role in roles if role in self.roles)
 
+    def may_agree(self, persons: Mapping[str, Collection[str]], verb: str) -> bool:
+        """Whether one of these persons, with their roles, can ask for the verb, and another one approve it."""
+        ask = [name for name, roles in persons.items() if self.may_call(roles, verb)]
+        approve = [name for name, roles in persons.items() if self.may_call(roles, APPROVE)]
+        return any(one != other for one in ask for other in approve)
+
     def needs_second_person(self, verb: str, *, widens: bool) -> bool:
         """Whether a call of the verb waits for another person's signature."""
         return verb in self.second_person or (widens and verb in self.second_person_when_widening)

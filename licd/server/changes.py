@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from licd.core.errors import Forbidden, Invalid, LicdError
+from licd.core.errors import AlreadyExists, Conflict, Forbidden, IllegalTransition, Invalid, LicdError, NotFound
 from licd.core.time import DAY, Instant, Millis
 from licd.keys.envelope import verify
 from licd.keys.errors import KeysError
@@ -18,7 +18,7 @@ from licd.keys.kinds import KeyPurpose, Kind
 from licd.keys.verification_key import VerificationKey
 from licd.ledger.records import Approval
 from licd.ledger.transaction import Command, Transaction
-from licd.ledger.verbs.approvals import RequestApproval, SignApproval
+from licd.ledger.verbs.approvals import EndOutdated, RequestApproval, SignApproval, refuse_ended
 from licd.ledger.verbs.once import Once, Recall
 from licd.policy.policies import Policies
 from licd.server.caller import Caller
@@ -138,7 +138,11 @@ class Changes:
             command = await self._signing(request, caller, found)
         except (LicdError, KeysError) as error:
             return cast("M", await self._answered_before(request, caller, error))
-        return await self.once(request, caller, command, respond)
+        try:
+            return await self.once(request, caller, command, respond)
+        except Conflict as error:
+            await self._writer.execute(EndOutdated(found.id, command.subject_version, error.detail))
+            raise
 
     async def _answered_before(self, request: Any, caller: Caller, error: Exception) -> Any:
         """The stored answer to a request that can be made no more because it was made; else raises the error."""
@@ -153,9 +157,15 @@ class Changes:
         if operator.id != found.requested_by and not self._policies.roles.may_call(operator.role_set, APPROVE):
             raise Forbidden(f"operator {operator.id} has no role that approves")
         self._refuse_former(found)
+        refuse_ended(found)
         envelope = self._verified(request.command, operator.id, operator.public_key)
         asked = method.request.FromString(found.request_bytes())
-        plan = await self._planners[method.verb](asked, found.requested_by)
+        try:
+            plan = await self._planners[method.verb](asked, found.requested_by)
+        except (AlreadyExists, Conflict, IllegalTransition, NotFound) as error:
+            # It could be planned when it was asked for: what it is about has changed for good.
+            await self._writer.execute(EndOutdated(found.id, None, error.detail))
+            raise
         return SignApproval(
             approval=found.id,
             signer=operator.id,

@@ -162,7 +162,11 @@ class Desk:
         return asked.invitation.join_token
 
     async def accept_clock(self) -> Instant:
-        """Say that licd's clock is right now."""
-        request = status_pb.AcceptClockRequest(request_id=self._id(), detail="simulated")
+        """Say that licd's clock is right now: two persons where that moves licd's time."""
+        now = await self._ask("StatusService/GetStatus", status_pb.GetStatusRequest(), status_pb.GetStatusResponse)
+        request = status_pb.AcceptClockRequest(request_id=self._id(), detail="simulated", move_ms=now.clock_move_ms)
         answer = await self._ask("StatusService/AcceptClock", request, status_pb.AcceptClockResponse)
-        return answer.mark_ms
+        if answer.HasField("approval"):
+            await self._both(answer.approval)
+        found = await self._ask("StatusService/GetStatus", status_pb.GetStatusRequest(), status_pb.GetStatusResponse)
+        return found.clock_mark_ms

@@ -243,6 +243,9 @@ class _Beginning:
     def boot(self) -> Millis:
         return 0
 
+    def boot_id(self) -> str:
+        return "the day before"
+
 
 @cache
 def _premises() -> Premises:

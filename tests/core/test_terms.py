@@ -33,6 +33,7 @@ from licd.core.terms import (
     check_terms,
     rights_of,
     widened,
+    widened_terms,
 )
 from licd.core.time import DAY, HOUR
 from tests.builders import GRACE, LENGTH, NOW, TERM, make_ask, make_constraints, make_terms
@@ -41,6 +42,13 @@ EUROPE = frozenset(("DE", "AT", "FR"))
 
 
 # ---------------------------------------------------------------------------------------------------- rights
+@pytest.mark.parametrize("name", ["product", "category"])
+def test_another_product_or_category_is_no_narrower_one(name: str):
+    old = make_terms()
+    assert widened_terms(old, replace(old, **{name: "another"})) == (name,)  # type: ignore[arg-type]
+    assert widened_terms(old, old) == ()
+
+
 @pytest.mark.parametrize("missing", MANDATORY)
 def test_what_every_licence_must_carry_is_missed(missing: type[Constraint]):
     terms = make_terms()

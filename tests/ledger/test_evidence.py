@@ -69,7 +69,7 @@ SUSPEND = SuspendLicence(SuspensionScope(licence="north-1"), "manual", "because"
 
 def test_every_change_of_rights_is_an_entry_of_its_own(world: World):
     rig = world.rig
-    key = MemorySigner(KeyPurpose.OPERATOR, b"o" * 32)
+    key, other = (MemorySigner(KeyPurpose.OPERATOR, seed * 32) for seed in (b"o", b"p"))
     expected: list[tuple[Command[Any], list[str]]] = [
         (CreateCustomer("south", "South", "alice"), ["customer.created"]),
         (IssueLicence(terms("south-1", "south", rig.clock.wall()), "alice"), ["licence.issued"]),
@@ -85,7 +85,7 @@ def test_every_change_of_rights_is_an_entry_of_its_own(world: World):
         (UnbanCustomer("north", "unfounded", "d", "alice"), ["customer.unbanned"]),
         (TerminateLicence("north-1", "misuse", "d", "alice"), ["licence.terminated"]),
         (AddOperator("carol", ("operator",), key.public_key, key.key_id, b"k", "alice"), ["operator.added"]),
-        (AddOperator("dave", ("operator",), key.public_key, key.key_id, b"k", "alice"), ["operator.added"]),
+        (AddOperator("dave", ("operator",), other.public_key, other.key_id, b"l", "alice"), ["operator.added"]),
         (DisableOperator("carol", "alice", "left"), ["operator.disabled"]),
         (StoreBundle(1, b"bundle", "alice"), ["trust.published"]),
         (AcceptClock(rig.ledger.timekeeper, 0, "alice", "looked"), ["clock.accepted"]),

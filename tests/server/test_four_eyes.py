@@ -1,15 +1,26 @@
 """What widens rights takes two persons who sign the very same bytes; nobody counts twice, or after he has left."""
 
 from collections.abc import Callable
+from os import urandom  # noqa: TID251 - keys of operators
 from typing import Any
 
 import pytest
 
-from licd.core.errors import Conflict, Forbidden, IllegalTransition, Invalid, NotFound, RequestIdReused, SealRefused
+from licd.core.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    IllegalTransition,
+    Invalid,
+    NotFound,
+    RequestIdReused,
+    SealRefused,
+)
 from licd.core.time import DAY, HOUR, MINUTE
 from licd.keys.certificate_request import make_private_key, make_request
 from licd.keys.envelope import seal
-from licd.keys.kinds import Kind
+from licd.keys.kinds import KeyPurpose, Kind
+from licd.keys.signer import MemorySigner
 from licd.v1 import (
     approval_service_pb2,
     customer_service_pb2,
@@ -22,6 +33,7 @@ from licd.v1.session_pb2 import OperatorCommand
 from tests.daemon import Daemon, fresh, new_id
 from tests.office import Office, Operator, draft
 
+FRESH = (KeyPurpose.OPERATOR, urandom)
 ISSUE = "LicenceService.IssueLicence"
 PENDING, EXECUTED = operator_pb2.APPROVAL_STATUS_PENDING, operator_pb2.APPROVAL_STATUS_EXECUTED
 
@@ -213,7 +225,99 @@ def test_a_changed_subject_is_a_conflict(office: Office):
     office.alice.suspend(licence)
     with pytest.raises(Conflict):
         office.bob.sign(approval)
-    assert again(office.alice, approval).status == PENDING
+    ended = again(office.alice, approval)
+    assert (ended.status, ended.rejected_by) == (operator_pb2.APPROVAL_STATUS_REJECTED, "licd")
+    assert "the licence is at version" in ended.rejection
+
+
+def test_what_was_asked_for_twice_is_done_once_and_nobody_is_asked_again(office: Office):
+    request = wanted(office)
+    first = office.alice.call(ISSUE, request).approval
+    request.request_id = ""
+    second = office.alice.call(ISSUE, request).approval
+    office.alice.sign(first)
+    office.bob.sign(first)
+    ended = again(office.alice, second)
+    assert (ended.status, ended.rejected_by) == (operator_pb2.APPROVAL_STATUS_REJECTED, "licd")
+    request.request_id = ""
+    with pytest.raises(AlreadyExists):
+        office.alice.call(ISSUE, request)
+
+
+def test_a_licence_whose_term_is_over_is_not_even_asked_for(office: Office):
+    request = wanted(office)
+    request.terms.not_before_ms -= 60 * DAY
+    request.terms.not_after_ms -= 60 * DAY
+    with pytest.raises(Invalid) as refused:
+        office.alice.call(ISSUE, request)
+    assert refused.value.field == "terms.not_after_ms"
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 3])
+def test_a_reinstatement_that_lifts_nothing_is_not_even_asked_for(office: Office, epoch: int):
+    licence = office.licence()
+    request = licence_service_pb2.ReinstateLicenceRequest(
+        licence=licence, epoch=epoch, reason_code="unfounded", detail="it was nothing"
+    )
+    with pytest.raises(IllegalTransition):
+        office.alice.call("LicenceService.ReinstateLicence", request)
+    office.alice.suspend(licence)
+    request.request_id = ""
+    with pytest.raises(Conflict):
+        office.alice.call("LicenceService.ReinstateLicence", request)
+
+
+def test_another_product_takes_two_persons(office: Office):
+    licence = office.licence()
+    found = office.alice.licence_of(licence)
+    terms = draft(found.terms.not_before_ms)
+    terms.not_after_ms, terms.product = found.terms.not_after_ms, "interceptor"
+    request = licence_service_pb2.AmendLicenceRequest(licence=licence, version=found.version, terms=terms)
+    answer = office.alice.call("LicenceService.AmendLicence", request)
+    assert "widening product" in answer.approval.summary
+    assert office.alice.licence_of(licence).terms == found.terms
+
+
+@pytest.mark.parametrize("which", ["public_key", "csr"])
+def test_nobody_is_admitted_under_a_second_name(office: Office, which: str):
+    key = make_private_key()
+    name = fresh("clerk")
+    office.agree("KeyService.AddOperator", admission(name, office.alice.signer.generate(*FRESH), key))
+    twin = admission(fresh("shadow"), office.alice.signer, make_private_key())
+    if which == "csr":
+        twin = admission(fresh("shadow"), office.alice.signer.generate(*FRESH), key)
+    asked = office.alice.call("KeyService.AddOperator", twin)
+    office.alice.sign(asked.approval)
+    with pytest.raises(AlreadyExists) as refused:
+        office.bob.sign(asked.approval)
+    assert refused.value.field == which
+    assert ("alice" if which == "public_key" else name) in str(refused.value)
+
+
+def test_who_signs_for_an_operator_sees_which_key_he_lets_in(office: Office):
+    signer = office.alice.signer.generate(*FRESH)
+    asked = office.alice.call("KeyService.AddOperator", admission(fresh("clerk"), signer, make_private_key()))
+    assert signer.key_id in asked.approval.summary
+
+
+def test_a_signature_by_a_key_that_was_replaced_counts_for_nothing(own_daemon: Callable[..., Daemon]):
+    office = Office(own_daemon())
+    carol = Operator.of(office.daemon, "carol")
+    approval = asked(office)
+    office.bob.sign(approval)
+    changed = admission("bob", office.bob.signer.generate(*FRESH), make_private_key(), "approver", "keymaster")
+    change = office.alice.call("KeyService.AddOperator", changed).approval
+    office.alice.sign(change)
+    assert carol.sign(change).status == EXECUTED
+    with pytest.raises(Forbidden, match="bob has had another key"):
+        office.alice.sign(approval)
+    assert not issued(office, approval)
+
+
+def admission(name: str, signer: MemorySigner, key: Any, *roles: str) -> key_service_pb2.AddOperatorRequest:
+    return key_service_pb2.AddOperatorRequest(
+        operator=name, roles=roles or ["approver"], public_key=signer.public_key, csr=make_request(key)
+    )
 
 
 def test_a_customer_who_was_banned_meanwhile_gets_no_licence(office: Office):

@@ -245,14 +245,33 @@ def test_a_silent_system_is_not_said_to_have_run_out_by_a_clock_in_doubt(own_dae
 
 
 def test_the_last_operators_stay(own_daemon: Callable[..., Daemon]):
-    daemon = own_daemon()
-    alice = Operator.of(daemon, "alice")
-    for name in ("bob", "carol"):
+    """Two who can admit a third: with one alone nothing could ever be agreed on again."""
+    office = Office(own_daemon())
+    alice = office.alice
+
+    def disable(name: str) -> None:
         alice.call("KeyService.DisableOperator", key_service_pb2.DisableOperatorRequest(operator=name, detail="left"))
-    with pytest.raises(Conflict):
-        alice.call("KeyService.DisableOperator", key_service_pb2.DisableOperatorRequest(operator="alice", detail="d"))
+
+    disable("bob")
+    for name, left in (("carol", "would leave alice ("), ("alice", "would leave carol (")):
+        with pytest.raises(Conflict) as refused:
+            disable(name)
+        assert left in str(refused.value)
     with pytest.raises(IllegalTransition):
-        alice.call("KeyService.DisableOperator", key_service_pb2.DisableOperatorRequest(operator="bob", detail="d"))
+        disable("bob")
+    Office(office.daemon, "alice", "carol").admit("dora", "viewer")
+    with pytest.raises(Conflict):
+        disable("carol")
+
+
+def test_the_last_who_approves_is_not_made_a_viewer(own_daemon: Callable[..., Daemon]):
+    office = Office(own_daemon())
+    office.alice.call(
+        "KeyService.DisableOperator", key_service_pb2.DisableOperatorRequest(operator="carol", detail="d")
+    )
+    with pytest.raises(Conflict, match="would leave alice"):
+        office.admit("bob", "viewer")
+    assert office.licence()
 
 
 def test_a_customer_is_made_once(office: Office):

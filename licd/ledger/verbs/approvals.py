@@ -7,15 +7,21 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 from licd.core.errors import Conflict, Forbidden, IllegalTransition, NotFound
-from licd.core.time import HOUR, Millis
-from licd.keys.kinds import Kind
-from licd.ledger.records import Approval, ApprovalStatus
+from licd.core.time import HOUR, Instant, Millis
+from licd.keys.envelope import verify
+from licd.keys.keyring import Keyring
+from licd.keys.kinds import KeyPurpose, Kind
+from licd.keys.seal_reasons import SealInvalid
+from licd.keys.verification_key import VerificationKey
+from licd.ledger import tables
+from licd.ledger.records import Approval, ApprovalStatus, Operator
 from licd.ledger.rows import APPROVALS, OPERATORS
 from licd.ledger.transaction import Command, Transaction
-from licd.v1.envelope_pb2 import Envelope
+from licd.v1.envelope_pb2 import Envelope, Signature
 from licd.v1.session_pb2 import OperatorCommand
 
 LIFE_LIMIT: Final[Millis] = 4 * HOUR
+FOREVER: Final[Instant] = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,7 @@ class SignApproval:
         signed.append(self.signer)
         approval = replace(found, signed_by=",".join(signed), command=merged.SerializeToString())
         tx.log("approval.signed", ("approval", found.id), ("actor", self.signer), ("command", approval.command))
+        _refuse_replaced_keys(tx, approval, merged)
         if self._complete(found, signed):
             approval = self._execute(tx, approval)
         tx.put(approval)
@@ -131,6 +138,8 @@ class SignApproval:
             raise Conflict(f"{approval.subject} has changed since this was requested; request it again")
         result = self.pack(self.inner.run(tx))
         tx.log("approval.executed", ("approval", approval.id), ("method", approval.method))
+        for other in _waiting_on(tx, approval):
+            _end(tx, other, "licd", f"approval {approval.id} has changed {approval.subject} meanwhile")
         return replace(approval, status=ApprovalStatus.EXECUTED, result=result)
 
 
@@ -140,6 +149,69 @@ def _refuse_disabled(tx: Transaction, names: Iterable[str]) -> None:
         operator = tx.get(OPERATORS, name)
         if operator is None or not operator.enabled:
             raise Forbidden(f"operator {name} is disabled; request it again without him", field="approval")
+
+
+def _refuse_replaced_keys(tx: Transaction, approval: Approval, command: Envelope) -> None:
+    """Each signature must be by the key that its signer has now: a stolen one counts for nothing once replaced."""
+    for name, signature in zip(approval.signers, command.signatures, strict=True):
+        if not _is_by(tx.get(OPERATORS, name), command, signature, tx.now):
+            raise Forbidden(f"operator {name} has had another key since he signed; request it again", field="approval")
+
+
+def _is_by(operator: Operator | None, command: Envelope, signature: Signature, now: Instant) -> bool:
+    if operator is None:
+        return False
+    key = VerificationKey.of(
+        KeyPurpose.OPERATOR, operator.public_key, not_before_ms=0, not_after_ms=FOREVER, owner=f"operator/{operator.id}"
+    )
+    alone = Envelope(payload=command.payload, payload_type=command.payload_type, signatures=[signature])
+    try:
+        verify(alone, Kind.OPERATOR_COMMAND, Keyring([key]), now)
+    except SealInvalid:
+        return False
+    return True
+
+
+def _waiting_on(tx: Transaction, executed: Approval) -> list[Approval]:
+    """What else waits for the same subject: it was agreed to as it was before."""
+    tx.flush()
+    column = tables.approval.c
+    same = APPROVALS.where(
+        tx.connection, column.subject == executed.subject, column.status == ApprovalStatus.PENDING.value
+    )
+    return [each for each in same if each.id != executed.id]
+
+
+def _end(tx: Transaction, approval: Approval, actor: str, detail: str) -> Approval:
+    ended = replace(approval, status=ApprovalStatus.REJECTED, rejected_by=actor, rejection=detail)
+    tx.put(ended)
+    tx.log("approval.rejected", ("approval", ended.id), ("actor", actor), ("detail", detail))
+    return ended
+
+
+@dataclass(frozen=True, slots=True)
+class EndOutdated:
+    """Ends what waits and can never be carried out any more, so that nobody is asked to sign it.
+
+    version is that of the subject, as for SignApproval; None when it is known already that it has changed.
+    """
+
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = False
+
+    approval: str
+    version: Callable[[Transaction], int] | None
+    why: str
+
+    def run(self, tx: Transaction) -> bool:
+        """Whether it was ended."""
+        found = tx.get(APPROVALS, self.approval)
+        if found is None or found.status is not ApprovalStatus.PENDING:
+            return False
+        if self.version is not None and self.version(tx) == found.subject_version:
+            return False
+        _end(tx, found, "licd", self.why)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +228,7 @@ class RejectApproval:
     def run(self, tx: Transaction) -> Approval:
         tx.refuse_behind()
         found = pending(tx, self.approval)
-        rejected = replace(found, status=ApprovalStatus.REJECTED, rejected_by=self.actor, rejection=self.detail)
-        tx.put(rejected)
-        tx.log("approval.rejected", ("approval", found.id), ("actor", self.actor), ("detail", self.detail))
-        return rejected
+        return _end(tx, found, self.actor, self.detail)
 
 
 def pending(tx: Transaction, identifier: str) -> Approval:
@@ -167,8 +236,13 @@ def pending(tx: Transaction, identifier: str) -> Approval:
     found = tx.get(APPROVALS, identifier)
     if found is None:
         raise NotFound(f"there is no approval {identifier}", field="approval")
-    if found.status is not ApprovalStatus.PENDING:
-        raise IllegalTransition(f"approval {identifier} was {found.status} already", field="approval")
+    refuse_ended(found)
     if tx.now >= found.expires_at:
         raise IllegalTransition(f"approval {identifier} is past its time; request it again", field="approval")
     return found
+
+
+def refuse_ended(found: Approval) -> None:
+    """Raises IllegalTransition for one that was executed or rejected."""
+    if found.status is not ApprovalStatus.PENDING:
+        raise IllegalTransition(f"approval {found.id} was {found.status} already", field="approval")

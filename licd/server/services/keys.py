@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from licd.core.errors import Invalid, NotFound
@@ -130,6 +130,7 @@ class KeyService:
             key_id=key_id_of(KeyPurpose.OPERATOR, request.public_key),
             channel_key_hash=key_thumbprint(channel_key),
             actor=actor,
+            can_admit=self._can_admit,
         )
 
         def respond(operator: Operator) -> pb.AddOperatorResponse:
@@ -144,8 +145,12 @@ class KeyService:
             subject=f"operator/{name}",
             version=_version_of(name),
             seen_version=found.version if found else 0,
-            summary=f"{'change' if found else 'add'} operator {name} with the roles {', '.join(roles)}",
+            summary=f"{'change' if found else 'add'} operator {name} with the roles {', '.join(roles)} "
+            f"and the signing key {command.key_id}",
         )
+
+    def _can_admit(self, persons: Mapping[str, frozenset[str]]) -> bool:
+        return self._policies.roles.may_agree(persons, ADD)
 
     def _checked_roles(self, roles: Any) -> tuple[str, ...]:
         known = self._policies.roles.roles
@@ -159,7 +164,8 @@ class KeyService:
         found = await self._reader.run(lambda connection: OPERATORS.get(connection, request.operator))
         if found is None:
             raise NotFound(f"there is no operator {request.operator}", field="operator")
-        command = DisableOperator(found.id, caller.operator().operator, checked_text(request.detail, "detail"))
+        detail = checked_text(request.detail, "detail")
+        command = DisableOperator(found.id, caller.operator().operator, detail, self._can_admit)
         return await self._changes.once(request, caller, command, _disabled)
 
 

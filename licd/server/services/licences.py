@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
-from licd.core.errors import Conflict, Invalid, NotFound
-from licd.core.model import Licence
-from licd.core.terms import TERM_CEILING, Terms, TermsInvalid, check_terms, rights_of, widened
+from licd.core.errors import AlreadyExists, Conflict, IllegalTransition, Invalid, NotFound
+from licd.core.model import Licence, LicenceStatus
+from licd.core.terms import TERM_CEILING, Terms, TermsInvalid, check_terms, rights_of, widened_terms
 from licd.core.time import DAY, SECOND, Instant
 from licd.ledger import tables
 from licd.ledger.database import Connection
@@ -100,15 +100,26 @@ class Licences:
 
     async def _plan_issue(self, request: pb.IssueLicenceRequest, actor: str) -> Plan:
         terms = self._checked(self._issued_terms(request))
+        self._refuse_over(terms)
+        await self._refuse_taken(terms.licence)
         return Plan(
             command=IssueLicence(terms, actor),
             respond=lambda licence: pb.IssueLicenceResponse(licence=licence_message(licence, licence.issued_at)),
-            subject=f"customer/{terms.customer}",
+            subject=f"licence/{terms.licence}",
             version=lambda tx: tx.customer(terms.customer).version,
             seen_version=await self._customer_version(terms.customer),
             summary=f"issue licence {terms.licence} to {terms.customer}, "
             f"{_term(terms, from_issue=not request.not_before_ms)}: {_described(terms)}",
         )
+
+    async def _refuse_taken(self, identifier: str) -> None:
+        """Before a second person is asked, and again when he signs: another may have been issued meanwhile."""
+        if await self._reader.run(lambda connection: LICENCES.get(connection, identifier)) is not None:
+            raise AlreadyExists(f"there is a licence {identifier} already", field="licence")
+
+    def _refuse_over(self, terms: Terms) -> None:
+        if terms.not_after <= self._wall():
+            raise Invalid(f"its term is over since {_utc(terms.not_after)}", field="terms.not_after_ms")
 
     async def _customer_version(self, customer: str) -> int:
         found = await self._reader.run(lambda connection: CUSTOMERS.get(connection, customer))
@@ -192,7 +203,7 @@ class Licences:
         _refuse_other_version(found, request.version)
         terms = self._checked(self._from_draft(request.terms, found.id, found.customer))
         terms = replace(terms, conditions=found.terms.conditions)
-        wider = widened(rights_of(found.terms), rights_of(terms))
+        wider = widened_terms(found.terms, terms)
         command = AmendLicence(
             licence=found.id,
             version=request.version,
@@ -251,6 +262,10 @@ class Licences:
     async def _plan_reinstate(self, request: pb.ReinstateLicenceRequest, actor: str) -> Plan:
         found = await self._found(request.licence)
         code = self._codes.lift(request.reason_code)
+        if found.status is not LicenceStatus.SUSPENDED:
+            raise IllegalTransition(f"licence {found.id} is {found.status}; only a suspended one can be reinstated")
+        if request.epoch != found.epoch:
+            raise Conflict(f"the suspension in force is of epoch {found.epoch}, not {request.epoch}", field="epoch")
         command = ReinstateLicence(found.id, request.epoch, code, checked_text(request.detail, "detail"), actor)
         return Plan(
             command=command,
