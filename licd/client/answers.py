@@ -50,6 +50,8 @@ class StopCause(StrEnum):
     """The program gave it back."""
     CLOSED = "CLOSED"
     """The system was closed, or its background work failed."""
+    FORKED = "FORKED"
+    """This process is a child of the one that holds the lease, and hears nothing of licd."""
     REBOOTED = "REBOOTED"
     """The machine was started anew: the clock that it was counted on is gone."""
 

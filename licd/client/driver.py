@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, assert_never
 
-from licd.client.answers import Released
+from licd.client.answers import Released, StopCause
 from licd.client.clock import Clock
 from licd.client.errands import Errands
 from licd.client.errors import NoAnswer, SystemClosed
+from licd.client.forks import dies_in_children
 from licd.client.notices import Notice
 from licd.client.saving import Saving
 from licd.client.session.effects import (
@@ -83,6 +84,7 @@ class Driver:
         self._finished: Final = asyncio.Event()
         self._rpc_timeout: Final[Millis] = machine.view.pace.rpc_timeout
         self.failure: BaseException | None = None
+        dies_in_children(self)
 
     # --------------------------------------------------------------------------------------- the machine
     def feed(self, event: Event) -> None:
@@ -262,6 +264,16 @@ class Driver:
 
     def _end(self) -> None:
         self._machine.kill(self._clock.boot_ms())
+        self._waiting.end()
+        self._finished.set()
+
+    def forked(self) -> None:
+        """In a child process: every lease has stopped, and nothing more is handled, written or said."""
+        self.failure = SystemClosed("this process was forked from the one that opened the system")
+        self._outgoing.clear()
+        self._events.clear()
+        self._feeding = True  # whatever a loop that was forked along brings is not taken
+        self._machine.kill(self._clock.boot_ms(), StopCause.FORKED)
         self._waiting.end()
         self._finished.set()
 

@@ -96,16 +96,21 @@ class System:
 
     def _end_thread(self) -> None:
         loop, thread = self._loop, self._thread
-        if loop is None or thread is None or loop.is_closed():
+        if loop is None or thread is None or loop.is_closed() or not self._has_thread:
             return
         asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
+    @property
+    def _has_thread(self) -> bool:
+        """False in a child process: only the thread that forked lives on there."""
+        return self._thread is not None and self._thread.is_alive()
+
     def wait(self, work: Coroutine[Any, Any, T], limit: float | None = None) -> T:
         """Run this on the system's thread and wait, at most so many seconds. Raises TimeoutError, SystemClosed."""
-        if self._loop is None or self._loop.is_closed():
+        if self._loop is None or self._loop.is_closed() or not self._has_thread:
             work.close()
             raise SystemClosed("the system is not open")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -1,5 +1,6 @@
 """The SDK against the real daemon: real TLS, real files, the machine's own clock."""
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 
 from licd.client import Callbacks, LeaseDenied, LeaseStopped, Reason
 from licd.client.answers import StopCause
+from licd.client.errors import SystemClosed
 from licd.client.notices import LeaseLost, Reinstated, Suspended
 from licd.client.status import InForce
 from licd.client.sync import Lease, System
@@ -115,6 +117,36 @@ def test_a_full_cap_names_the_callers_own_seats(office: Office, tmp_path: Path) 
         with pytest.raises(LeaseDenied, match="CONCURRENT_CAP"):
             system.acquire(**asked(2))
         assert usable(system.acquire(**asked(1)))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_acts_on_nothing_and_its_parent_goes_on(office: Office, tmp_path: Path) -> None:
+    """Nobody tells the child of a suspension: there is no thread in it that could hear."""
+    licence = office.licence(grace_ms=60_000)
+    enrolled(office, licence, tmp_path)
+    told = Told()
+    with opened(tmp_path, told) as system:
+        lease = system.acquire(**asked(1))
+        ours, theirs = os.pipe()
+        child = os.fork()
+        if child == 0:
+            said = b"it acts"
+            try:
+                lease.check()
+            except LeaseStopped as stopped:
+                said = str(stopped.stopped.cause).encode()
+            try:
+                lease.release()
+            except SystemClosed:
+                said += b", closed"
+            os.write(theirs, said)
+            os._exit(0)
+        assert os.read(ours, 200) == b"FORKED, closed"
+        os.waitpid(child, 0)
+        assert lease.check() > 0
+        office.alice.suspend(licence)
+        told.wait(Suspended)
+        assert not usable(lease)
 
 
 def test_a_force_released_lease_is_lost_at_once(office: Office, tmp_path: Path) -> None:

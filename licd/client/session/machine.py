@@ -81,10 +81,10 @@ class Machine:
             self._go_on(now)
         return state.out
 
-    def kill(self, now: Millis) -> None:
+    def kill(self, now: Millis, cause: StopCause = StopCause.CLOSED) -> None:
         """Stop every lease without a word: the last resort of a shell that cannot go on."""
-        for hold in self._state.holds:
-            self._state.holds.end(hold, Stopped(StopCause.CLOSED, now))
+        for hold in list(self._state.holds):
+            self._state.holds.end(hold, Stopped(cause, now))
         self._state.finished = True
 
     def _take(self, event: Happening, now: Millis) -> None:

@@ -1,0 +1,33 @@
+"""A process that was forked acts on nothing: nobody tells it of a stop.
+
+The parent goes on with the system; what it hears of licd does not reach the child. So every system that was open when a
+process forked is dead in the child, and its leases have stopped there: a child opens a system of its own.
+"""
+
+import os
+from typing import Final, Protocol
+from weakref import WeakSet
+
+
+class Mortal(Protocol):
+    """What ends in a child process."""
+
+    def forked(self) -> None:
+        """This process is a child of the one that opened it. Must not block."""
+        ...
+
+
+_OPEN: Final[WeakSet[Mortal]] = WeakSet()
+
+
+def dies_in_children(one: Mortal) -> None:
+    """Tells it when this process turns out to be a child, for as long as it is referred to."""
+    _OPEN.add(one)
+
+
+def _in_child() -> None:
+    for one in list(_OPEN):
+        one.forked()
+
+
+os.register_at_fork(after_in_child=_in_child)
