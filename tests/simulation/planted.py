@@ -76,6 +76,8 @@ def cooling_seats_forgotten_at_a_restart() -> Iterator[None]:
     right = LEASES.find
 
     class Forgetful:
+        select = LEASES.select
+
         def find(self, connection: Any, name: str, make: Any, **given: Any) -> list[Any]:
             return [lease for lease in right(connection, name, make, **given) if not lease.ended_at]
 
@@ -200,8 +202,8 @@ def clock_is_never_doubted() -> Iterator[None]:
     """The wall clock is believed, whatever it says."""
 
     def read(self: Timekeeper) -> Any:
-        wall = self._clock.wall()
-        saved = replace(self._saved, mark=wall, wall=wall, boot=self._clock.boot(), known=wall, jumped="")
+        wall, boot = self._clock.wall(), self._clock.boot()
+        saved = replace(self._saved, mark=wall, known=wall, boot=boot, offset=wall - boot, since=boot, jumped="")
         return Reading(wall, ""), saved
 
     with put(Timekeeper, "_read", read):
