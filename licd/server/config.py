@@ -73,7 +73,7 @@ class Advertise(BaseModel):
 
 
 class Limits(BaseModel):
-    """What one caller may use."""
+    """What one caller may use, and how many may stand at each door."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -81,6 +81,11 @@ class Limits(BaseModel):
     requests_at_once: int = Field(default=4000, ge=1)
     enrolments_per_second: int = Field(default=20, ge=1)
     enrolments_at_once: int = Field(default=200, ge=1)
+    enrolment_connections: int = Field(default=128, ge=1)
+    customer_connections: int = Field(default=12_000, ge=1)
+    operator_connections: int = Field(default=256, ge=1)
+    handshake_seconds: int = Field(default=10, ge=1)
+    enrolment_stay_seconds: int = Field(default=60, ge=1)
     stream_age_seconds: int = Field(default=1800, ge=1)
     certificate_days: int = Field(default=7, ge=1, le=90)
     force_release_cool_down_seconds: int = Field(default=600, ge=0)

@@ -28,6 +28,7 @@ from licd.server.quota import Quota
 logger = structlog.get_logger("licd.server")
 
 NANOS: Final = 1_000_000_000
+UNIMPLEMENTED: Final = "UNIMPLEMENTED"
 
 # Whoever asked for something may sign it himself; whether a signature counts as the second person's is checked there.
 EVERY_OPERATOR: Final = frozenset({"ApprovalService.SignApproval"})
@@ -154,6 +155,18 @@ class Dispatch:
     def refuse(self, listener: Listener, error: LicdError) -> None:
         """Counts a caller whom nobody could name, or who knocks at the wrong door."""
         self._metrics.refused(listener.value, error.code.value)
+
+    def knock(self, caller: Caller) -> None:
+        """Counts a call that is not of the protocol, as one request. Raises OverQuota."""
+        try:
+            self._take(caller)
+        except OverQuota as error:
+            self.refuse(caller.listener, error)
+            raise
+
+    def unheard(self, listener: Listener) -> None:
+        """Counts a call of a method that nobody serves."""
+        self._metrics.refused(listener.value, UNIMPLEMENTED)
 
     def unreadable(self, path: str, error: Invalid, caller: Caller) -> LicdError:
         """What a caller is told whose request cannot be read; it is counted as if it could."""

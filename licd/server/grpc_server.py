@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import grpc
@@ -12,14 +12,15 @@ import grpc.aio
 import structlog
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from grpc_status import rpc_status
 
 from licd.core.errors import Forbidden, Invalid, LicdError, ShuttingDown, Unauthenticated
 from licd.core.time import SECOND, Instant, Millis
 from licd.server.caller import Caller, Listener
+from licd.server.config import Limits
 from licd.server.dispatch import Dispatch
+from licd.server.health import CountedHealth, CountedReflection
 from licd.server.incoming import CertificateReader, parsed
 from licd.server.methods import METHODS, SERVED, Method
 from licd.wire.errors import to_status
@@ -27,6 +28,9 @@ from licd.wire.errors import to_status
 logger = structlog.get_logger("licd.grpc")
 
 MESSAGE_LIMIT: Final = 256 * 1024
+ENROLMENT_LIMIT: Final = 16 * 1024
+STREAMS: Final = 256
+STRANGERS_STREAMS: Final = 8
 REPLY_LIMIT: Final = 16 * 1024 * 1024
 PENDING: Final = 20_000
 CALL_AGAIN: Final[Millis] = 1 * SECOND
@@ -35,9 +39,7 @@ QUIET_LOOKS: Final = 10
 
 OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
     ("grpc.max_send_message_length", REPLY_LIMIT),
-    ("grpc.max_concurrent_streams", 256),
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -46,6 +48,30 @@ OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     ("grpc.server.max_pending_requests", PENDING),
     ("grpc.server.max_pending_requests_hard_limit", PENDING + PENDING // 2),
 )
+
+
+def options_of(listener: Listener, connections: int, limits: Limits) -> list[tuple[str, int]]:
+    """What gRPC's core holds a listener to. Strangers, at the enrolment door, get little and stay briefly."""
+    options = [
+        *OPTIONS,
+        ("grpc.max_allowed_incoming_connections", connections),
+        ("grpc.server_handshake_timeout_ms", limits.handshake_seconds * SECOND),
+    ]
+    if listener is not Listener.ENROLMENT:
+        return [
+            *options,
+            ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+            ("grpc.max_concurrent_streams", STREAMS),
+        ]
+    stay = limits.enrolment_stay_seconds * SECOND
+    return [
+        *options,
+        ("grpc.max_receive_message_length", ENROLMENT_LIMIT),
+        ("grpc.max_concurrent_streams", STRANGERS_STREAMS),
+        ("grpc.max_connection_age_ms", stay),
+        ("grpc.max_connection_age_grace_ms", stay // 6),
+    ]
+
 
 Credentials = grpc.ServerCredentials
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -176,23 +202,43 @@ def _handler(method: Method, dispatch: Dispatch, callers: CallerReader, door: Do
     return grpc.unary_unary_rpc_method_handler(unary)
 
 
+class Aside:
+    """The way in for what is not of the protocol: health and reflection."""
+
+    def __init__(self, callers: CallerReader, dispatch: Dispatch) -> None:
+        self._callers: Final = callers
+        self._dispatch: Final = dispatch
+
+    async def enter(self, context: Context) -> Caller:
+        """Names the caller and counts one request of his; ends the call of one who may not go on."""
+        try:
+            caller = self._callers.read(context)
+            self._dispatch.knock(caller)
+        except LicdError as error:
+            await _abort(context, error)
+            raise
+        return caller
+
+
 class WrongDoor(grpc.GenericRpcHandler):
-    """Answers calls of methods that another listener serves: refused and counted. Serves nothing."""
+    """Answers calls of methods that another listener serves, or nobody: refused and counted. Serves nothing."""
 
     def __init__(self, listener: Listener, dispatch: Dispatch) -> None:
         self._listener: Final = listener
         self._dispatch: Final = dispatch
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """None for methods that nobody serves: gRPC says so by itself."""
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
+        """Refuses whatever comes here: it stands last, behind the handlers of what is served."""
         method = METHODS.get(handler_call_details.method)
-        if method is None or method.listener is self._listener:
-            return None
 
         async def refuse(_: Any, context: Context) -> None:
-            error = Forbidden(f"{method.verb} is not served on the {self._listener} listener")
-            self._dispatch.refuse(self._listener, error)
-            await _abort(context, error)
+            if method is None:
+                self._dispatch.unheard(self._listener)
+                await context.abort(grpc.StatusCode.UNIMPLEMENTED, "no such method")
+            else:
+                error = Forbidden(f"{method.verb} is not served on the {self._listener} listener")
+                self._dispatch.refuse(self._listener, error)
+                await _abort(context, error)
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 
@@ -208,15 +254,17 @@ class GrpcListener:
         dispatch: Dispatch,
         trust_domain: str,
         wall: Callable[[], Instant],
+        options: Sequence[tuple[str, int]],
     ) -> None:
         self.listener: Final = listener
         self._address: Final = address
         self._credentials: Final = credentials
-        self._server: Final = grpc.aio.server(options=OPTIONS)
-        self._health: Final = health_aio.HealthServicer()
+        self._server: Final = grpc.aio.server(options=list(options))
         self._door: Final = Door()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         callers = CallerReader(listener, CertificateReader(trust_domain, wall), dispatch.refuse)
+        aside = Aside(callers, dispatch)
+        self._health: Final = CountedHealth(aside.enter, _abort)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         for service in SERVED[listener]:
             handlers = {
                 method.path.rpartition("/")[2]: _handler(method, dispatch, callers, self._door)
@@ -224,10 +272,11 @@ class GrpcListener:
                 if method.service == service.name
             }
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
-        self._server.add_generic_rpc_handlers((WrongDoor(listener, dispatch),))
         if listener is Listener.OPERATOR:
-            names = [service.full_name for service in SERVED[listener]]
-            reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], self._server)
+            names = [*(service.full_name for service in SERVED[listener]), reflection.SERVICE_NAME]
+            shown = CountedReflection(names, aside.enter)
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(shown, self._server)  # type: ignore[no-untyped-call]
+        self._server.add_generic_rpc_handlers((WrongDoor(listener, dispatch),))
         self.port = 0
 
     async def start(self) -> None:

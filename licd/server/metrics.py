@@ -111,7 +111,7 @@ class Metrics:
         )
         self._refused = self._counter(
             "licd_refused",
-            "Callers refused before anything was decided: wrong role or listener, withdrawn certificate, quota.",
+            "Callers refused before anything was decided: role, listener, withdrawn certificate, quota, unknown RPC.",
             listener=VALUES_LIMIT,
             why=VALUES_LIMIT,
         )

@@ -29,8 +29,9 @@ from licd.policy import load
 from licd.server.caller import Listener
 from licd.server.clock import SystemClock, entropy, stopwatch
 from licd.server.config import Listen, ServerConfig, read_config
+from licd.server.connections import budget
 from licd.server.exposition import Exposition, serve_metrics
-from licd.server.grpc_server import GrpcListener
+from licd.server.grpc_server import GrpcListener, options_of
 from licd.server.jobs import Schedule
 from licd.server.main import Daemon, Seams, build
 from licd.server.notify import Supervisor
@@ -200,6 +201,7 @@ async def _listeners(
 ) -> tuple[GrpcListener, ...]:
     listen = config.listen
     wall = SystemClock().wall
+    connections = budget(config.limits)
     listeners = tuple(
         GrpcListener(
             listener,
@@ -210,6 +212,7 @@ async def _listeners(
             daemon.dispatch,
             config.trust_domain,
             wall,
+            options_of(listener, connections[listener], config.limits),
         )
         for listener, address, clients in (
             (Listener.ENROLMENT, listen.enrolment, False),

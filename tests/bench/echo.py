@@ -13,7 +13,9 @@ import grpc
 import grpc.aio
 import uvloop
 
-from licd.server.grpc_server import OPTIONS
+from licd.server.caller import Listener
+from licd.server.config import Limits
+from licd.server.grpc_server import options_of
 from licd.server.serve import ServerCertificate
 from licd.server.state_dir import StateDirectory
 from licd.v1.enrolment_service_pb2 import GetTrustBundleRequest
@@ -26,7 +28,7 @@ async def _echo(request: GetTrustBundleRequest, _: object) -> GetTrustBundleRequ
 
 
 async def main(state: StateDirectory) -> None:
-    server = grpc.aio.server(options=OPTIONS)
+    server = grpc.aio.server(options=options_of(Listener.CUSTOMER, 10_000, Limits()))
     handler = grpc.unary_unary_rpc_method_handler(
         _echo,
         request_deserializer=GetTrustBundleRequest.FromString,
