@@ -6,7 +6,7 @@ not hold, so that a forgotten `if` cannot turn a bad proof into a good one.
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Self
@@ -17,6 +17,13 @@ from licd.evidence.errors import EvidenceInvalid
 HASH_SIZE: Final = 32
 EMPTY_ROOT: Final = sha256(b"").digest()
 """The root of a tree without leaves (RFC 6962 section 2.1)."""
+
+TILE_BITS: Final = 8
+TILE: Final = 1 << TILE_BITS
+"""How many roots of one level make one of the next, where roots are stored (C2SP tlog-tiles)."""
+
+Roots = Callable[[int, int, int], Sequence[bytes]]
+"""(level, first, end): the roots of the subtrees first to end - 1 of TILE ** level leaves; at level 0 leaf hashes."""
 
 _SIZE: Final = struct.Struct(">Q")
 
@@ -169,6 +176,30 @@ def consistency_proof(leaf_hashes: Sequence[bytes], old: int, new: int) -> tuple
     """
     _need(leaf_hashes, new)
     return tuple(root_of(leaf_hashes[start:end]) for start, end in consistency_ranges(old, new))
+
+
+def range_root(start: int, end: int, roots: Roots) -> bytes:
+    """The root over the leaves [start, end), a range as `inclusion_ranges` and `consistency_ranges` give them.
+
+    Reads the largest whole subtrees there are: at most 255 roots of each level.
+    """
+    edge: list[bytes] = []
+    at = start
+    for level in range((end - start).bit_length() // TILE_BITS, -1, -1):
+        bits = TILE_BITS * level
+        first, count = at >> bits, (end - at) >> bits
+        for node in roots(level, first, first + count):
+            edge.append(_joined(edge, node, (at - start) >> bits))
+            at += 1 << bits
+    return Frontier(end - start, tuple(edge)).root()
+
+
+def _joined(edge: list[bytes], node: bytes, before: int) -> bytes:
+    """The node with the subtrees of its own size that it completes, which leave the edge."""
+    while before & 1:
+        node = node_hash(edge.pop(), node)
+        before >>= 1
+    return node
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:

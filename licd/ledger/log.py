@@ -10,6 +10,7 @@ from sqlalchemy import asc, bindparam, select
 
 from licd.core.model import Entry, FieldValue
 from licd.core.time import MINUTE, Instant
+from licd.evidence.canonical import MAX_SIZE
 from licd.evidence.checkpoint import Checkpoint, LogVerifier, parse_checkpoint, sign_checkpoint
 from licd.evidence.entry import Entry as RecordedEntry
 from licd.evidence.entry import ErasedField, decode, encode, seal
@@ -214,26 +215,26 @@ def _check_line(index: int, line: LoggedEntry) -> RecordedEntry:
     return entry
 
 
-def read_entries(connection: Connection, start: int = 0) -> Iterator[LoggedEntry]:
-    """Every entry from start on, in order, read in portions."""
+def read_entries(connection: Connection, start: int = 0, end: int = MAX_SIZE) -> Iterator[LoggedEntry]:
+    """Every entry from start on and before end, in order, read in portions: no statement stays open between them."""
     index = tables.log_entry.c.index
 
     def portion() -> object:
         columns = select(*tables.log_entry.columns)
-        return columns.where(index >= bindparam("start")).order_by(asc(index)).limit(READ_AT_ONCE)
+        within = columns.where(index >= bindparam("start"), index < bindparam("end"))
+        return within.order_by(asc(index)).limit(READ_AT_ONCE)
 
     while True:
-        found = LOG_ENTRIES.find(connection, "portion", portion, start=start)  # type: ignore[arg-type]
+        found = LOG_ENTRIES.find(connection, "portion", portion, start=start, end=end)  # type: ignore[arg-type]
         yield from found
         if len(found) < READ_AT_ONCE:
             return
         start = found[-1].index + 1
 
 
-def leaf_hashes(connection: Connection, size: int) -> list[bytes]:
-    """The leaf hashes of the first size entries."""
+def leaf_hashes(connection: Connection, start: int, end: int) -> list[bytes]:
+    """The leaf hashes of the entries start to end - 1."""
     column = tables.log_entry.c
-    statement = Statement(
-        select(column.leaf_hash).where(column.index < size).order_by(asc(column.index)), connection.dialect
-    )
+    wanted = select(column.leaf_hash).where(column.index >= start, column.index < end)
+    statement = Statement(wanted.order_by(asc(column.index)), connection.dialect)
     return [bytes(row[0]) for row in connection.execute(statement.text, statement.arguments({}))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -42,6 +42,7 @@ T = TypeVar("T")
 
 PAGE_DEFAULT: Final = 50
 PAGE_LIMIT: Final = 500
+CHECKPOINTS_AT_ONCE: Final = 1_000
 LONGEST: Final = (1 << 63) - 1
 LONG_DIGITS: Final = len(str(LONGEST))
 
@@ -249,10 +250,17 @@ def publications(connection: Connection) -> dict[int, Instant]:
     return {int(version.value): at for at, version in versions if version and not isinstance(version, ErasedField)}
 
 
-def checkpoints(connection: Connection) -> list[LogCheckpoint]:
-    """The checkpoints kept as history, smallest first."""
+def checkpoints(connection: Connection, size: int) -> Iterator[LogCheckpoint]:
+    """The checkpoints kept as history over fewer than size entries, smallest first, read in portions."""
     column = tables.log_checkpoint.c
-    return _all(connection, LOG_CHECKPOINTS, LOG_CHECKPOINTS.select().order_by(asc(column.size)))
+    after = -1
+    while True:
+        wanted = LOG_CHECKPOINTS.select(column.size > after, column.size < size).order_by(asc(column.size))
+        found = _all(connection, LOG_CHECKPOINTS, wanted.limit(CHECKPOINTS_AT_ONCE))
+        yield from found
+        if len(found) < CHECKPOINTS_AT_ONCE:
+            return
+        after = found[-1].size
 
 
 def last_contacts(connection: Connection) -> list[tuple[str, Instant]]:

@@ -212,7 +212,7 @@ class InProcess:
             stopwatch=lambda: 0,
             make_writer=lambda ledger: LoopWriter(ledger, host.pause),
             reader=InlineReader(database),
-            open_copy=lambda: database,
+            urgent_reader=InlineReader(database),
             reserve=NoReserve(),
             held=host.held,
             call_soon=host.call_soon,

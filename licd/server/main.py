@@ -66,14 +66,17 @@ NANOS: Final = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """Everything that comes in from outside: clocks, randomness, threads, disk."""
+    """Everything that comes in from outside: clocks, randomness, threads, disk.
+
+    urgent_reader serves suspensions alone: no long list stands before them.
+    """
 
     clock: Clock
     random: Callable[[int], bytes]
     stopwatch: Callable[[], int]
     make_writer: Callable[[Ledger], Writer]
     reader: Reader
-    open_copy: Callable[[], Connection]
+    urgent_reader: Reader
     reserve: FileReserve | NoReserve
     held: Callable[[], bool]
     call_soon: Callable[..., object]
@@ -297,7 +300,12 @@ def _services(
     )
     licences = Licences(reader=reader, changes=changes, codes=codes, policies=policies, wall=wall)
     suspensions = Suspensions(
-        reader=reader, changes=changes, codes=codes, push=push, timing=policies.defaults.timing, wall=wall
+        reader=seams.urgent_reader,
+        changes=changes,
+        codes=codes,
+        push=push,
+        timing=policies.defaults.timing,
+        wall=wall,
     )
     deployments = DeploymentService(
         reader=reader, changes=changes, codes=codes, push=push, tokens=tokens, random=seams.random
@@ -332,7 +340,7 @@ def _services(
         "KeyService": (keys,),
         "LeaseService": (LeaseService(reader, changes, codes, wall),),
         "LicenceService": (licences, suspensions),
-        "LogService": (LogService(reader, log_origin, seams.open_copy),),
+        "LogService": (LogService(reader, log_origin),),
         "PolicyService": (PolicyService(policies),),
         "StatusService": (status,),
     }

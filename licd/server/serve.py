@@ -173,8 +173,7 @@ def _daemon(
     migrate(sqlite_url(state.database))
     connection = SqliteConnection(state.database)
     stack.callback(connection.close)
-    reader = ThreadReader(SqliteConnection(state.database, readonly=True))
-    stack.callback(reader.close)
+    reader, urgent_reader = _reader(state, stack), _reader(state, stack)
     reserve = FileReserve(state.reserve, config.limits.reserve_mebibytes * MEBIBYTE)
     if not reserve.restore():
         logger.warning("no room for the disk reserve; a suspension could fail on a full disk", path=str(state.reserve))
@@ -185,7 +184,7 @@ def _daemon(
         stopwatch=stopwatch,
         make_writer=ThreadWriter,
         reader=reader,
-        open_copy=lambda: SqliteConnection(state.database, readonly=True),
+        urgent_reader=urgent_reader,
         reserve=reserve,
         held=state.held,
         call_soon=loop.call_soon_threadsafe,
@@ -194,6 +193,12 @@ def _daemon(
     daemon = build(config, policies, secrets, connection, seams, answered=ratchet.high)
     daemon.ledger.observe(ratchet)
     return daemon
+
+
+def _reader(state: StateDirectory, stack: contextlib.AsyncExitStack) -> ThreadReader:
+    reader = ThreadReader(SqliteConnection(state.database, readonly=True))
+    stack.callback(reader.close)
+    return reader
 
 
 async def _listeners(

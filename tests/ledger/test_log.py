@@ -172,7 +172,7 @@ def test_an_empty_database_has_an_empty_log(rig: Rig):
 
 def test_a_checkpoint_is_kept_for_each_minute_and_the_export_verifies(logged: Rig):
     again = Rig(logged.path, logged.clock)
-    assert [each.size for each in checkpoints(again.connection)] == [1, 4, 7, 10]
+    assert [each.size for each in checkpoints(again.connection, 11)] == [1, 4, 7, 10]
     lines = list(exported(again.connection, keeper().origin))
     report = verify_export(lines, keeper().verifier)
     assert (report.final.size, report.checkpoints) == (ENTRIES, 5)

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from itertools import islice
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
 from licd.core.errors import Invalid, NotFound
 from licd.evidence.entry import ErasedField, decode
 from licd.evidence.export import export_lines
-from licd.evidence.merkle import consistency_proof, inclusion_proof
+from licd.evidence.merkle import consistency_ranges, inclusion_ranges, range_root
 from licd.ledger import tables
 from licd.ledger.database import Connection
-from licd.ledger.log import leaf_hashes, read_entries, read_head
+from licd.ledger.log import read_entries, read_head
 from licd.ledger.queries import Page, checkpoints, listed
-from licd.ledger.records import LoggedEntry
+from licd.ledger.records import LoggedEntry, LogHead
 from licd.ledger.rows import LOG_ENTRIES
+from licd.ledger.subtrees import Subtrees
 from licd.server.caller import Caller
 from licd.server.reader import Reader
 from licd.v1 import log_service_pb2 as pb
 from licd.v1 import operator_pb2
 
 LINES_AT_ONCE: Final = 200
+CHARACTERS_AT_ONCE: Final = 1 << 20
 
 
 class LogService:
     """What licd has done, for those who check it."""
 
-    def __init__(self, reader: Reader, origin: str, open_copy: Callable[[], Connection]) -> None:
-        """open_copy gives a connection of its own for an export, which may take long."""
+    def __init__(self, reader: Reader, origin: str) -> None:
         self._reader: Final = reader
         self._origin: Final = origin
-        self._open_copy: Final = open_copy
+        self._subtrees: Final = Subtrees()
 
     async def list_entries(self, request: pb.ListEntriesRequest, caller: Caller) -> pb.ListEntriesResponse:
         """In the order of the log, or newest first."""
@@ -50,57 +50,71 @@ class LogService:
     async def get_entry(self, request: pb.GetEntryRequest, caller: Caller) -> pb.GetEntryResponse:
         """One entry, and the proof that it is in the tree of the newest checkpoint."""
 
-        def query(connection: Connection) -> pb.GetEntryResponse:
-            head = read_head(connection)
-            found = LOG_ENTRIES.get(connection, request.index)
-            if head is None or found is None:
-                raise NotFound(f"the log has no entry {request.index}", field="index")
-            leaves = leaf_hashes(connection, head.size)
-            return pb.GetEntryResponse(
-                entry=entry_message(found),
-                inclusion_proof=inclusion_proof(leaves, found.index, head.size),
-                checkpoint=head.checkpoint.decode(),
-            )
+        def query(connection: Connection) -> tuple[LogHead | None, LoggedEntry | None]:
+            return read_head(connection), LOG_ENTRIES.get(connection, request.index)
 
-        return await self._reader.run(query)
+        head, found = await self._reader.run(query)
+        if head is None or found is None or found.index >= head.size:
+            raise NotFound(f"the log has no entry {request.index}", field="index")
+        return pb.GetEntryResponse(
+            entry=entry_message(found),
+            inclusion_proof=await self._roots(head.size, inclusion_ranges(found.index, head.size)),
+            checkpoint=head.checkpoint.decode(),
+        )
 
     async def get_checkpoint(self, request: pb.GetCheckpointRequest, caller: Caller) -> pb.GetCheckpointResponse:
         """The newest checkpoint, with a consistency proof where an older size is named."""
+        head = await self._reader.run(read_head)
+        if head is None:
+            raise NotFound("the log is empty")
+        if not 0 <= request.old_size <= head.size:
+            raise Invalid(f"from 0 to {head.size}", field="old_size")
+        proof = await self._roots(head.size, consistency_ranges(request.old_size, head.size))
+        return pb.GetCheckpointResponse(checkpoint=head.checkpoint.decode(), consistency_proof=proof)
 
-        def query(connection: Connection) -> pb.GetCheckpointResponse:
-            head = read_head(connection)
-            if head is None:
-                raise NotFound("the log is empty")
-            if not 0 <= request.old_size <= head.size:
-                raise Invalid(f"from 0 to {head.size}", field="old_size")
-            proof: tuple[bytes, ...] = ()
-            if request.old_size:
-                proof = consistency_proof(leaf_hashes(connection, head.size), request.old_size, head.size)
-            return pb.GetCheckpointResponse(checkpoint=head.checkpoint.decode(), consistency_proof=proof)
-
-        return await self._reader.run(query)
+    async def _roots(self, size: int, ranges: Iterator[tuple[int, int]]) -> list[bytes]:
+        """The roots over these ranges of leaves. The reader's other callers have their turns in between."""
+        while not await self._reader.run(lambda connection: self._subtrees.grow(connection, size)):
+            pass
+        return await self._reader.run(
+            lambda connection: [range_root(start, end, self._subtrees.roots(connection)) for start, end in ranges]
+        )
 
     async def export_log(self, request: pb.ExportLogRequest, caller: Caller) -> AsyncIterator[pb.ExportLogResponse]:
-        """The whole log as lines, checkpoints between; `licctl log verify` checks them offline."""
-        connection = self._open_copy()
-        try:
-            # In the reader's thread, a portion at a time: a long log must not keep the loop from pushing a suspension.
-            lines = await self._reader.run(lambda _: exported(connection, self._origin))
-            while portion := await self._reader.run(lambda _: list(islice(lines, LINES_AT_ONCE))):
-                yield pb.ExportLogResponse(lines=portion)
-        finally:
-            connection.close()
+        """The whole log as lines, checkpoints between; `licctl log verify` checks them offline.
+
+        A portion at a time in the reader's turns. Between them nothing is held: whoever stops reading keeps neither
+        the loop from pushing a suspension nor the database from tidying its write-ahead log.
+        """
+        lines = await self._reader.run(lambda connection: exported(connection, self._origin))
+        while portion := await self._reader.run(lambda _: next_portion(lines)):
+            yield pb.ExportLogResponse(lines=portion)
 
 
 def exported(connection: Connection, origin: str) -> Iterator[str]:
-    """The export format of licd.evidence.export, from one consistent view."""
-    connection.execute("BEGIN")
+    """The export format of licd.evidence.export, up to the head as it is now: what comes later is not in it."""
     head = read_head(connection)
-    notes = [each.note for each in checkpoints(connection)]
+    size = head.size if head else 0
+    lines = ((line.leaf_hash, line.body) for line in read_entries(connection, end=size))
+    return export_lines(origin, lines, _notes(connection, head))
+
+
+def _notes(connection: Connection, head: LogHead | None) -> Iterator[bytes]:
     if head is not None and head.size:
-        notes.append(head.checkpoint)
-    lines = ((line.leaf_hash, line.body) for line in read_entries(connection))
-    return export_lines(origin, lines, notes)
+        yield from (each.note for each in checkpoints(connection, head.size))
+        yield head.checkpoint
+
+
+def next_portion(lines: Iterator[str]) -> list[str]:
+    """The next lines, as many as fit a message well."""
+    portion: list[str] = []
+    characters = 0
+    for line in lines:
+        portion.append(line)
+        characters += len(line)
+        if len(portion) >= LINES_AT_ONCE or characters >= CHARACTERS_AT_ONCE:
+            break
+    return portion
 
 
 def entry_message(line: LoggedEntry) -> pb.LogEntry:
