@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import grpc
 
 from licd.cli.failure import Exit, Stopped
+from licd.cli.input_file import read_input
 from licd.cli.settings import Settings
 from licd.cli.times import instant_of, when
 from licd.core.time import SECOND, Instant, Millis
@@ -66,7 +67,7 @@ def stream(method: "grpc.UnaryStreamMultiCallable[Q, R]", request: Q, address: s
 
 
 def _pem(path: Path, setting: str) -> bytes:
-    data = path.read_bytes()
+    data = read_input(path)
     try:
         certificates_from_pem(data)
     except CertificateError as error:

@@ -1,12 +1,20 @@
 """How a command ends: the exit codes, and the one line that says what went wrong."""
 
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from enum import IntEnum
 from typing import Final
+
+import typer
 
 from licd.core.errors import Code, LicdError
 from licd.core.time import SECOND
 from licd.evidence.errors import EvidenceInvalid
 from licd.keys.errors import KeysError
+
+_MOST_SHOWN: Final = 1_500
 
 
 class Exit(IntEnum):
@@ -55,6 +63,27 @@ class Stopped(Exception):
         self.exit = exit_code
 
 
+def refuse_undecodable(arguments: Sequence[str]) -> None:
+    """Raises typer.BadParameter for an argument whose bytes are no UTF-8: it could be sent to nobody."""
+    for one in arguments:
+        if not one.isascii() and any("\ud800" <= each <= "\udfff" for each in one):
+            raise typer.BadParameter(f"{one_line(ascii(one))}: not UTF-8")
+
+
+def one_line(text: str) -> str:
+    """An error for a terminal: no control characters, and no more than some lines of it."""
+    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:_MOST_SHOWN])
+    return shown if len(text) <= _MOST_SHOWN else f"{shown}… ({len(text)} characters)"
+
+
+def drop_output() -> None:
+    """What could not be written is not tried once more when Python ends."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def explain(error: Exception) -> tuple[Exit, str] | None:
     """The exit code and the line for an error that was foreseen; None for one that was not."""
     match error:
@@ -68,6 +97,8 @@ def explain(error: Exception) -> tuple[Exit, str] | None:
             return None
         case OSError(filename=str() as name):
             return Exit.USAGE, f"{name}: {error.strerror}"
+        case OSError():
+            return Exit.REFUSED, f"the answer could not be written: {error.strerror or error}"
         case _:
             return None
 

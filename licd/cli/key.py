@@ -9,7 +9,7 @@ from licd.cli.consent import widen
 from licd.cli.desk import Desk
 from licd.cli.failure import Exit, Stopped
 from licd.cli.json_form import as_json, enum_word
-from licd.cli.options import All, PageSize, PageToken
+from licd.cli.options import All, PageSize, PageToken, new_file
 from licd.cli.times import iso, when
 from licd.cli.trust_file import trust_of
 from licd.cli.verb import verb
@@ -52,7 +52,9 @@ def list_(desk: Desk, page_size: PageSize = 50, page_token: PageToken = "", ever
 @verb(app, "bundle")
 def bundle(
     desk: Desk,
-    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write it there; else print it.")] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", callback=new_file, help="Write it there; else print it.")
+    ] = None,
     authorities: Annotated[
         Path | None,
         typer.Option("--authorities", metavar="FILE", help="Write its TLS authorities there: what licctl's ca names."),

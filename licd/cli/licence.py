@@ -9,7 +9,7 @@ from licd.cli import licence_grant, licence_stop
 from licd.cli.desk import Desk
 from licd.cli.failure import Exit, Stopped
 from licd.cli.licence_view import COLUMNS, licence_pairs
-from licd.cli.options import All, PageSize, PageToken
+from licd.cli.options import All, PageSize, PageToken, new_file
 from licd.cli.paging import Page, show_pages
 from licd.cli.states import LicenceState, number_of
 from licd.cli.terms_file import write_terms
@@ -57,7 +57,8 @@ def export(
     desk: Desk,
     licence: licence_grant.Named,
     save: Annotated[
-        Path | None, typer.Option("--save", metavar="FILE", help="Write it there; else it is printed.")
+        Path | None,
+        typer.Option("--save", metavar="FILE", callback=new_file, help="Write it there; else it is printed."),
     ] = None,
 ) -> None:
     """Write the signed licence as an armoured file: anybody with the trust bundle can check it, without licd."""

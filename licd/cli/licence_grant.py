@@ -10,7 +10,7 @@ from licd.cli.consent import widen
 from licd.cli.desk import Desk
 from licd.cli.failure import Exit, Stopped
 from licd.cli.licence_view import licence_pairs
-from licd.cli.options import NotAfter, NotBefore, Save
+from licd.cli.options import INT, NotAfter, NotBefore, Save
 from licd.cli.terms_file import read_terms
 from licd.cli.times import parse_duration, parse_instant
 from licd.cli.verb import verb
@@ -68,11 +68,11 @@ def amend(
     licence: Named,
     *,
     terms: TermsFile = None,
-    cap: Annotated[int | None, typer.Option(min=0, metavar="N", help="Targets at one time.")] = None,
+    cap: Annotated[int | None, typer.Option(min=0, max=INT, metavar="N", help="Targets at one time.")] = None,
     regions: Annotated[
         str | None, typer.Option(metavar="A,B", help="Target regions, all of them; their bases stay.")
     ] = None,
-    deployments: Annotated[int | None, typer.Option(min=0, metavar="N", help="Systems at one time.")] = None,
+    deployments: Annotated[int | None, typer.Option(min=0, max=INT, metavar="N", help="Systems at one time.")] = None,
     permit_length: Annotated[
         Millis | None, typer.Option(parser=parse_duration, metavar="SPAN", help="L, as 20s.")
     ] = None,

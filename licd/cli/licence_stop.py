@@ -11,7 +11,7 @@ from licd.cli.follow import finish, follow
 from licd.cli.json_form import as_json
 from licd.cli.licence_grant import Named, ask_licence
 from licd.cli.licence_view import licence_pairs
-from licd.cli.options import Detail, Reason, Yes
+from licd.cli.options import LONGEST, Detail, Reason, Yes
 from licd.cli.suspension import bounds_pairs, effective_by, preview, print_preview, show_preview
 from licd.cli.times import bound_time, clock_time, parse_duration
 from licd.cli.verb import verb
@@ -100,7 +100,10 @@ def reinstate(
     *,
     reason: Reason,
     detail: Detail,
-    epoch: Annotated[int | None, typer.Option(metavar="N", help="Of the suspension it lifts; else the newest.")] = None,
+    epoch: Annotated[
+        int | None,
+        typer.Option(min=0, max=LONGEST, metavar="N", help="Of the suspension it lifts; else the newest."),
+    ] = None,
 ) -> None:
     """Lift a suspension. Needs a second person."""
     request = pb.ReinstateLicenceRequest(

@@ -1,24 +1,28 @@
 """licctl log."""
 
 import os
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from licd.cli.desk import Desk
+from licd.cli.input_file import read_input_text
 from licd.cli.json_form import as_json
 from licd.cli.log_check import held_checkpoints, read_checkpoint, verifier_for, verify_entry, verify_extension
-from licd.cli.options import All, PageSize, PageToken
+from licd.cli.options import LONGEST, All, PageSize, PageToken, replaced_file
 from licd.cli.paging import Page, show_pages
 from licd.cli.printing import Columns
 from licd.cli.verb import verb
-from licd.evidence.export import verify_export
+from licd.evidence.export import MAX_LINE_CHARACTERS, verify_export
 from licd.keys.private_file import EVERYBODY, replace
 from licd.v1 import log_service_pb2 as pb
 from licd.v1.log_service_pb2_grpc import LogServiceStub
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="licd's own log: what was decided, in order.")
+
+_MOST_OF_A_LINE: Final = MAX_LINE_CHARACTERS + 2
 
 BundleFile = Annotated[
     Path | None, typer.Option("--bundle", metavar="FILE", help="Trust bundles, as `key bundle` writes them.")
@@ -53,7 +57,7 @@ def list_(
 @verb(app, "get")
 def get(
     desk: Desk,
-    index: Annotated[int, typer.Argument(min=0, metavar="INDEX", help="Number of the entry, from 0.")],
+    index: Annotated[int, typer.Argument(min=0, max=LONGEST, metavar="INDEX", help="Number of the entry, from 0.")],
     bundle: BundleFile = None,
     pin: Pin = "",
 ) -> None:
@@ -83,10 +87,12 @@ def checkpoint(
     ] = None,
     bundle: BundleFile = None,
     pin: Pin = "",
-    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write it there, too.")] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", callback=replaced_file, help="Write it there, too.")
+    ] = None,
 ) -> None:
     """Print the newest signed checkpoint. Keep them: an old one is what shows that nothing was rewritten."""
-    earlier = read_checkpoint(desk, old.read_text(encoding="utf-8"), bundle, pin) if old else None
+    earlier = read_checkpoint(desk, read_input_text(old), bundle, pin) if old else None
     request = pb.GetCheckpointRequest(old_size=earlier.size if earlier else 0)
     found = desk.ask(LogServiceStub(desk.channel).GetCheckpoint, request)
     newest = read_checkpoint(desk, found.checkpoint, bundle, pin)
@@ -105,7 +111,7 @@ def checkpoint(
 @verb(app, "export")
 def export(
     desk: Desk,
-    save: Annotated[Path, typer.Option("--save", metavar="FILE", help="Where the lines go.")],
+    save: Annotated[Path, typer.Option("--save", metavar="FILE", callback=replaced_file, help="Where the lines go.")],
 ) -> None:
     """Write the whole log as lines that `log verify` checks offline, anywhere."""
     partial = save.with_name(f".{save.name}.partial")
@@ -143,9 +149,10 @@ def verify(
     Give the checkpoints you have kept with --held: they show that nothing was cut off or rewritten since.
     """
     with file.open("rb") as lines:
-        verifier = verifier_for(desk, lines.readline(), bundle, pin, key or [])
-        lines.seek(0)
-        report = verify_export(lines, verifier, held_checkpoints(held or [], verifier))
+        first = lines.readline(_MOST_OF_A_LINE)
+        verifier = verifier_for(desk, first, bundle, pin, key or [])
+        rest = iter(lambda: lines.readline(_MOST_OF_A_LINE), b"")
+        report = verify_export(chain([first], rest), verifier, held_checkpoints(held or [], verifier))
     shown = {
         "origin": report.final.origin,
         "size": report.final.size,

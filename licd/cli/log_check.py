@@ -8,6 +8,7 @@ from cryptography.exceptions import InvalidSignature
 
 from licd.cli.desk import Desk
 from licd.cli.failure import Exit, Stopped
+from licd.cli.input_file import read_input
 from licd.cli.trust_file import read_trust
 from licd.evidence import checkpoint, entry, merkle, note
 from licd.evidence.checkpoint import Checkpoint, LogVerifier
@@ -36,7 +37,7 @@ def verifier_for(desk: Desk, header: bytes, bundle: Path | None, pin: str, keys:
 
 def held_checkpoints(paths: Sequence[Path], verifier: LogVerifier) -> list[Checkpoint]:
     """The checkpoints in these files, signatures checked. Raises NoteInvalid, CheckpointInvalid, OSError."""
-    return [verifier.open_covered(path.read_bytes()) for path in paths]
+    return [verifier.open_covered(read_input(path)) for path in paths]
 
 
 def verifier_of(desk: Desk, text: str, bundle: Path, pin: str) -> LogVerifier:

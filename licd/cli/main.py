@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from licd import __version__
-from licd.cli.failure import EXIT_CODES, explain
+from licd.cli.failure import EXIT_CODES, drop_output, explain, one_line, refuse_undecodable
 from licd.cli.settings import Choice
 from licd.cli.surroundings import Invocation, Output, Surroundings
 
@@ -62,16 +62,25 @@ class Root(TyperGroup):
         for name, module, panel, text in NOUNS:
             self.add_command(Noun(name, module, panel, text))
 
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Refuses arguments that are no text."""
+        refuse_undecodable(args)
+        return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: Any) -> Any:
         """Runs the command. An error that nobody foresaw passes through, with its traceback."""
         try:
-            return super().invoke(ctx)
+            answer = super().invoke(ctx)
+            sys.stdout.flush()
         except Exception as error:
             foreseen = explain(error)
             if foreseen is None:
                 raise
-            sys.stderr.write(f"licctl: {foreseen[1]}\n")
+            sys.stderr.write(f"licctl: {one_line(foreseen[1])}\n")
+            if isinstance(error, OSError):
+                drop_output()
             raise typer.Exit(foreseen[0]) from error
+        return answer
 
 
 _EPILOG: Final = "Exit codes: " + "; ".join(f"{code:d} {text}" for code, text in EXIT_CODES.items()) + "."

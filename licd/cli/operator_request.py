@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from licd.cli.desk import Desk
 from licd.cli.failure import Exit, Stopped
+from licd.cli.input_file import read_input
 from licd.cli.settings import FILE_NAME
 from licd.keys.certificate_request import check_request, make_private_key, make_request
 from licd.keys.file_signer import create_key_file
@@ -66,7 +67,7 @@ def make_request_files(
         raise Stopped(Exit.USAGE, f"OPERATOR: {error}") from error
     if bool(address) is not (authority is not None):
         raise Stopped(Exit.USAGE, "--address, --ca: give both, and licctl.toml is written, or neither")
-    authority_pem = authority.read_bytes() if authority else b""
+    authority_pem = read_input(authority) if authority else b""
     passphrase = _new_passphrase(desk, folder / "signing.key") if protected else None
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     signer = create_key_file(
@@ -89,7 +90,7 @@ def make_request_files(
 
 def read_request(path: Path) -> ReadRequest:
     """Reads a request file. Raises Stopped(USAGE) naming the field; PublicKeyError, CertificateRequestError."""
-    raw = path.read_bytes()
+    raw = read_input(path)
     try:
         fields = json.loads(raw) if len(raw) <= _MAX_BYTES else None
     except (ValueError, RecursionError):

@@ -51,8 +51,8 @@ class Printer:
         sys.stderr.write(clean(text) + "\n")
 
     def value(self, value: Any) -> None:
-        """A JSON value."""
-        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        """A JSON value, in ASCII: a terminal shows what a program reads."""
+        sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
     def record(self, message: Message, pairs: Pairs) -> None:
         """One thing: the whole message as JSON, or what people look at."""

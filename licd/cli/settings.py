@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from licd.cli.failure import Exit, Stopped
+from licd.cli.input_file import read_input_text
 from licd.core.toml_text import TomlInvalid, parse_toml
 
 FILE_NAME: Final = "licctl.toml"
@@ -69,7 +70,7 @@ def find(choice: Choice, environment: Mapping[str, str]) -> Path:
 def read(path: Path) -> Settings:
     """The settings in a file. Raises Stopped(USAGE) naming the file and the key."""
     try:
-        found = parse_toml(path.read_text(encoding="utf-8"))
+        found = parse_toml(read_input_text(path))
     except FileNotFoundError as error:
         detail = "there is no such file; give --state DIR, or --config FILE, or set $" + CONFIG_VARIABLE
         raise _usage(f"{path}: {detail}") from error
@@ -100,7 +101,7 @@ def _operator_in(state: Path, name: str | None) -> str:
 def _default_in(folder: Path, known: list[str]) -> str:
     named = folder / DEFAULT_NAME
     if named.is_file():
-        return named.read_text(encoding="utf-8").strip()
+        return read_input_text(named).strip()
     if len(known) != 1:
         raise _usage(f"--as: say which operator: {', '.join(known) or 'there is none'}")
     return known[0]

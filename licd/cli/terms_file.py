@@ -23,6 +23,7 @@ from typing import Any, Final, NoReturn
 import typer
 
 from licd.cli.failure import Exit, Stopped
+from licd.cli.input_file import read_input_text
 from licd.cli.times import instant_of, iso, parse_duration, parse_instant, short_span
 from licd.core.time import Instant, Millis
 from licd.core.toml_text import TomlInvalid, parse_toml
@@ -45,7 +46,7 @@ _LISTS: Final = {
 def read_terms(path: Path) -> TermsDraft:
     """The terms in a file. Raises Stopped(USAGE) naming the file and the key, OSError."""
     try:
-        found = parse_toml(path.read_text(encoding="utf-8"))
+        found = parse_toml(read_input_text(path))
         _only(found, "", {*_PLAIN, *_INSTANTS, "constraints"})
         constraints = _expect(found.get("constraints"), dict, "constraints", "a table")
         return TermsDraft(

@@ -20,10 +20,12 @@ def parse_duration(text: str) -> Millis:
     """Reads `20s`, `5m`, `2h`, `30d` or `500ms`: one whole number, one unit. Raises typer.BadParameter."""
     found = _DURATION.fullmatch(text)
     if found is None:
-        raise typer.BadParameter(f"{text!r} is no duration: a whole number and one of ms, s, m, h, d, as in 20s or 30d")
+        raise typer.BadParameter(
+            f"{text[:80]!r} is no duration: a whole number and one of ms, s, m, h, d, as in 20s or 30d"
+        )
     span = int(found[1]) * _UNITS[found[2]]
     if span > _LONGEST:
-        raise typer.BadParameter(f"{text!r} is longer than a hundred years")
+        raise typer.BadParameter(f"{text[:80]!r} is longer than a hundred years")
     return span
 
 
@@ -32,7 +34,7 @@ def parse_instant(text: str) -> Instant:
 
     Raises typer.BadParameter.
     """
-    wrong = f"{text!r} is no instant: write 2026-01-31T12:00:00Z, or 2026-01-31 for the start of that day in UTC"
+    wrong = f"{text[:80]!r} is no instant: write 2026-01-31T12:00:00Z, or 2026-01-31 for the start of that day in UTC"
     if _INSTANT.fullmatch(text) is None:
         raise typer.BadParameter(wrong)
     try:

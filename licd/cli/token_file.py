@@ -7,6 +7,7 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError, Message
 
 from licd.cli.failure import Exit, Stopped
+from licd.cli.input_file import read_input
 from licd.cli.json_form import as_json, enum_word
 from licd.cli.printing import Pairs
 from licd.cli.request_words import message_pairs
@@ -54,7 +55,7 @@ class Token:
 
 def read_token(path: Path) -> Token:
     """Reads a file. Raises ArmourError, SealInvalid, Stopped(UNVERIFIED), OSError."""
-    data = path.read_bytes()
+    data = read_input(path)
     envelope = parse_envelope(dearmour(data).raw if _MARK in data else data)
     kind = claimed_kind(envelope)
     message_type = MESSAGES.get(kind)

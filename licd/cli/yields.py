@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from licd.cli.desk import Desk
 from licd.cli.failure import Exit, Stopped
 from licd.keys.armour import armour
-from licd.keys.private_file import EVERYBODY, OWNER_ONLY, write_new
+from licd.keys.private_file import EVERYBODY, OWNER_ONLY, KeyFileError, write_new
 from licd.v1.deployment_service_pb2 import Invitation
 from licd.v1.key_service_pb2 import OperatorAdmission
 from licd.v1.operator_pb2 import Licence
@@ -43,5 +43,9 @@ def hand_out(desk: Desk, message: Message | None, save: Path | None) -> None:
     found = yielded(message)
     if found is None:
         raise Stopped(Exit.USAGE, f"--save: nothing came that could be written to {save}")
-    write_new(save, found.text.encode(), found.mode)
+    try:
+        write_new(save, found.text.encode(), found.mode)
+    except (KeyFileError, OSError):
+        desk.printer.text(found.text)  # it was given out once: shown is better than lost
+        raise
     desk.printer.remark(f"written: {save}, {found.what}")

@@ -55,7 +55,7 @@ def write_new(path: Path, data: bytes, mode: int = OWNER_ONLY) -> None:
         try:
             path.hardlink_to(temporary)  # a rename would overwrite; a second name for the same file cannot
         except FileExistsError as error:
-            detail = "it exists already, and a key is never overwritten: move it away or choose another name"
+            detail = "it exists already, and is not overwritten: move it away or choose another name"
             raise KeyFileError(KeyFileReason.EXISTS, path, detail) from error
     sync_directory(path.parent)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +16,7 @@ from licd.core.time import DAY, MINUTE, Instant, Millis
 from licd.keys.certificate_request import make_private_key
 from licd.keys.envelope import seal
 from licd.keys.file_signer import create_key_file
-from licd.keys.identity import Identity, OperatorIdentity, ServerIdentity, check_trust_domain
+from licd.keys.identity import Identity, IdentityError, OperatorIdentity, ServerIdentity, check_trust_domain
 from licd.keys.kinds import KeyPurpose, Kind
 from licd.keys.pem_files import certificates_to_pem, write_certificates, write_private_key
 from licd.keys.pki import Authority, issue_leaf, key_thumbprint, make_authority
@@ -53,6 +55,8 @@ REFRESH_HINT: Final[Millis] = 60 * MINUTE
 ACTOR: Final = "licd init"
 RATCHET: Final = "ratchet"
 DEFAULT: Final = "default"
+LABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+LONGEST_HOST: Final = 253
 EVERY_ROLE: Final = ("operator", "approver", "head-of-compliance", "auditor", "keymaster")
 
 
@@ -98,8 +102,23 @@ def _check_wishes(wishes: Wishes) -> None:
         raise Invalid("each name once", field="operator")
     if DEFAULT in wishes.operators:
         raise Invalid(f"nobody is called {DEFAULT}: the file of that name says whom licctl acts as", field="operator")
-    check_trust_domain(wishes.trust_domain)
+    try:
+        check_trust_domain(wishes.trust_domain)
+    except IdentityError as error:
+        raise Invalid(str(error), field="trust-domain") from error
+    for host in wishes.hosts:
+        _check_host(host)
     load(wishes.policies)
+
+
+def _check_host(host: str) -> None:
+    if is_address(host):
+        try:
+            ip_address(host)
+        except ValueError as error:
+            raise Invalid(f"{host[:80]!r} is no address", field="host") from error
+    elif len(host) > LONGEST_HOST or not all(map(LABEL.fullmatch, host.split("."))):
+        raise Invalid(f"{host[:80]!r} is no host's name: letters, digits, hyphens and dots", field="host")
 
 
 def _fill(state: StateDirectory, wishes: Wishes, origin: Origin) -> None:

@@ -14,7 +14,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from licd import __version__
-from licd.server.command.exits import EXIT_CODES, Exit, explain
+from licd.server.command.exits import EXIT_CODES, Exit, drop_output, explain
+from licd.server.command.options import refuse_undecodable
 
 LIFE: Final = "A state directory's life"
 CARE: Final = "Looking after it"
@@ -55,16 +56,25 @@ class Root(TyperGroup):
         for name, module, panel, text in VERBS:
             self.add_command(Verb(name, module, panel, text))
 
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Refuses arguments that are no text."""
+        refuse_undecodable(args)
+        return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: Any) -> Any:
         """Runs the verb. An error that nobody foresaw passes through, with its traceback."""
         try:
-            return super().invoke(ctx)
+            answer = super().invoke(ctx)
+            sys.stdout.flush()
         except Exception as error:
             foreseen = explain(error)
             if foreseen is None:
                 raise
             sys.stderr.write(f"licd: {foreseen[1]}\n")
+            if isinstance(error, OSError):
+                drop_output()
             raise typer.Exit(foreseen[0]) from error
+        return answer
 
 
 _EPILOG: Final = "Exit codes: " + "; ".join(f"{code:d} {text}" for code, text in EXIT_CODES.items()) + "."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from enum import IntEnum
 from typing import Final
 
@@ -34,6 +36,14 @@ _REFUSALS: Final = (
     ("sqlite3", "Error"),
     ("sqlalchemy.exc", "SQLAlchemyError"),
 )
+
+
+def drop_output() -> None:
+    """What could not be written is not tried once more when Python ends."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def explain(error: Exception) -> tuple[Exit, str] | None:
