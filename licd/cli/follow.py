@@ -66,7 +66,9 @@ def stop_words(one: pb.SystemStop, state: pb.GetSuspensionResponse) -> str:
             stopped = f", stopped at {clock_time(one.stopped_at_ms, state.now_ms)}" if one.stopped_at_ms else ""
             return f"acknowledged at {clock_time(one.acknowledged_at_ms, state.now_ms)}{stopped}"
         case pb.STOP_STATE_RUN_OUT:
-            return f"run out at {bound_time(one.bounded_until_ms, state.now_ms)}, never heard from"
+            if not one.bounded_until_ms:
+                return "held no permit when it was suspended; not acknowledged"
+            return f"run out at {bound_time(one.bounded_until_ms, state.now_ms)}, not acknowledged"
         case _ if one.bounded_until_ms:
             return f"unconfirmed, bounded by W at {bound_time(one.bounded_until_ms, state.now_ms)}"
         case _:

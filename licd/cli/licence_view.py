@@ -27,14 +27,15 @@ COLUMNS: Final[Columns] = (
 )
 
 
-def licence_pairs(licence: Licence, now: Instant) -> Pairs:
-    """Its state first, then its terms."""
+def licence_pairs(licence: Licence, now: Instant, *, counted: bool = True) -> Pairs:
+    """Its state first, then its terms. What an approval has stored of a licence is not counted."""
     state = [
         ("licence", licence.licence),
         ("status", f"{status_of(licence)}, epoch {licence.epoch}, version {licence.version}"),
-        ("leases", f"{licence.live} live, {licence.cooling} cooling"),
-        ("systems", f"{licence.deployments} enrolled"),
     ]
+    if counted:
+        state.append(("leases", f"{licence.live} live, {licence.cooling} cooling"))
+        state.append(("systems", f"{licence.deployments} enrolled"))
     if licence.suspended_at_ms:
         why = f"{licence.suspension_code}: {licence.suspension_detail}"
         state.append(("suspended", f"{when(licence.suspended_at_ms, now)}, {why}"))

@@ -105,7 +105,9 @@ def _version(wanted: bool) -> None:
 def before(
     ctx: typer.Context,
     *,
-    state: Annotated[Path | None, typer.Option(metavar="DIR", help="State directory made by `licd init`.")] = None,
+    state: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="State directory made by `licd init`; else $LICCTL_STATE.")
+    ] = None,
     as_: Annotated[
         str | None,
         typer.Option("--as", metavar="NAME", help="Operator in it to act as; else the default one."),

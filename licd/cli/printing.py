@@ -9,6 +9,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from licd.cli.json_form import as_json
+from licd.cli.layout import pair_lines, table_lines, terminal_width
 from licd.cli.surroundings import Output
 
 Pairs = Sequence[tuple[str, str]]
@@ -18,13 +19,6 @@ Columns = Sequence[tuple[str, Callable[[Any], str]]]
 def clean(text: str) -> str:
     """The text with every character that is not printable written as an escape."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
-
-
-def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns side by side, two spaces apart, no trailing space."""
-    whole = [list(headers), *([clean(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[at]) for row in whole) for at in range(len(headers))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in whole]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +67,13 @@ class Printer:
 
     def pairs(self, pairs: Pairs) -> None:
         """Names and values, a line each; a name that is empty goes on with the one above."""
-        width = max((len(name) for name, _ in pairs), default=0)
-        for name, value in pairs:
-            sys.stdout.write(f"{clean(name):<{width}}  {clean(value)}".rstrip() + "\n")
+        cleaned = [(clean(name), clean(value)) for name, value in pairs]
+        sys.stdout.write("".join(f"{line}\n" for line in pair_lines(cleaned, terminal_width())))
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table, as wide as it is: an id that is broken over two lines cannot be copied."""
-        sys.stdout.write("".join(f"{line}\n" for line in plain_table(headers, rows)))
+        """A table that fits the terminal, where standard output is one."""
+        cleaned = [[clean(cell) for cell in row] for row in rows]
+        sys.stdout.write("".join(f"{line}\n" for line in table_lines(headers, cleaned, terminal_width())))
 
 
 def rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> Any:

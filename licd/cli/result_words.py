@@ -14,7 +14,7 @@ def result_pairs(message: Message, now: Instant) -> Pairs:
     """Names and values of what a method gave."""
     match message:
         case Licence():
-            return licence_pairs(message, now)
+            return licence_pairs(message, now, counted=False)
         case OperatorAdmission():
             lines = message.certificate_chain_pem.splitlines()
             certificate = [("certificate" if at == 0 else "", line) for at, line in enumerate(lines)]

@@ -22,6 +22,7 @@ from licd.core.toml_text import TomlInvalid, parse_toml
 
 FILE_NAME: Final = "licctl.toml"
 CONFIG_VARIABLE: Final = "LICCTL_CONFIG"
+STATE_VARIABLE: Final = "LICCTL_STATE"
 DEFAULT_NAME: Final = "default"
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
 
@@ -56,10 +57,11 @@ def find(choice: Choice, environment: Mapping[str, str]) -> Path:
     """The file to read. Raises Stopped(USAGE) when it cannot be told."""
     if choice.state is not None and choice.config is not None:
         raise _usage("--state and --config: give one of the two")
-    if choice.state is not None:
-        return choice.state / "operators" / _operator_in(choice.state, choice.name) / FILE_NAME
+    state = _state(choice, environment)
+    if state is not None:
+        return state / "operators" / _operator_in(state, choice.name) / FILE_NAME
     if choice.name is not None:
-        raise _usage("--as: names an operator of a state directory; give --state DIR too")
+        raise _usage(f"--as: names an operator of a state directory; give --state DIR too, or set ${STATE_VARIABLE}")
     if choice.config is not None:
         return choice.config
     if environment.get(CONFIG_VARIABLE):
@@ -72,7 +74,7 @@ def read(path: Path) -> Settings:
     try:
         found = parse_toml(read_input_text(path))
     except FileNotFoundError as error:
-        detail = "there is no such file; give --state DIR, or --config FILE, or set $" + CONFIG_VARIABLE
+        detail = "there is no such file; give --state DIR, or --config FILE, or set $" + STATE_VARIABLE
         raise _usage(f"{path}: {detail}") from error
     except (TomlInvalid, UnicodeDecodeError) as error:
         raise _usage(f"{path}: not TOML: {error}") from error
@@ -85,6 +87,15 @@ def read(path: Path) -> Settings:
         raise _usage(f"{path}: {unknown[0]}: no such setting; there are {', '.join(names)}")
     paths = {name: path.parent / found[name] for name in ("ca", "certificate", "key", "signing_key")}
     return Settings(address=found["address"], operator=found["operator"], **paths)
+
+
+def _state(choice: Choice, environment: Mapping[str, str]) -> Path | None:
+    """The state directory to look in. The environment's counts where nobody named a file of settings."""
+    if choice.state is not None or choice.config is not None:
+        return choice.state
+    if environment.get(CONFIG_VARIABLE) and choice.name is None:
+        return None
+    return Path(environment[STATE_VARIABLE]) if environment.get(STATE_VARIABLE) else None
 
 
 def _operator_in(state: Path, name: str | None) -> str:

@@ -74,7 +74,7 @@ def listed(
     key = next(iter(rows.table.primary_key.columns))
     wanted = list(conditions)
     if page.token:
-        after = _token(key, page.token)
+        after = _token(connection, rows, key, page.token)
         wanted.append(key < after if descending else key > after)
     order = desc(key) if descending else asc(key)
     found = _all(connection, rows, rows.select(*wanted).order_by(order).limit(page.size + 1))
@@ -82,12 +82,13 @@ def listed(
     return found[: page.size], str(getattr(more, key.name)) if more is not None else ""
 
 
-def _token(key: Any, token: str) -> Any:
-    if key.type.python_type is not int:
-        return token
-    if not token.isascii() or not token.isdigit() or len(token) > LONG_DIGITS or int(token) > LONGEST:
+def _token(connection: Connection, rows: Rows[Any], key: Any, token: str) -> Any:
+    """A token is the key of the row before the page; rows that are listed are never removed."""
+    number = token.isascii() and token.isdigit() and len(token) <= LONG_DIGITS and int(token) <= LONGEST
+    after = (int(token) if number else None) if key.type.python_type is int else token
+    if after is None or not count(connection, rows, key == after):
         raise Invalid("not a token that a list gave out", field="page.page_token")
-    return int(token)
+    return after
 
 
 def _all(connection: Connection, rows: Rows[T], clause: Any) -> list[T]:

@@ -129,3 +129,18 @@ def test_the_default_channel_refuses_a_private_key_that_others_may_read(up: Licc
     (own / "k.pem").chmod(0o644)
     with pytest.raises(Exception, match="run: chmod 600"):
         connection.open_channel(settings.read(own / "licctl.toml"))
+
+
+def test_the_environment_names_a_state_directory(up: Licctl) -> None:
+    up.environment["LICCTL_STATE"] = str(up.folder)
+    assert up.bare("status").exit_code == 0
+    assert up.bare("--as", "bert", "status").exit_code == 0
+    assert up.bare("--as", "carl", "status").exit_code == 2
+
+
+def test_what_is_said_goes_before_what_the_environment_says(up: Licctl) -> None:
+    up.environment["LICCTL_STATE"] = "/nonexist"
+    assert up.bare("--state", str(up.folder), "status").exit_code == 0
+    assert up.bare("--config", settings_of(up, "anna"), "status").exit_code == 0
+    up.environment["LICCTL_CONFIG"] = settings_of(up, "anna")
+    assert up.bare("status").exit_code == 0

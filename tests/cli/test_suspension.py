@@ -129,7 +129,7 @@ def test_with_yes_it_suspends_and_follows_until_all_have_stopped(scripted: Licct
         "12:00:00 UTC  acme-1  site-1  unconfirmed, bounded by W at 12:05:11 UTC\n"
         "12:00:00 UTC  acme-1  site-2  unconfirmed, bounded by W at 12:05:11 UTC\n"
         "12:00:02 UTC  acme-1  site-1  acknowledged at 12:00:01 UTC, stopped at 12:00:00 UTC\n"
-        "12:05:11 UTC  acme-1  site-2  run out at 12:05:11 UTC, never heard from\n"
+        "12:05:11 UTC  acme-1  site-2  run out at 12:05:11 UTC, not acknowledged\n"
         "settled: 1 acknowledged, 0 unconfirmed, 1 run out; 1 lease live\n"
     )
     sent = scripted.licd.asked(pb.SuspendLicenceRequest)

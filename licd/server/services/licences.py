@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from licd.core.errors import AlreadyExists, Conflict, IllegalTransition, Invalid, NotFound
-from licd.core.model import Licence, LicenceStatus
+from licd.core.model import DeploymentStatus, Licence, LicenceStatus
 from licd.core.terms import TERM_CEILING, Terms, TermsInvalid, check_terms, rights_of, widened_terms
 from licd.core.time import DAY, SECOND, Instant
 from licd.ledger import tables
@@ -34,6 +34,8 @@ AMEND: Final = "LicenceService.AmendLicence"
 RENEW: Final = "LicenceService.RenewLicence"
 REINSTATE: Final = "LicenceService.ReinstateLicence"
 ID_DIGITS: Final = 10
+
+R = TypeVar("R", bound=Any)
 
 
 class Licences:
@@ -91,12 +93,26 @@ class Licences:
             raise NotFound(f"there is no licence {identifier}", field="licence")
         return found
 
+    async def _recounted(self, response: R) -> R:
+        """The answer to a change with the seats and systems of now: they are no part of what was decided."""
+        message: operator_pb2.Licence = response.licence
+        now = self._wall()
+
+        def query(connection: Connection) -> operator_pb2.Licence | None:
+            found = LICENCES.get(connection, message.licence)
+            return _counted(connection, found, now) if found is not None else None
+
+        counted = await self._reader.run(query) if message.licence else None
+        if counted is not None:
+            message.live, message.cooling, message.deployments = counted.live, counted.cooling, counted.deployments
+        return response
+
     # what widens
 
     async def issue_licence(self, request: pb.IssueLicenceRequest, caller: Caller) -> pb.IssueLicenceResponse:
         """Creates a right: needs a second person, by policy."""
         response: pb.IssueLicenceResponse = await self._changes.widen(ISSUE, request, caller)
-        return response
+        return await self._recounted(response)
 
     async def _plan_issue(self, request: pb.IssueLicenceRequest, actor: str) -> Plan:
         terms = self._checked(self._issued_terms(request))
@@ -196,7 +212,7 @@ class Licences:
     async def amend_licence(self, request: pb.AmendLicenceRequest, caller: Caller) -> pb.AmendLicenceResponse:
         """What only narrows takes effect at once; what widens anything needs a second person."""
         response: pb.AmendLicenceResponse = await self._changes.widen(AMEND, request, caller)
-        return response
+        return await self._recounted(response)
 
     async def _plan_amend(self, request: pb.AmendLicenceRequest, actor: str) -> Plan:
         found = await self._found(request.licence)
@@ -227,7 +243,7 @@ class Licences:
     async def renew_licence(self, request: pb.RenewLicenceRequest, caller: Caller) -> pb.RenewLicenceResponse:
         """A longer term, under today's policy."""
         response: pb.RenewLicenceResponse = await self._changes.widen(RENEW, request, caller)
-        return response
+        return await self._recounted(response)
 
     async def _plan_renew(self, request: pb.RenewLicenceRequest, actor: str) -> Plan:
         found = await self._found(request.licence)
@@ -257,7 +273,7 @@ class Licences:
     ) -> pb.ReinstateLicenceResponse:
         """Lifts the suspension of the epoch named."""
         response: pb.ReinstateLicenceResponse = await self._changes.widen(REINSTATE, request, caller)
-        return response
+        return await self._recounted(response)
 
     async def _plan_reinstate(self, request: pb.ReinstateLicenceRequest, actor: str) -> Plan:
         found = await self._found(request.licence)
@@ -289,12 +305,13 @@ class Licences:
             checked_text(request.detail, "detail"),
             caller.operator().operator,
         )
-        return await self._changes.once(
+        response = await self._changes.once(
             request,
             caller,
             command,
             lambda licence: pb.TerminateLicenceResponse(licence=licence_message(licence, self._wall())),
         )
+        return await self._recounted(response)
 
 
 def _refuse_other_version(found: Licence, version: int) -> None:
@@ -309,8 +326,12 @@ def _version_of(licence: str) -> Callable[[Transaction], int]:
 
 def _counted(connection: Connection, licence: Licence, now: Instant) -> operator_pb2.Licence:
     live, cooling = licence_seats(connection, licence.lineage, now)
-    deployments = count(connection, DEPLOYMENTS, tables.deployment.c.licence == licence.id)
-    return licence_message(licence, now, live=live, cooling=cooling, deployments=deployments)
+    return licence_message(licence, now, live=live, cooling=cooling, deployments=_enrolled(connection, licence.id))
+
+
+def _enrolled(connection: Connection, licence: str) -> int:
+    column = tables.deployment.c
+    return count(connection, DEPLOYMENTS, column.licence == licence, column.status == DeploymentStatus.ENROLLED.value)
 
 
 def _stored_status(number: int) -> str:
