@@ -45,8 +45,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Seed = Annotated[int | None, typer.Option(help="Another seed than the scenario's.", show_default=False)]
-Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there.")]
+SEEDS = (1 << 63) - 1
+
+
+def _writable(path: Path | None) -> Path | None:
+    """Before a run of a minute, and not after it."""
+    if path is not None and (path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK)):
+        raise typer.BadParameter(f"{path} cannot be written")
+    return path
+
+
+Seed = Annotated[
+    int | None, typer.Option(min=0, max=SEEDS, help="Another seed than the scenario's.", show_default=False)
+]
+Json = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", callback=_writable, help="Write all figures there.")
+]
 State = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Use the daemon that serves this state directory, not one of its own."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from itertools import islice
 from typing import Final, Protocol
 
 from rich.console import Console, Group
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from simulator.clock import SECOND, Millis
 from simulator.fleet import Fleet
+from simulator.oracle.record import Record
 from simulator.timeline import Told
 
 EVENTS_SHOWN: Final = 8
@@ -45,19 +47,21 @@ def progress_on(console: Console, *, plain: bool) -> Progress:
 
 
 class Count:
-    """Grants and denials by licence, counted as they come in."""
+    """Grants and denials by licence, counted as they come in, and as the verdict counts them."""
 
     def __init__(self) -> None:
         self.grants: Final[Counter[str]] = Counter()
         self.denials: Final[Counter[str]] = Counter()
-        self._read = 0
+        self._attempts = 0
+        self._permits = 0
 
-    def take(self, fleet: Fleet) -> None:
-        """Count what is new."""
-        attempts = fleet.record.attempts
-        for attempt in attempts[self._read :]:
-            (self.denials if attempt.reason else self.grants)[attempt.licence] += 1
-        self._read = len(attempts)
+    def take(self, record: Record) -> None:
+        """Count what is new. A lease that was held already is no grant, however often it is answered."""
+        for attempt in record.attempts[self._attempts :]:
+            self.denials[attempt.licence] += bool(attempt.reason)
+        for permit in islice(record.permits.values(), self._permits, None):
+            self.grants[permit.licence] += sum(not grant.existing for grant in permit.grants)
+        self._attempts, self._permits = len(record.attempts), len(record.permits)
 
 
 class PlainLines:
@@ -81,12 +85,12 @@ class PlainLines:
         if elapsed < self._next:
             return
         self._next = elapsed - elapsed % LINE_EVERY + LINE_EVERY
-        self._count.take(fleet)
+        self._count.take(fleet.record)
         at_work = sum(system.working for system in fleet)
         reachable = sum(system.reachable for system in fleet)
         grants, denials = self._count.grants.total(), self._count.denials.total()
         self.say(
-            f"{elapsed / SECOND:5.0f} s  {reachable} of {len(fleet.systems)} systems reachable, "
+            f"{elapsed / SECOND:5.0f} s  {reachable} of {len(fleet.systems)} systems not cut off, "
             f"{at_work} targets worked on, {grants} grants, {denials} denials"
         )
 
@@ -116,7 +120,7 @@ class LiveTable:
         if not self._drawing:
             self._live.start()
             self._drawing = True
-        self._count.take(fleet)
+        self._count.take(fleet.record)
         events = Text("\n".join(self._events[-EVENTS_SHOWN:]))
         self._live.update(Group(self._table(fleet, elapsed), events))
 
@@ -125,7 +129,7 @@ class LiveTable:
         table = Table(title=f"{fleet.scenario.title}: {seconds}", title_justify="left")
         for column in ("licence", "customer", "status"):
             table.add_column(column)
-        for column in ("cap", "under permit", "worked on", "systems", "reachable", "grants", "denials"):
+        for column in ("cap", "under permit", "worked on", "systems", "not cut off", "grants", "denials"):
             table.add_column(column, justify="right")
         for row in rows(fleet, self._count):
             table.add_row(*row)

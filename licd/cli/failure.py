@@ -111,4 +111,7 @@ def _exit_of_seal(error: KeysError | EvidenceInvalid) -> Exit:
 
 def _line_of(error: LicdError) -> str:
     again = f" (try again in {-(-error.retry_after // SECOND)} s)" if error.retry_after else ""
-    return f"{error.code}: {error}{again}"
+    words = str(error)
+    if error.field.endswith("_ms") and words.startswith(error.field):  # people wrote an instant or a span, by its flag
+        words = f"--{error.field.removesuffix('_ms').replace('_', '-')}{words.removeprefix(error.field)}"
+    return f"{error.code}: {words}{again}"

@@ -52,6 +52,8 @@ def suspend(
     Ends with 8 when the wait is over and a system has not confirmed: it is bounded by W, and not known to have stopped.
     """
     scope = _scope(licence, customer, everything)
+    if not reason.strip() or not detail.strip():
+        raise Stopped(Exit.USAGE, "--reason, --detail: say why; it is logged")
     if not yes:
         show_preview(desk, scope, preview(desk, scope))
         return

@@ -9,7 +9,7 @@ from licd.cli.desk import Desk
 from licd.cli.failure import Exit, Stopped
 from licd.cli.verb import verb
 from licd.policy import check as check_policies
-from licd.policy import count_cases
+from licd.policy import count_cases, unread
 from licd.v1.policy_service_pb2 import GetPolicyRequest
 from licd.v1.policy_service_pb2_grpc import PolicyServiceStub
 
@@ -36,6 +36,8 @@ def show(desk: Desk, text: Annotated[bool, typer.Option("--text", help="The text
 def check(desk: Desk, folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of policies.")]) -> None:
     """Check a folder of policies and run its cases, without licd. Each problem is one line, file:line: message."""
     problems = check_policies(folder)
+    for file in unread(folder):
+        desk.printer.remark(f"{file}: nothing reads a file of this name")
     if desk.printer.is_json:
         found = [{"file": one.file, "line": one.line, "message": one.message} for one in problems]
         desk.printer.value({"problems": found})

@@ -27,6 +27,7 @@ _DURATIONS: Final = frozenset(
         "period_ms",
         "pull_ms",
         "push_ms",
+        "refresh_hint_ms",
         "valid_for_ms",
     }
 )

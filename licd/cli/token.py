@@ -90,7 +90,7 @@ def _verdict(token: Token, judged: Judged, trusted: Bundle, now: Instant) -> Pai
 
 
 def _signer_json(key: VerificationKey) -> dict[str, str]:
-    return {"key_id": key.key_id, "purpose": key.purpose.word, "owner": key.owner}
+    return {"key_id": key.key_id, "purpose": key.purpose.word, "owner": key.owner or "licd"}
 
 
 def _signer_words(key: VerificationKey) -> str:

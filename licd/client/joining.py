@@ -18,6 +18,7 @@ from licd.client.errors import EnrolmentRefused, JoinTokenInvalid
 from licd.client.session.trust import read_terms
 from licd.client.state_file import Channel, EnrolledSystem, StateDirectory
 from licd.client.transport import Method, Network
+from licd.core.errors import Forbidden, Invalid, OverQuota
 from licd.core.time import SECOND, Millis
 from licd.keys.bundle import Bundle, BundleError
 from licd.keys.bundle_update import PayloadPin, follow, pin_first
@@ -32,6 +33,8 @@ from licd.v1 import enrolment_service_pb2, session_pb2
 
 PREFIX: Final = "LICD-JOIN-1."
 PROOF_DOMAIN: Final = b"licd-enrol-v1"
+NOTHING_DONE: Final = (Forbidden, Invalid, OverQuota)
+"""What licd says when it has not taken an enrolment; after anything else it may have."""
 COMMITMENT_DOMAIN: Final = b"licd-pseudonym-key-v1\x00"
 PSEUDONYM_KEY_BYTES: Final = 32
 ENROL_TIMEOUT: Final[Millis] = 15 * SECOND
@@ -107,11 +110,16 @@ async def enrol(text: str, disk: Disk, network: Network, clock: Clock, randomnes
     disk.lock()
     try:
         directory = StateDirectory(disk)
-        pseudonym_key = await directory.pseudonym_key(randomness(PSEUDONYM_KEY_BYTES))
+        pseudonym_key, is_new = await directory.pseudonym_key(randomness(PSEUDONYM_KEY_BYTES))
         seed = randomness(SEED_BYTES)
         channel_key = make_private_key()
         request = _request(token, seed, make_request(channel_key), pseudonym_key)
-        response = await _ask(token, network, request)
+        try:
+            response = await _ask(token, network, request)
+        except NOTHING_DONE:
+            if is_new:  # licd has not taken it: the next attempt may well be another deployment's
+                await directory.forget_pseudonym_key()
+            raise
         bundle = _trusted_bundle(token, response, clock.wall_ms())
         licence = _checked(token, response, bundle, request.public_key)
         _refuse_other_certificate(response, token.trust_domain, channel_key.public_key())

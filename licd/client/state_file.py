@@ -150,12 +150,16 @@ class StateDirectory:
         """Keep a renewed certificate. Raises OSError."""
         await self._disk.replace(self._name("channel"), _to_json(channel))
 
-    async def pseudonym_key(self, fresh: bytes) -> bytes:
-        """Return the key of this directory; `fresh` becomes it when there is none yet. Raises OSError."""
+    async def pseudonym_key(self, fresh: bytes) -> tuple[bytes, bool]:
+        """Return the key of this directory, and whether it is new: `fresh`, where there was none. Raises OSError."""
         known = self._disk.read(PSEUDONYM_KEY)
         if known is None:
             await self._disk.replace(PSEUDONYM_KEY, fresh)
-        return known or fresh
+        return known or fresh, known is None
+
+    async def forget_pseudonym_key(self) -> None:
+        """Remove a key that nobody has been told of. Raises OSError."""
+        await self._disk.remove(PSEUDONYM_KEY)
 
     async def enrol(self, identity: EnrolledSystem, channel: Channel, bundle: Bundle, licence: bytes) -> None:
         """Write a new enrolment and put it in place of the one that may be there. Raises OSError."""

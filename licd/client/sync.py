@@ -47,6 +47,9 @@ class Lease:
         """The region that counted."""
         return self._lease.region
 
+    def __repr__(self) -> str:
+        return repr(self._lease)
+
     def release(self) -> Released:
         """Stop at once and give it back; wait until licd has answered."""
         return self._system.wait(self._lease.release())

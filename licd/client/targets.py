@@ -36,8 +36,12 @@ def acquisition_of(
 
     A number's region is that of its number plan; where none can be named the denial is made here, and licd is not
     asked. Raises NumberInvalid for text that is no number, and ValueError for what licd would not even look at, since a
-    link with that in it would stay unanswered: a wrong pseudonym, texts too long, a region beside a number.
+    link with that in it would stay unanswered: a wrong pseudonym, texts too long, a region beside a number. Raises
+    TypeError for a word that is not of `AskedFor`, and for a value that is no text.
     """
+    unknown = sorted(terms.keys() - AskedFor.__annotations__.keys())
+    if unknown:
+        raise TypeError(f"{unknown[0]!r} is nothing that a lease is asked for under")
     region = terms.get("region")
     if isinstance(target, str):
         if region is not None:
@@ -56,7 +60,7 @@ def acquisition_of(
 def _acquisition(hidden: bytes, claims: Sequence[tuple[str, Basis]], terms: AskedFor) -> session_pb2.Acquisition:
     asked = session_pb2.Acquisition(
         target=hidden,
-        purpose=_text("purpose", terms["purpose"]),
+        purpose=_text("purpose", terms.get("purpose")),
         offence=_text("offence", terms.get("offence", "")),
         attested_not_protected=terms.get("attested_not_protected", False),
     )
@@ -74,6 +78,12 @@ def _acquisition(hidden: bytes, claims: Sequence[tuple[str, Basis]], terms: Aske
 
 
 def _text(name: str, text: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"{name} is a text, not {type(text).__name__}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} holds half a character, which can be sent to nobody") from error
     if len(text) > TEXT_LIMIT:
         raise ValueError(f"{name} has at most {TEXT_LIMIT} characters")
     return text

@@ -14,6 +14,7 @@ Source: TUF specification 1.0, sections 5.3 (update root) and 1.5.2 (attacks).
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Final, TypeAlias, assert_never
 
@@ -106,7 +107,8 @@ def follow(current: Bundle, envelopes: Iterable[Envelope], now_ms: int) -> Follo
 def refuse_frozen(bundle: Bundle, now_ms: int) -> None:
     """Refuse a bundle that has expired: somebody may be keeping newer ones away. Raises BundleError(FREEZE)."""
     if bundle.is_stale(now_ms):
-        detail = f"bundle {bundle.version} expired at {bundle.expires_at_ms}, and no newer one came"
+        ended = datetime.fromtimestamp(bundle.expires_at_ms // 1000, UTC)
+        detail = f"bundle {bundle.version} expired at {ended:%Y-%m-%dT%H:%M:%SZ}, and no newer one came"
         raise BundleError(BundleReason.FREEZE, detail)
 
 

@@ -121,6 +121,8 @@ def parse_envelope(raw: bytes) -> Envelope:
 def claimed_kind(envelope: Envelope) -> Kind:
     """Return the kind an envelope claims to be, to choose how to verify it. Raises SealInvalid(KIND_UNKNOWN)."""
     kind = kind_of_type(envelope.payload_type)
+    if not envelope.payload_type:
+        raise SealInvalid(SealReason.KIND_UNKNOWN, "it is empty, or does not say what it is")
     if kind is None:
         raise SealInvalid(SealReason.KIND_UNKNOWN, f"no kind has the type {_shown(envelope.payload_type)}")
     return kind

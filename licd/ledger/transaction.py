@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
 from licd.core.bounds import Timing
-from licd.core.errors import Behind, LicdError, NotFound
+from licd.core.errors import Behind, DiskFull, LicdError, NotFound
 from licd.core.model import Customer, Directive, Entry, FieldValue
 from licd.core.reasons import Denied
 from licd.core.state import Changes, LicenceState
@@ -155,6 +155,12 @@ class Transaction:
         why = self.behind()
         if why:
             raise Behind(why)
+
+    def refuse_full(self) -> None:
+        """Raises DiskFull while licd runs on its reserve: that is for what stops somebody, and for nothing else."""
+        impediment = self.impediment()
+        if isinstance(impediment, DiskFull):
+            raise impediment
 
     # what a command reads
 

@@ -3,7 +3,7 @@ May import: keys, core, evidence; reads files, never the network; not v1, not le
 
 from licd.policy.cases import check, count_cases
 from licd.policy.ceilings import beyond_policy
-from licd.policy.folder import load
+from licd.policy.folder import load, unread
 from licd.policy.policies import Policies, PolicyFile
 from licd.policy.problems import PolicyError, Problem
 from licd.policy.templates import TermsTemplate
@@ -18,4 +18,5 @@ __all__ = [
     "check",
     "count_cases",
     "load",
+    "unread",
 ]

@@ -25,6 +25,16 @@ from licd.policy.source import Source, read
 from licd.policy.suspension import read_suspension
 from licd.policy.templates import TermsTemplate, Vocabulary, read_template
 
+FILES = (
+    "categories.toml",
+    "regions.toml",
+    "purposes.toml",
+    "offences.toml",
+    "defaults.toml",
+    "suspension.toml",
+    "denials.toml",
+    "roles.toml",
+)
 TEMPLATES = "licences"
 TEST_SUFFIX = ".test.toml"
 _VERSION_DOMAIN = b"licd-policies-v1\x00"
@@ -72,6 +82,13 @@ def gather(folder: Path) -> tuple[Policies | None, list[Problem]]:
         ),
         [],
     )
+
+
+def unread(folder: Path) -> list[Path]:
+    """Files beside the policies that nothing reads. They may be others'; a misspelt name is one, too."""
+    return [
+        file for file in sorted(folder.glob("*.toml")) if file.name not in FILES and not file.name.endswith(TEST_SUFFIX)
+    ]
 
 
 def template_paths(folder: Path) -> list[str]:

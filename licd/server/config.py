@@ -170,4 +170,7 @@ def read_config(state: Path) -> ServerConfig:
 
 def _problem(path: Path, error: Any) -> str:
     where = ".".join(str(part) for part in error["loc"])
-    return f"{path}: {where}: {error['msg']}"
+    problem = (
+        "there is no such setting" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
+    )
+    return f"{path}: {where}: {problem}"

@@ -10,8 +10,11 @@ import pytest
 
 from licd.cli.printing import Printer
 from licd.cli.surroundings import Output
+from licd.core.errors import Invalid
 from licd.v1 import deployment_service_pb2, operator_pb2
+from licd.v1.licence_service_pb2 import GetLicenceResponse
 from tests.cli.conftest import NOW, Licctl
+from tests.cli.samples import licence
 from tests.daemon import ROOT
 
 INVITATION = deployment_service_pb2.Invitation(
@@ -125,3 +128,16 @@ def test_an_error_has_no_character_that_could_steer_a_terminal(licctl: Licctl) -
     result = licctl("--config", "/nonexist/\x1b[2J\u009b", "customer", "list")
     assert "\x1b" not in result.stderr
     assert "\u009b" not in result.stderr
+
+
+def test_a_field_in_milliseconds_is_named_by_its_flag(licctl: Licctl) -> None:
+    licctl.licd.on("GetLicence", GetLicenceResponse(licence=licence()))
+    licctl.licd.on("RenewLicence", Invalid("must be later", field="not_after_ms"))
+    result = licctl("licence", "renew", "acme-1", "--not-after", "2030-01-01")
+    assert (result.exit_code, result.stderr) == (2, "licctl: INVALID: --not-after: must be later\n")
+
+
+@pytest.mark.parametrize("why", [("--reason", "", "--detail", "x"), ("--reason", "manual", "--detail", " ")])
+def test_a_suspension_without_a_reason_is_refused_before_it_is_previewed(licctl: Licctl, why: tuple[str, ...]) -> None:
+    result = licctl("licence", "suspend", "--licence", "acme-1", *why)
+    assert (result.exit_code, licctl.licd.names()) == (2, [])

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 from tests.cli.conftest import Licctl
@@ -21,3 +22,11 @@ def test_the_policies_that_licd_ships_are_right(licctl: Licctl) -> None:
 def test_checking_a_policy_needs_no_licd_and_no_settings(licctl: Licctl, tmp_path: Path) -> None:
     licctl.bare("policy", "check", str(tmp_path))
     assert licctl.licd.names() == []
+
+
+def test_a_file_that_nothing_reads_is_pointed_out(licctl: Licctl, tmp_path: Path) -> None:
+    folder = tmp_path / "policies"
+    shutil.copytree(Path(__file__).resolve().parents[2] / "policies", folder)
+    (folder / "role.toml").write_text("")
+    result = licctl.bare("policy", "check", str(folder))
+    assert (result.exit_code, result.stderr) == (0, f"{folder / 'role.toml'}: nothing reads a file of this name\n")

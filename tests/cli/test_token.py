@@ -189,7 +189,7 @@ def test_a_permit_whose_columns_differ_is_refused(licctl: Licctl, tmp_path: Path
 
 def test_a_bundle_is_verified_by_its_roots(licctl: Licctl, tmp_path: Path, trust: str) -> None:
     shown = licctl.json("token", "verify", "--bundle", trust, trust)
-    assert shown["signed_by"] == [{"key_id": ROOT.key_id, "purpose": "root", "owner": ""}]
+    assert shown["signed_by"] == [{"key_id": ROOT.key_id, "purpose": "root", "owner": "licd"}]
 
 
 def test_a_stale_bundle_is_not_believed(licctl: Licctl, tmp_path: Path) -> None:

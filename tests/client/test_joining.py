@@ -15,7 +15,7 @@ from licd.client.errors import EnrolmentRefused, JoinTokenInvalid, NoAnswer
 from licd.client.joining import commitment_of, parse_join_token
 from licd.client.system import System
 from licd.client.transport import Method
-from licd.core.errors import Forbidden
+from licd.core.errors import Forbidden, Invalid, LicdError, OverQuota
 from licd.keys.certificate_request import make_private_key, make_request
 from licd.keys.pem_files import certificates_to_pem
 from licd.keys.pki import make_authority
@@ -172,6 +172,24 @@ async def test_a_used_token_is_said_to_be_used(network: MemoryNetwork) -> None:
     network.error = Forbidden("the join token was used already; ask for a new one")
     with pytest.raises(Forbidden, match="used already"):
         await enrol(network)
+
+
+@pytest.mark.parametrize("refusal", [Forbidden("used already"), Invalid("wrong"), OverQuota("too often")])
+async def test_a_refusal_leaves_no_key_behind(network: MemoryNetwork, refusal: LicdError) -> None:
+    network.error = refusal
+    disk = MemoryDisk()
+    with pytest.raises(type(refusal)):
+        await enrol(network, disk=disk)
+    assert disk.files == {}
+
+
+async def test_a_refusal_leaves_the_key_that_was_there(network: MemoryNetwork) -> None:
+    network.error = Forbidden("used already")
+    disk = MemoryDisk()
+    disk.files["pseudonym.key"] = bytes(32)
+    with pytest.raises(Forbidden):
+        await enrol(network, disk=disk)
+    assert disk.files == {"pseudonym.key": bytes(32)}
 
 
 async def test_silence_enrols_nothing_and_the_next_attempt_uses_the_same_pseudonym_key(

@@ -14,9 +14,12 @@ from licd.core.errors import (
     NotFound,
 )
 from licd.core.model import LicenceStatus
+from licd.core.time import DAY
 from licd.ledger.rows import CUSTOMERS, LICENCES
 from licd.ledger.transaction import Transaction
+from licd.ledger.verbs.approvals import RejectApproval, RequestApproval
 from licd.ledger.verbs.customers import BanCustomer, CreateCustomer
+from licd.ledger.verbs.leases import ReleaseLease
 from licd.ledger.verbs.licences import IssueLicence, SuspendLicence, SuspensionScope, TerminateLicence
 from tests.ledger.rig import Rig, Try, terms, wish
 from tests.ledger.system import PaperSystem
@@ -223,6 +226,20 @@ def test_a_full_disk_refuses_grants_and_still_takes_a_suspension(rig: Rig):
     assert rig.told.failures == ["disk_full"]
     assert any("disk" in each for each in rig.ledger.impediments())
     assert isinstance(rig.ask(link)[0], DiskFull)
+
+
+def test_the_reserve_is_for_what_stops_somebody_and_for_nothing_else(rig: Rig):
+    rig.licence()
+    system = PaperSystem(rig, "alpha")
+    system.open(wish(1))
+    [held] = rig.look(lambda tx: list(tx.state("north-1").seats.live.values()))
+    rig.space.room = False
+    rig.connection.fail("commit", FULL)
+    rig.ask(customer("east"))
+    asked = RequestApproval("LicenceService.RenewLicence", b"", "alice", "", 1, "", 2, DAY)
+    others = (customer("east"), ReleaseLease("alpha", held.id), asked, RejectApproval("A-1", "bob", "no"))
+    assert [type(each) for each in rig.ask(*others)] == [DiskFull] * len(others)
+    assert rig.ask(suspend("north-1"))[0].licences[0].status is LicenceStatus.SUSPENDED
 
 
 def test_grants_go_on_when_the_reserve_is_set_aside_again(rig: Rig):

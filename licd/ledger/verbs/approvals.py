@@ -42,6 +42,7 @@ class RequestApproval:
 
     def run(self, tx: Transaction) -> Approval:
         tx.refuse_behind()
+        tx.refuse_full()
         identifier = f"A-{tx.random(8).hex()}"
         expires_at = tx.now + min(self.life, LIFE_LIMIT)
         command = OperatorCommand(
@@ -227,6 +228,7 @@ class RejectApproval:
 
     def run(self, tx: Transaction) -> Approval:
         tx.refuse_behind()
+        tx.refuse_full()
         found = pending(tx, self.approval)
         return _end(tx, found, self.actor, self.detail)
 

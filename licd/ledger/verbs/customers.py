@@ -25,6 +25,7 @@ class CreateCustomer:
 
     def run(self, tx: Transaction) -> Customer:
         tx.refuse_behind()
+        tx.refuse_full()
         if tx.get(CUSTOMERS, self.customer) is not None:
             raise AlreadyExists(f"there is a customer {self.customer} already", field="customer")
         customer = Customer(self.customer, self.name, banned=False, ban_reason="", created_at=tx.now, version=1)

@@ -140,6 +140,7 @@ class ReleaseLease:
     lease: int
 
     def run(self, tx: Transaction) -> Released | Denied:
+        tx.refuse_full()
         state = tx.state_of(self.deployment)
         outcome = release_lease(state, self.deployment, self.lease, tx.now)
         if isinstance(outcome, Denied):

@@ -249,7 +249,7 @@ class Licences:
         found = await self._found(request.licence)
         _refuse_other_version(found, request.version)
         if request.not_after_ms <= found.terms.not_after:
-            raise Invalid(f"must be later than the present end, {found.terms.not_after}", field="not_after_ms")
+            raise Invalid(f"must be later than the present end, {_utc(found.terms.not_after)}", field="not_after_ms")
         not_before = max(self._wall(), found.terms.not_before)
         longer = replace(
             found.terms,
