@@ -43,7 +43,7 @@ generate-check: $(READY) ## Say whether licd/v1 is what proto/ makes
 
 buf: $(READY) ## Lint proto/ and compare it with the released image, proto/licd.binpb
 	@$(BIN)/buf lint proto
-	@if [ -f proto/licd.binpb ]; then $(BIN)/buf breaking proto --against proto/licd.binpb; fi
+	@$(BIN)/buf breaking proto --against proto/licd.binpb
 
 proto-image: $(READY) ## Release the protocol: from here on `make buf` refuses what breaks it
 	@$(BIN)/buf build proto --output proto/licd.binpb

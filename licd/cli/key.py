@@ -8,6 +8,7 @@ import typer
 from licd.cli.consent import widen
 from licd.cli.desk import Desk
 from licd.cli.failure import Exit, Stopped
+from licd.cli.input_file import read_input
 from licd.cli.json_form import as_json, enum_word
 from licd.cli.options import All, PageSize, PageToken, new_file
 from licd.cli.times import iso, when
@@ -102,7 +103,7 @@ def publish(
     stub = KeyServiceStub(desk.channel)
     chain = list(desk.ask(stub.ExportTrustBundle, pb.ExportTrustBundleRequest()).trust.bundles)
     current = trust_of(chain, "the exported chain", "", desk.now).newest
-    envelope = parse_envelope(dearmour(file.read_bytes()).raw)
+    envelope = parse_envelope(dearmour(read_input(file)).raw)
     following = advance(current, envelope)
     changes = list(told(current, following))
     if not desk.printer.is_json:

@@ -1,6 +1,7 @@
 """licctl log."""
 
 import os
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
@@ -14,7 +15,7 @@ from licd.cli.log_check import held_checkpoints, read_checkpoint, verifier_for, 
 from licd.cli.options import LONGEST, All, PageSize, PageToken, replaced_file
 from licd.cli.paging import Page, show_pages
 from licd.cli.printing import Columns
-from licd.cli.times import when
+from licd.cli.times import iso, when
 from licd.cli.verb import verb
 from licd.core.time import Instant
 from licd.evidence.export import MAX_LINE_CHARACTERS, verify_export
@@ -33,13 +34,14 @@ Pin = Annotated[str, typer.Option("--pin", metavar="HEX", help="What the first b
 
 
 def _fields(entry: pb.LogEntry) -> str:
-    return "  ".join(f"{one.name}={'(erased)' if one.erased else one.value}" for one in entry.fields)
+    return "  ".join(f"{one.name}={_field_words(one, iso)}" for one in entry.fields)
 
 
-def _field_words(one: pb.LogField, now: Instant) -> str:
+def _field_words(one: pb.LogField, words: Callable[[Instant], str]) -> str:
     if one.erased:
         return "(erased)"
-    return when(int(one.value), now) if one.name == "at" and one.value.isdecimal() else one.value
+    is_instant = one.name == "at" or one.name.endswith("_at")
+    return words(int(one.value)) if is_instant and one.value.isascii() and one.value.isdecimal() else one.value
 
 
 COLUMNS: Columns = (("INDEX", lambda one: str(one.index)), ("FIELDS", _fields))
@@ -80,7 +82,7 @@ def get(
     desk.printer.pairs(
         [
             ("entry", str(index)),
-            *[(one.name, _field_words(one, desk.now)) for one in found.entry.fields],
+            *[(one.name, _field_words(one, lambda at: when(at, desk.now))) for one in found.entry.fields],
             ("leaf", found.entry.leaf_hash.hex()),
             ("proved", f"in the tree of {checkpoint.size} entries of {checkpoint.origin}; {signature}"),
         ]

@@ -18,11 +18,15 @@ from licd.v1.envelope_pb2 import Envelope
 from licd.v1.trust_pb2 import TrustBundleChain
 
 _MARK: Final = b"-----BEGIN LICD "
+MOST_BYTES: Final = 4 * 1024 * 1024
 
 
 def read_chain(path: Path) -> list[Envelope]:
     """The envelopes of a file. Raises BundleError(MALFORMED), ArmourError, SealInvalid, OSError."""
-    data = path.read_bytes()
+    with path.open("rb") as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise BundleError(BundleReason.MALFORMED, f"{path}: more than {MOST_BYTES} bytes: this is no chain of bundles")
     if _MARK in data:
         return [parse_envelope(block.raw) for block in dearmour_all(data)]
     try:
