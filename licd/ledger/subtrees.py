@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from licd.evidence.merkle import TILE, Roots, root_of
+from licd.evidence.merkle import TILE, TILE_BITS, Roots, root_of
 from licd.ledger.database import Connection
 from licd.ledger.log import leaf_hashes
 
@@ -45,6 +45,10 @@ class Subtrees:
         """What proofs are built from: leaves out of the rows, what is above them from here."""
 
         def read(level: int, first: int, end: int) -> Sequence[bytes]:
-            return leaf_hashes(connection, first, end) if level == 0 else self._levels[level - 1][first:end]
+            if level == 0:
+                return leaf_hashes(connection, first, end)
+            while not self.grow(connection, end << TILE_BITS * level):
+                pass
+            return self._levels[level - 1][first:end]
 
         return read

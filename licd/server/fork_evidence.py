@@ -9,10 +9,10 @@ from licd.core.deployment import system_of
 from licd.core.errors import NotFound
 from licd.core.model import Deployment
 from licd.evidence.entry import ErasedField, decode
-from licd.evidence.merkle import inclusion_proof
+from licd.evidence.merkle import Roots, inclusion_ranges, range_root
 from licd.ledger import tables
 from licd.ledger.database import Connection
-from licd.ledger.log import leaf_hashes, read_head
+from licd.ledger.log import read_head
 from licd.ledger.records import Fork, LoggedEntry
 from licd.ledger.rows import DEPLOYMENTS, FORKS, LOG_ENTRIES
 from licd.v1 import deployment_service_pb2 as pb
@@ -23,8 +23,8 @@ FORKED: Final = "deployment.forked"
 ENROLLED: Final = "deployment.enrolled"
 
 
-def fork_of(connection: Connection, name: str, enrolment: int) -> pb.GetForkResponse:
-    """The evidence of a deployment's fork, of its last one where enrolment is 0. Raises NotFound."""
+def fork_of(connection: Connection, roots: Roots, name: str, enrolment: int) -> pb.GetForkResponse:
+    """The evidence of a deployment's fork, of its last one where enrolment is 0. Raises NotFound. roots: the log's."""
     deployment = DEPLOYMENTS.get(connection, name)
     if deployment is None:
         raise NotFound(f"there is no deployment {name}", field="deployment")
@@ -35,21 +35,19 @@ def fork_of(connection: Connection, name: str, enrolment: int) -> pb.GetForkResp
         raise NotFound(f"no copies of {name} were seen", field="enrolment" if known else "deployment")
     fork = max(wanted, key=lambda each: each.seen_at)
     return pb.GetForkResponse(
-        evidence=_evidence(connection, deployment, fork), enrolment=fork.enrolment, seen_at_ms=fork.seen_at
+        evidence=_evidence(connection, roots, deployment, fork), enrolment=fork.enrolment, seen_at_ms=fork.seen_at
     )
 
 
-def _evidence(connection: Connection, deployment: Deployment, fork: Fork) -> ForkEvidence:
+def _evidence(connection: Connection, roots: Roots, deployment: Deployment, fork: Fork) -> ForkEvidence:
     head = read_head(connection)
     if head is None:
         raise NotFound("the log is empty")
-    leaves = leaf_hashes(connection, head.size)
 
     def proved(kind: str) -> ProvedEntry:
         found = _entry(connection, deployment, kind, fork.enrolment)
-        return ProvedEntry(
-            index=found.index, entry=found.body, inclusion_proof=inclusion_proof(leaves, found.index, head.size)
-        )
+        proof = [range_root(start, end, roots) for start, end in inclusion_ranges(found.index, head.size)]
+        return ProvedEntry(index=found.index, entry=found.body, inclusion_proof=proof)
 
     return ForkEvidence(
         system=system_of(deployment),

@@ -35,6 +35,7 @@ from licd.server.jobs import Jobs
 from licd.server.join_token import JoinTokens
 from licd.server.keychain import Keychain
 from licd.server.log_keeping import rotating_log_keeper
+from licd.server.log_proofs import LogProofs
 from licd.server.metrics import Metrics
 from licd.server.observation import Observation
 from licd.server.publication import Publication
@@ -307,8 +308,9 @@ def _services(
         timing=policies.defaults.timing,
         wall=wall,
     )
+    proofs = LogProofs(reader)
     deployments = DeploymentService(
-        reader=reader, changes=changes, codes=codes, push=push, tokens=tokens, random=seams.random
+        reader=reader, proofs=proofs, changes=changes, codes=codes, push=push, tokens=tokens, random=seams.random
     )
     status = StatusService(
         about=about,
@@ -340,7 +342,7 @@ def _services(
         "KeyService": (keys,),
         "LeaseService": (LeaseService(reader, changes, codes, wall),),
         "LicenceService": (licences, suspensions),
-        "LogService": (LogService(reader, log_origin),),
+        "LogService": (LogService(reader, log_origin, proofs),),
         "PolicyService": (PolicyService(policies),),
         "StatusService": (status,),
     }

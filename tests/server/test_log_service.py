@@ -18,6 +18,7 @@ from licd.ledger import queries
 from licd.ledger.database import Row, SqliteConnection
 from licd.ledger.verbs.customers import CreateCustomer
 from licd.server.caller import Caller, Listener
+from licd.server.log_proofs import LogProofs
 from licd.server.reader import InlineReader
 from licd.server.services import logs
 from licd.server.services.logs import LogService
@@ -65,7 +66,11 @@ def connection(long: Rig) -> Counting:
 
 @pytest.fixture
 def service(connection: Counting) -> LogService:
-    return LogService(InlineReader(connection), keeper().origin)
+    return service_over(InlineReader(connection))
+
+
+def service_over(reader: InlineReader) -> LogService:
+    return LogService(reader, keeper().origin, LogProofs(reader))
 
 
 def stated(note: str) -> Checkpoint:
@@ -93,7 +98,7 @@ async def test_the_first_proof_gives_others_their_turn(long: Rig, connection: Co
             turns.append(connection.rows)
             return answer
 
-    await LogService(Turns(connection), keeper().origin).get_entry(pb.GetEntryRequest(index=5), READER)
+    await service_over(Turns(connection)).get_entry(pb.GetEntryRequest(index=5), READER)
     assert max(turns) < 11_000
     assert sum(turns) > ENTRIES + 11_000
 

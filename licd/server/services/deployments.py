@@ -18,6 +18,7 @@ from licd.server.caller import Caller
 from licd.server.changes import Changes, Plan, checked_text
 from licd.server.fork_evidence import fork_of
 from licd.server.join_token import JoinTokens
+from licd.server.log_proofs import LogProofs
 from licd.server.names import checked_name
 from licd.server.push import Push
 from licd.server.reader import Reader
@@ -39,6 +40,7 @@ class DeploymentService:
         self,
         *,
         reader: Reader,
+        proofs: LogProofs,
         changes: Changes,
         codes: ReasonCodes,
         push: Push,
@@ -46,6 +48,7 @@ class DeploymentService:
         random: Callable[[int], bytes],
     ) -> None:
         self._reader: Final = reader
+        self._proofs: Final = proofs
         self._changes: Final = changes
         self._codes: Final = codes
         self._push: Final = push
@@ -96,7 +99,9 @@ class DeploymentService:
 
     async def get_fork(self, request: pb.GetForkRequest, caller: Caller) -> pb.GetForkResponse:
         """What was kept of two copies, with proofs. Raises NotFound."""
-        return await self._reader.run(lambda connection: fork_of(connection, request.deployment, request.enrolment))
+        return await self._proofs.run(
+            lambda connection, roots: fork_of(connection, roots, request.deployment, request.enrolment)
+        )
 
     def _message(self, deployment: Deployment, session: Session | None) -> operator_pb2.Deployment:
         return deployment_message(deployment, session, connected=self._push.connected(deployment.id))

@@ -15,8 +15,8 @@ from licd.ledger.log import read_entries, read_head
 from licd.ledger.queries import Page, checkpoints, listed
 from licd.ledger.records import LoggedEntry, LogHead
 from licd.ledger.rows import LOG_ENTRIES
-from licd.ledger.subtrees import Subtrees
 from licd.server.caller import Caller
+from licd.server.log_proofs import LogProofs
 from licd.server.reader import Reader
 from licd.v1 import log_service_pb2 as pb
 from licd.v1 import operator_pb2
@@ -28,10 +28,10 @@ CHARACTERS_AT_ONCE: Final = 1 << 20
 class LogService:
     """What licd has done, for those who check it."""
 
-    def __init__(self, reader: Reader, origin: str) -> None:
+    def __init__(self, reader: Reader, origin: str, proofs: LogProofs) -> None:
         self._reader: Final = reader
         self._origin: Final = origin
-        self._subtrees: Final = Subtrees()
+        self._proofs: Final = proofs
 
     async def list_entries(self, request: pb.ListEntriesRequest, caller: Caller) -> pb.ListEntriesResponse:
         """In the order of the log, or newest first."""
@@ -58,7 +58,7 @@ class LogService:
             raise NotFound(f"the log has no entry {request.index}", field="index")
         return pb.GetEntryResponse(
             entry=entry_message(found),
-            inclusion_proof=await self._roots(head.size, inclusion_ranges(found.index, head.size)),
+            inclusion_proof=await self._roots(inclusion_ranges(found.index, head.size)),
             checkpoint=head.checkpoint.decode(),
         )
 
@@ -69,16 +69,12 @@ class LogService:
             raise NotFound("the log is empty")
         if not 0 <= request.old_size <= head.size:
             raise Invalid(f"from 0 to {head.size}", field="old_size")
-        proof = await self._roots(head.size, consistency_ranges(request.old_size, head.size))
+        proof = await self._roots(consistency_ranges(request.old_size, head.size))
         return pb.GetCheckpointResponse(checkpoint=head.checkpoint.decode(), consistency_proof=proof)
 
-    async def _roots(self, size: int, ranges: Iterator[tuple[int, int]]) -> list[bytes]:
-        """The roots over these ranges of leaves. The reader's other callers have their turns in between."""
-        while not await self._reader.run(lambda connection: self._subtrees.grow(connection, size)):
-            pass
-        return await self._reader.run(
-            lambda connection: [range_root(start, end, self._subtrees.roots(connection)) for start, end in ranges]
-        )
+    async def _roots(self, ranges: Iterator[tuple[int, int]]) -> list[bytes]:
+        """The roots over these ranges of leaves."""
+        return await self._proofs.run(lambda _, roots: [range_root(start, end, roots) for start, end in ranges])
 
     async def export_log(self, request: pb.ExportLogRequest, caller: Caller) -> AsyncIterator[pb.ExportLogResponse]:
         """The whole log as lines, checkpoints between; `licctl log verify` checks them offline.
