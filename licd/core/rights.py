@@ -6,6 +6,8 @@ is final. Epochs are never reset or reused. What an amendment no longer permits 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from licd.core.errors import Conflict, IllegalTransition
 from licd.core.model import Directive, DirectiveKind, Licence, LicenceStatus
 from licd.core.scope import renewal_denial

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from io import BytesIO
+from contextlib import contextmanager, redirect_stdout
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ from licd.cli.desk import Desk
 from licd.cli.failure import Stopped
 from licd.cli.log_check import held_checkpoints, read_checkpoint, verifier_for
 from licd.cli.operator_request import read_request
-from licd.cli.printing import plain_table
+from licd.cli.printing import Printer
 from licd.cli.settings import Choice
 from licd.cli.surroundings import Output, Surroundings
 from licd.cli.terms_file import read_terms, write_terms
@@ -85,8 +85,10 @@ class Files:
         with refused_with(*FAMILY):
             found = read_token(self.file(data))
             json.dumps(token_json(found))
-            shown = plain_table(["", ""], [list(pair) for pair in token_pairs(found, NOW)])
-            promise(all(line.isprintable() for line in shown), "a token writes to the terminal")
+            with redirect_stdout(StringIO()) as shown:
+                Printer(Output.TABLE).pairs(token_pairs(found, NOW))
+            lines = shown.getvalue().split("\n")
+            promise(all(line.isprintable() for line in lines), "a token writes to the terminal")
             judged = judge(found, self.trust.newest, NOW)
             promise((found.envelope.payload_type, judged.verified.payload) in SIGNED, "a changed token is called valid")
 
