@@ -71,8 +71,9 @@ def amend_licence(
     """Puts new terms in force. verb is amended or renewed. Raises IllegalTransition when it is terminated."""
     _refuse_terminated(state.licence, verb)
     attested = state.rights.attestation
-    longer = terms.not_after > state.licence.terms.not_after
-    _step(state, terms=terms, token=token, expired_at=0 if longer else state.licence.expired_at)
+    before = state.licence
+    longer = terms.not_after > before.terms.not_after
+    _step(state, terms=terms, token=token, expired_at=0 if longer else before.expired_at)
     state.record(
         f"licence.{verb}",
         ("actor", actor),
@@ -81,6 +82,8 @@ def amend_licence(
         ("revision", terms.revision),
         ("token", token),
     )
+    if before.expired_at and longer:
+        state.record("licence.extended", ("actor", actor), ("expired_at", 0))
     _end_outside(state, now, attested=attested)
     return state.direct(DirectiveKind.AMEND, now, code, detail)
 

@@ -58,6 +58,8 @@ SAYS: Final[Mapping[str, tuple[Says, ...]]] = {
     "licence.amended": (_licence("", "token"),),
     "licence.renewed": (_licence("", "token"),),
     "licence.resealed": (_licence("", "token"),),
+    "licence.expired": (_licence("", "expired_at"),),
+    "licence.extended": (_licence("", "expired_at"),),
     "licence.reconciled": (_licence(),),
     "lease.force-released": (_licence(),),
     "deployment.invited": (_deployment("invited", {}, licence="licence"),),
@@ -77,7 +79,7 @@ SAYS: Final[Mapping[str, tuple[Says, ...]]] = {
 }
 """Every kind of entry that changes what a row of rights says."""
 
-SILENT: Final = frozenset({"licence.gap", "licence.lost", "deployment.forked"})
+SILENT: Final = frozenset({"licence.gap", "licence.lost", "deployment.forked", "deployment.invitation-expired"})
 """Kinds about such subjects that change nothing in their rows."""
 
 COMPARED: Final = (tables.customer, tables.licence, tables.deployment, tables.operator)

@@ -114,7 +114,15 @@ WIDENS_NOTHING = {
     "ReapLeases": "ends what has run out",
     "ForgetAnswers": "deletes what nobody can ask for any more",
 }
-REFUSED = {"CreateCustomer", "SealAnew", "StoreBundle", "RequestApproval", "RejectApproval"}
+REFUSED = {
+    "CreateCustomer",
+    "SealAnew",
+    "StoreBundle",
+    "RequestApproval",
+    "SignApproval",
+    "EndOutdated",
+    "RejectApproval",
+}
 
 
 def commands() -> dict[str, Any]:

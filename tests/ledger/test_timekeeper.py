@@ -386,6 +386,7 @@ def test_an_expired_licence_comes_back_with_a_later_end_alone(rig: Rig):
         new = replace(terms("north-1", "north", NOON, term=term), revision=version)
         rig.do(AmendLicence("north-1", version, new, "", "", "alice", "renewed"))
         assert isinstance(system.open(wish(1)), Permit) is revived
+    assert rig.reopened().ledger.impediments() == ()
 
 
 def test_join_tokens_and_approvals_whose_time_was_over_stay_so(rig: Rig):

@@ -46,5 +46,6 @@ def test_nobody_new_is_taken_in(restored: tuple[Office, str]):
     office, licence = restored
     with pytest.raises(Behind):
         office.alice.customer()
+    office.alice.suspend(licence)
     with pytest.raises(Behind):
         office.reinstate(licence)

@@ -112,6 +112,7 @@ class SignApproval:
         return self.inner.urgent
 
     def run(self, tx: Transaction) -> Approval:
+        tx.refuse_behind()
         found = pending(tx, self.approval)
         signed = [*found.signers]
         if self.signer in signed:
@@ -206,6 +207,7 @@ class EndOutdated:
 
     def run(self, tx: Transaction) -> bool:
         """Whether it was ended."""
+        tx.refuse_behind()
         found = tx.get(APPROVALS, self.approval)
         if found is None or found.status is not ApprovalStatus.PENDING:
             return False
