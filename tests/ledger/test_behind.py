@@ -113,6 +113,7 @@ WIDENS_NOTHING = {
     "ReleaseLease": "gives back",
     "ReapLeases": "ends what has run out",
     "ForgetAnswers": "deletes what nobody can ask for any more",
+    "EndOutdated": "ends what can never be carried out",
 }
 REFUSED = {
     "CreateCustomer",

@@ -112,7 +112,8 @@ class SignApproval:
         return self.inner.urgent
 
     def run(self, tx: Transaction) -> Approval:
-        tx.refuse_behind()
+        if not self.urgent:
+            tx.refuse_behind()
         found = pending(tx, self.approval)
         signed = [*found.signers]
         if self.signer in signed:
