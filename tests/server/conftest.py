@@ -25,7 +25,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def daemon(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Daemon]:
     """One daemon for all tests that only add to it."""
-    state = copy_state(template, tmp_path_factory.mktemp("daemon") / "state", drain_seconds=1)
+    crowd = {"operator_connections": 4_000, "enrolment_connections": 2_000}  # each test leaves some open
+    state = copy_state(template, tmp_path_factory.mktemp("daemon") / "state", drain_seconds=1, **crowd)
     with capture_logs(), serving(state) as made:
         yield made
 

@@ -8,7 +8,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
@@ -18,7 +18,7 @@ import pytest
 
 from licd.core.errors import Invalid
 from licd.server.caller import Listener
-from licd.server.grpc_server import MESSAGE_LIMIT, OPTIONS
+from licd.server.grpc_server import ENROLMENT_LIMIT, MESSAGE_LIMIT, STREAMS
 from licd.v1 import session_service_pb2, status_service_pb2
 from tests.daemon import PATIENCE, VERBS, Daemon, call, code_of, raw_call
 from tests.office import Office
@@ -74,12 +74,13 @@ def test_many_small_headers_are_refused_as_one_large_one(daemon: Daemon, office:
     office.alice.status()
 
 
-DEEP: Final = {
-    "groups": bytes([15 << 3 | 3]) * 100_000 + bytes([15 << 3 | 4]) * 100_000,
-    "groups that do not end": bytes([15 << 3 | 3]) * 200_000,
-    "a length beyond the end": b"\x0a\xff\xff\xff\xff\x0f",
-    "a varint without an end": b"\x08" + b"\xff" * 200_000,
+DEEP: Final[dict[str, Callable[[int], bytes]]] = {
+    "groups": lambda size: bytes([15 << 3 | 3]) * (size // 2) + bytes([15 << 3 | 4]) * (size // 2),
+    "groups that do not end": lambda size: bytes([15 << 3 | 3]) * size,
+    "a length beyond the end": lambda _: b"\x0a\xff\xff\xff\xff\x0f",
+    "a varint without an end": lambda size: b"\x08" + b"\xff" * (size - 1),
 }
+"""By shape, a message of that many bytes."""
 
 
 @pytest.mark.parametrize("shape", sorted(DEEP))
@@ -88,9 +89,10 @@ def test_nesting_and_lengths_without_an_end_are_refused(
     daemon: Daemon, office: Office, customer: System, verb: str, shape: str
 ):
     channels = {Listener.OPERATOR: office.alice.channel, Listener.CUSTOMER: customer.channel}
-    channel = channels.get(VERBS[verb].listener) or daemon.channel(Listener.ENROLMENT)
+    channel = channels.get(VERBS[verb].listener)
+    largest = MESSAGE_LIMIT if channel else ENROLMENT_LIMIT
     with pytest.raises(Invalid):
-        raw_call(channel, verb, DEEP[shape])
+        raw_call(channel or daemon.channel(Listener.ENROLMENT), verb, DEEP[shape](largest))
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +138,9 @@ def test_a_system_that_never_reads_its_stream_is_not_read_from_either(daemon: Da
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with Pushing(deaf, most) as pushing, other.stream() as stream:
         seen = -1
-        while pushing.taken != seen:  # until a hundred beats of somebody else go by and nothing more was taken
+        while pushing.taken != seen:  # until twenty beats of somebody else go by and nothing more was taken
             seen = pushing.taken
-            for _ in range(100):
+            for _ in range(20):
                 stream.beat()
         assert 0 < pushing.taken < most
         assert pushing.call.is_active(), "it was ended, not held up"
@@ -189,7 +191,7 @@ def test_a_connection_is_told_how_many_calls_and_how_much_metadata_it_may_have(d
     with raw_connection(daemon, office) as secure:
         payload = next(payload for kind, payload in frames(secure) if kind == SETTINGS and payload)
     told = dict(struct.iter_unpack(">HI", payload))
-    assert told[MAX_CONCURRENT_STREAMS] == dict(OPTIONS)["grpc.max_concurrent_streams"] == 256
+    assert told[MAX_CONCURRENT_STREAMS] == STREAMS == 256
     assert told[MAX_HEADER_LIST_SIZE] <= 16 * 1024
 
 
