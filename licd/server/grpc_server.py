@@ -123,8 +123,11 @@ class GrpcStream:
         return parsed(self._kind, raw)
 
     async def write(self, frame: Message, /) -> None:
-        """Sends a frame; waits while the other side does not read."""
-        await self._context.write(frame.SerializeToString())
+        """Sends a frame; waits while the other side does not read. Cancelled when the other side is gone meanwhile."""
+        try:
+            await self._context.write(frame.SerializeToString())
+        except grpc.aio.BaseError as error:  # the call is over: gRPC is about to cancel whoever serves it
+            raise asyncio.CancelledError from error
 
 
 async def _abort(context: Context, error: LicdError) -> None:

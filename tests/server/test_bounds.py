@@ -106,12 +106,16 @@ def customer(daemon: Daemon) -> System:
 class Pushing:
     """Sends the same link for as long as it is taken, and reads nothing."""
 
-    def __init__(self, system: System, most: int) -> None:
+    def __init__(self, daemon: Daemon, system: System, most: int) -> None:
         link = session_service_pb2.SessionRequest(link=system.link()).SerializeToString()
         self.taken = 0
         self._most = most
         self._over = threading.Event()
-        channel: Any = system.connect()
+        # A window that does not grow: what is not read fills it at once, and not after megabytes.
+        papers = system.papers
+        credentials = grpc.ssl_channel_credentials(daemon.authority, papers.key, papers.chain)
+        window = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 64 * 1024)]
+        channel: Any = grpc.secure_channel(daemon.address(Listener.CUSTOMER), credentials, window)
         self.call = channel.stream_stream(VERBS["SessionService.Session"].path, None, None)(
             self._frames(link), timeout=60
         )
@@ -136,7 +140,7 @@ def test_a_system_that_never_reads_its_stream_is_not_read_from_either(daemon: Da
     other.open()
     most = 1_000_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with Pushing(deaf, most) as pushing, other.stream() as stream:
+    with Pushing(daemon, deaf, most) as pushing, other.stream() as stream:
         seen = -1
         while pushing.taken != seen:  # until twenty beats of somebody else go by and nothing more was taken
             seen = pushing.taken
