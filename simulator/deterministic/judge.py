@@ -209,7 +209,8 @@ class Judge:
         for index, hard_end in enumerate(permit.hard_ends_ms):
             seat = (system, permit.targets[index * TARGET_BYTES : (index + 1) * TARGET_BYTES])
             end = sent + (hard_end - header.decided_ms) * (1 + RHO_PPM / MILLION) + 1
-            covered = any(end > now for (_, target), end in until.items() if target == seat[1])
+            # A lease that ran on when it was renewed, and not quite until the permit left, has taken no new seat.
+            covered = any(end > now - PAUSE for (_, target), end in until.items() if target == seat[1])
             new = new or (not covered and end > now)
             until[seat] = max(until.get(seat, 0.0), end)
         taken = len({target for (_, target), end in until.items() if end > now})
