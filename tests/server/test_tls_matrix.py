@@ -124,7 +124,7 @@ BY_LICD: Final[dict[str, Make]] = {
     "in capitals": uri(f"spiffe://{TRUST_DOMAIN}/operator/ALICE"),
     "of another scheme": uri(f"https://{TRUST_DOMAIN}/operator/alice"),
     "of the scheme in capitals": uri(f"SPIFFE://{TRUST_DOMAIN}/operator/alice"),
-    "of a kind that there is not": uri(f"spiffe://{TRUST_DOMAIN}/root/alice"),
+    "of a kind that there is not": uri(f"spiffe://{TRUST_DOMAIN}/chief/alice"),
     "of the trust domain itself": uri(f"spiffe://{TRUST_DOMAIN}"),
     "too long": uri(f"spiffe://{TRUST_DOMAIN}/operator/{'a' * 3000}"),
 }
