@@ -96,7 +96,7 @@ def test_one_block_means_one() -> None:
         ("\n".join(LINES[:-1]), 1, "no line -----END LICD LICENCE-----"),
         ("\n".join(LINES[:2]), 1, "no line -----END LICD LICENCE-----"),
         (LINES[0], 1, "no line -----END"),
-        (f"{LINES[0]}\n{LINES[-1]}", 1, "no kind has the type ''"),
+        (f"{LINES[0]}\n{LINES[-1]}", 1, "it is empty, or does not say what it is"),
         (f"{LINES[0]}\nA\n{LINES[-1]}", 1, "incomplete"),
         (f"{LINES[0]}\nAAAA\n{LINES[-1]}", 1, "MALFORMED"),
         (f"{LINES[0]}\nAAB=\n{LINES[-1]}", 1, "one right spelling"),

@@ -96,7 +96,9 @@ async function acquire(unary, believed, region) {
   const request = { request_id: requestId(), acquisition: acquisition(region) };
   const answer = await unary("AcquireLease")(request);
   const again = await unary("AcquireLease")(request);
-  if (!again[again.outcome].payload.equals(answer[answer.outcome].payload)) throw new Refused("a retry got another answer");
+  // A grant is said again byte for byte; a denial changed nothing, and is decided anew.
+  const same = answer.outcome === "denial" || again[again.outcome].payload.equals(answer[answer.outcome].payload);
+  if (again.outcome !== answer.outcome || !same) throw new Refused("a retry got another answer");
   if (answer.outcome === "denial") {
     return { denied: decode("Refusal", open(answer.denial, "denial", believed.keys, now())).denial.reason };
   }
