@@ -7,7 +7,8 @@ executing through SQLAlchemy costs more than the database does.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -22,8 +23,22 @@ Row = tuple[Any, ...]
 CACHE_KIBIBYTES: Final = 64 * 1024
 
 
+class StoreFailed(Exception):
+    """A database server did not do what was asked. full: for want of room on its disk."""
+
+    def __init__(self, problem: str, *, full: bool = False) -> None:
+        super().__init__(problem)
+        self.full: Final = full
+
+
+FAILURES: Final = (sqlite3.Error, StoreFailed)
+"""What a connection raises when the database fails: whatever was open is undone, or at commit perhaps kept."""
+
+
 def is_full(error: Exception) -> bool:
     """Whether the database failed for want of room on its disk."""
+    if isinstance(error, StoreFailed):
+        return error.full
     return isinstance(error, sqlite3.Error) and "full" in str(error)
 
 
@@ -45,15 +60,24 @@ class Statement:
 
 
 class Connection(Protocol):
-    """What the ledger needs of a database connection. Rows read in a transaction stay as read until it ends."""
+    """What the ledger needs of a database connection. Raises one of FAILURES when the database does."""
 
     @property
     def dialect(self) -> Dialect:
         """What statements are compiled for."""
         ...
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes write the same rows. Their transactions and this one's then go on side by side."""
+        ...
+
     def begin(self) -> None:
-        """Starts a writing transaction; blocks until this connection is the writer."""
+        """Starts a writing transaction; where it is not shared, blocks until this connection is the only writer."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """All that is read within is of one moment, whatever others write meanwhile."""
         ...
 
     def commit(self) -> None:
@@ -93,6 +117,20 @@ class SqliteConnection:
     def dialect(self) -> Dialect:
         """SQLite, positional parameters."""
         return SQLITE_DIALECT
+
+    @property
+    def shared(self) -> bool:
+        """One process works on a database file."""
+        return False
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """A reading transaction."""
+        self._raw.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.rollback()
 
     def begin(self) -> None:
         """Takes the write lock at once, so that what is read stays true."""

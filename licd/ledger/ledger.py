@@ -1,4 +1,4 @@
-"""The only writer: takes all waiting commands, decides them one after the other, commits once.
+"""The only writer of its process: takes all waiting commands, decides them one after the other, commits once.
 
 One bad command fails alone. A batch whose commit fails is tried again command by command, so that what poisoned it
 fails by itself. An answer is given out only after the commit that made it durable.
@@ -6,7 +6,6 @@ fails by itself. An answer is given out only after the commit that made it durab
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,12 +15,15 @@ import structlog
 
 from licd.core.errors import Behind, ClockDoubted, DatabaseFailed, DiskFull, Held, LicdError
 from licd.keys.hold import SigningHeld
-from licd.ledger.database import Connection, is_full
+from licd.ledger.database import FAILURES, Connection, is_full
+from licd.ledger.following import Following
 from licd.ledger.kept_seats import keep_seats
 from licd.ledger.log import Log, LogKeeper, check_log, read_head
+from licd.ledger.records import LogHead
 from licd.ledger.rows import CLOCK_ANCHORS
+from licd.ledger.sharing import Turns, Untaken, sharing_of
 from licd.ledger.timekeeper import Clock, Reading, Timekeeper
-from licd.ledger.transaction import Command, Committed, Installation, States, Transaction
+from licd.ledger.transaction import ANYTHING, Command, Committed, Installation, States, Transaction, confined_to
 
 logger = structlog.get_logger("licd.ledger")
 
@@ -43,7 +45,10 @@ class Reserve(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BatchFigures:
-    """What a batch cost, for the metrics. Times in nanoseconds of a clock that only measures."""
+    """What a batch cost, for the metrics. Times in nanoseconds of a clock that only measures.
+
+    No commands: another replica's batches were seen, of which this one measured nothing.
+    """
 
     commands: int
     entries: int
@@ -78,10 +83,12 @@ class Ledger:
         reserve: Reserve,
         stopwatch: Callable[[], int],
         behind: str = "",
+        followed: int = 0,
     ) -> None:
         """Checks the whole log against its checkpoint first. Raises LogRefused.
 
-        behind says that these rows are older than what licd has answered already: it then starts read-only.
+        behind says that these rows are older than what licd has answered already: it then starts read-only. followed is
+        how many entries of the log the observers know already, where others write to it too.
         """
         self._connection: Final = connection
         self._installation: Final = installation
@@ -91,14 +98,23 @@ class Ledger:
         self._stopwatch: Final = stopwatch
         self._observers: list[Observer] = []
         self._states: Final = States()
-        head = check_log(connection, keeper)
+        with connection.snapshot():
+            head = check_log(connection, keeper)
         self._log = Log(keeper, head)
-        anchor = CLOCK_ANCHORS.get(connection, ANCHOR_ID)
-        self.timekeeper: Final = Timekeeper(clock, head.clock_mark if head else 0, anchor)
+        self._sharing: Final = sharing_of(connection, keeper)
+        self._following: Final = Following(connection, stopwatch, followed)
+        self.timekeeper: Final = self._timekeeper(clock, head)
         self._disk_full = False
         self._behind = behind
         self._stale: Exception | None = None
         self._time_before = self.timekeeper.saved()
+
+    def _timekeeper(self, process: Clock, head: LogHead | None) -> Timekeeper:
+        """Shared rows have the database's clock, and no anchor in it: it is another machine's, and may be several'."""
+        mark = head.clock_mark if head else 0
+        if self._connection.shared:
+            return Timekeeper(self._sharing.clock(process), mark, told=False)
+        return Timekeeper(process, mark, CLOCK_ANCHORS.get(self._connection, ANCHOR_ID))
 
     def observe(self, observer: Observer) -> None:
         """Adds one who is told of every durable batch."""
@@ -122,18 +138,28 @@ class Ledger:
         if self._stale and not self._reread():
             return [_undone(self._stale) for _ in commands]
         try:
-            return self._batch(commands)
+            return self._decide(commands)
         except Exception as error:  # noqa: BLE001 - whatever a batch stumbles over, the ledger goes on
             failure = self._recover(error)
-        if len(commands) == 1 and not self._disk_full:
-            return [failure]
+        if self._stale or (len(commands) == 1 and not self._disk_full):
+            return [failure for _ in commands]
         return [self._alone(command) for command in commands]
+
+    def _decide(self, commands: Sequence[Command[Any]]) -> list[Outcome]:
+        """On what the commands say that they look at; on anything where one of them looked further."""
+        try:
+            return self._batch(commands, confined_to(commands))
+        except Untaken as error:
+            logger.info("a command looked beyond what it said", licence=str(error))
+            self._connection.rollback()
+            self._states.clear()
+            return self._batch(commands, ANYTHING)
 
     def _alone(self, command: Command[Any]) -> Outcome:
         if self._stale and not self._reread():
             return _undone(self._stale)
         try:
-            return self._batch([command])[0]
+            return self._decide([command])[0]
         except Exception as error:  # noqa: BLE001 - as above
             failure = self._recover(error)
             return DiskFull("the disk is full and the reserve is used up") if self._disk_full else failure
@@ -157,7 +183,7 @@ class Ledger:
             self._connection.rollback()
             self._states.clear()
             self._log = Log(self._keeper, read_head(self._connection))
-        except sqlite3.Error:
+        except FAILURES:
             logger.exception("the database cannot be read")
             return False
         self._stale = None
@@ -170,18 +196,20 @@ class Ledger:
         except Exception:
             logger.exception("observer failed", observer=type(observer).__name__)
 
-    def _batch(self, commands: Sequence[Command[Any]]) -> list[Outcome]:
+    def _batch(self, commands: Sequence[Command[Any]], deployments: set[str] | None) -> list[Outcome]:
         self._time_before = self.timekeeper.saved()
+        turns = self._sharing.begin(deployments)
+        self.timekeeper.follow(self._sharing.mark())
+        self._tell_of_others()
         reading = self.timekeeper.read()
-        self._connection.begin()
-        impediment = partial(self._impediment, reading)
         tx = Transaction(
             self._connection,
             self._states,
+            turns,
             self._installation,
             reading.now,
             self._random,
-            impediment,
+            partial(self._impediment, reading),
             lambda: self._behind,
         )
         if self.timekeeper.unaccounted:
@@ -189,13 +217,20 @@ class Ledger:
         outcomes = [self._run(tx, command) for command in commands]
         tx.flush()
         if tx.wrote or tx.entries:
-            self._commit(tx, len(commands))
+            self._commit(tx, turns, len(commands))
         else:
             self._connection.rollback()
         if self.timekeeper.mark < tx.now:
             self._states.clear()  # the clock was accepted at an earlier time: seats may have been freed too early
         self._states.trim()
         return outcomes
+
+    def _tell_of_others(self) -> None:
+        """What other replicas have made durable since, for the observers of this one."""
+        seen = self._following.seen(self._sharing.size())
+        if seen is not None:
+            for observer in self._observers:
+                self._tell(observer, lambda each: each.committed(seen, BatchFigures(0, 0, 0)))
 
     def _keep_seats(self, tx: Transaction) -> None:
         """The machine was started since the last batch: how long it was off is known by its wall clock alone."""
@@ -206,11 +241,16 @@ class Ledger:
             tx.log("clock.restarted", ("unaccounted", by), ("seats_kept", kept))
             tx.accept()
 
-    def _commit(self, tx: Transaction, commands: int) -> None:
-        self._log.append(self._connection, tx.entries, tx.now, self.timekeeper.mark, self._random)
-        CLOCK_ANCHORS.put(self._connection, [self.timekeeper.anchor])
+    def _commit(self, tx: Transaction, turns: Turns, commands: int) -> None:
+        self._log = self._sharing.log_end(self._log)
+        first, mark = self._log.size, self._sharing.mark_to_keep(self.timekeeper.mark)
+        self._log.append(self._connection, tx.entries, tx.now, mark, self._random)
+        if not self._connection.shared:
+            CLOCK_ANCHORS.put(self._connection, [self.timekeeper.anchor])
         before = self._stopwatch()
         self._connection.commit()
+        self._states.leave(turns.taken)
+        self._following.wrote(first, self._log.size)
         figures = BatchFigures(commands, len(tx.entries), self._stopwatch() - before)
         tx.done.entries, tx.done.log_size, tx.done.decided_at = len(tx.entries), self._log.size, tx.now
         for observer in self._observers:
@@ -229,7 +269,7 @@ class Ledger:
         except SigningHeld:
             tx.refuse()
             return Held("signing is held on this machine; nothing was done")
-        except sqlite3.Error:
+        except (*FAILURES, Untaken):
             raise
         except Exception:
             tx.refuse()
@@ -251,6 +291,6 @@ class Ledger:
 
 def _undone(error: Exception) -> LicdError:
     """A database that fails at commit may have kept the transaction; anything else comes before that."""
-    if isinstance(error, sqlite3.Error):
+    if isinstance(error, FAILURES):
         return DatabaseFailed("the database did not take the transaction; whether it was kept is unknown")
     return LicdError("licd failed on this command; nothing of it was done")

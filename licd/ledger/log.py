@@ -193,7 +193,8 @@ def _refuse_headless(connection: Connection) -> None:
     if next(read_entries(connection), None) is not None:
         raise LogRefused("there are entries and no head over them", 0)
     for table in (tables.trust_bundle, tables.operator, tables.customer, tables.licence):
-        if connection.execute(Statement(select(table).limit(1), connection.dialect).text, (1, 0)):
+        first = Statement(select(table).limit(1), connection.dialect)
+        if connection.execute(first.text, first.arguments({})):
             raise LogRefused(f"there are rows in {table.name} and no log of how they came there", 0)
 
 

@@ -224,7 +224,7 @@ def licences_to_reap(connection: Connection, now: Instant) -> list[str]:
     lease, session = tables.lease.c, tables.session.c
     joined = tables.lease.outerjoin(tables.session, session.deployment == lease.deployment)
     latest = session.renewed_at + session.length + session.grace
-    gone = (lease.attached == 0) | (latest <= now) | (session.licence_end <= now)
+    gone = ~lease.attached | (latest <= now) | (session.licence_end <= now)
     over = (lease.seat_until <= now) & (gone | ((lease.authorisation_end > 0) & (lease.authorisation_end <= now)))
     clause = select(lease.licence).distinct().select_from(joined).where(lease.ended_at == 0, over)
     statement = Statement(clause, connection.dialect)

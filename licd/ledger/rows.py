@@ -133,20 +133,20 @@ def _as(kind: Callable[[Any], Any], outwards: Callable[[Any], Any] = str) -> Con
     return (outwards, kind)
 
 
-CUSTOMERS: Final = Rows(tables.customer, Customer, {"banned": _as(bool, int)})
+CUSTOMERS: Final = Rows(tables.customer, Customer, {"banned": _as(bool, bool)})
 LICENCES: Final = Rows(
     tables.licence, Licence, {"status": _as(LicenceStatus), "terms": (terms_payload, terms_from_payload)}
 )
 DEPLOYMENTS: Final = Rows(tables.deployment, Deployment, {"status": _as(DeploymentStatus)})
 SESSIONS: Final = Rows(tables.session, Session)
-LEASES: Final = Rows(tables.lease, Lease, {"basis": _as(Basis, int), "attached": _as(bool, int)})
+LEASES: Final = Rows(tables.lease, Lease, {"basis": _as(Basis, int), "attached": _as(bool, bool)})
 DIRECTIVES: Final = Rows(tables.directive, IssuedDirective)
 ACKNOWLEDGEMENTS: Final = Rows(tables.acknowledgement, Acknowledged)
 SUSPENSIONS: Final = Rows(tables.suspension, Suspension)
 SUSPENSION_SYSTEMS: Final = Rows(tables.suspension_system, SuspensionSystem)
 FORKS: Final = Rows(tables.fork, Fork)
 APPROVALS: Final = Rows(tables.approval, Approval, {"status": _as(ApprovalStatus)})
-OPERATORS: Final = Rows(tables.operator, Operator, {"enabled": _as(bool, int)})
+OPERATORS: Final = Rows(tables.operator, Operator, {"enabled": _as(bool, bool)})
 ANSWERED: Final = Rows(tables.answered, Answered)
 DENIAL_TALLIES: Final = Rows(tables.denial_tally, DenialTally)
 TRUST_BUNDLES: Final = Rows(tables.trust_bundle, StoredBundle)

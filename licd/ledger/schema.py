@@ -9,11 +9,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, create_engine, inspect
+from sqlalchemy import URL, Connection, Engine, Text, create_engine, func, inspect, literal, select
+from sqlalchemy.ext.compiler import compiles
 
 from licd.ledger.tables import metadata
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
+MIGRATING: Final = 0x6C696365
+"""The key of the advisory lock under which one replica migrates."""
 
 
 class SchemaRefused(Exception):
@@ -43,8 +46,34 @@ def migrate(url: str) -> None:
     command.upgrade(_config(url), "head")
 
 
+@compiles(Text, "postgresql")
+def _text_by_bytes(*_: object, **__: object) -> str:
+    """Texts are compared and listed by their bytes, as in SQLite, whatever language the server was set up for."""
+    return 'TEXT COLLATE "C"'
+
+
+def is_postgres(url: str) -> bool:
+    """Whether an address is a PostgreSQL server's."""
+    return url.startswith(("postgresql://", "postgres://"))
+
+
+def engine_of(url: str) -> Engine:
+    """Connections for the schema alone. A server's address goes to libpq as it is: it may name several hosts."""
+    if not is_postgres(url):
+        return create_engine(url)
+    from licd.ledger.postgres import connect  # noqa: PLC0415 -- psycopg comes with an extra
+
+    return create_engine("postgresql+psycopg://", creator=lambda: connect(url))
+
+
+def wait_alone(connection: Connection) -> None:
+    """Until this transaction ends no other one migrates the same database."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(literal(MIGRATING))))
+
+
 def _refuse_strangers(url: str) -> None:
-    engine = create_engine(url)
+    engine = engine_of(url)
     try:
         strange = sorted(set(inspect(engine).get_table_names()) & set(metadata.tables))
     finally:
@@ -55,7 +84,7 @@ def _refuse_strangers(url: str) -> None:
 
 def revision(url: str) -> str | None:
     """The schema's revision; None for an empty database."""
-    engine = create_engine(url)
+    engine = engine_of(url)
     try:
         with engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()

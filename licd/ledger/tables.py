@@ -68,6 +68,14 @@ licence = Table(
     Index("licence_by_customer", "customer"),
 )
 
+licence_turn = Table(
+    "licence_turn",
+    metadata,
+    _text("licence", primary_key=True),
+    _long("turn"),
+)
+"""How often a batch of any replica took a licence: the row it holds while it decides (licd.ledger.sharing)."""
+
 deployment = Table(
     "deployment",
     metadata,

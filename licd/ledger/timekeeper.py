@@ -1,4 +1,4 @@
-"""The deciding clock of a single daemon: the process's clock, held to what was decided and to the boot clock.
+"""The deciding clock: the process's or the database's, held to what was decided and to the boot clock.
 
 Rules
 - Below the mark minus tolerance licd decides nothing that grants.
@@ -85,7 +85,10 @@ class Saved:
 class Timekeeper:
     """Reads the clock once for each batch and keeps the mark. look() may be called from any thread, the rest not."""
 
-    def __init__(self, clock: Clock, mark: Instant = 0, anchor: ClockAnchor | None = None) -> None:
+    def __init__(
+        self, clock: Clock, mark: Instant = 0, anchor: ClockAnchor | None = None, *, told: bool = True
+    ) -> None:
+        """told: whether the time since the mark is to be accounted for; not where others have decided meanwhile."""
         self._clock: Final = clock
         wall, boot = clock.wall(), clock.boot()
         self._boot_id: Final = clock.boot_id()
@@ -95,7 +98,7 @@ class Timekeeper:
             return
         doubt = anchor.doubt if anchor else ""
         known = mark if doubt else max(wall, mark)
-        unaccounted = known - mark if mark else 0
+        unaccounted = known - mark if mark and told else 0
         self._saved = Saved(mark, known, boot, wall - boot, boot, doubt, unaccounted)
 
     @property
@@ -121,6 +124,11 @@ class Timekeeper:
     def restore(self, saved: Saved) -> None:
         """Goes back to what it knew."""
         self._saved = saved
+
+    def follow(self, mark: Instant | None) -> None:
+        """The mark is where somebody else has left it. None: nobody has."""
+        if mark is not None and mark != self._saved.mark:
+            self._saved = replace(self._saved, mark=mark, known=max(self._saved.known, mark))
 
     def look(self) -> Reading:
         """What read() would answer now; changes nothing."""

@@ -122,6 +122,13 @@ def _kept(column: str, value: bytes) -> bytes:
     return sha256(value).digest() if column in HASHED else value
 
 
+def _bytes(found: Any) -> bytes:
+    """A column's value as entries write it, whichever database it comes from."""
+    if isinstance(found, bytes):
+        return found
+    return str(int(found) if isinstance(found, bool) else found).encode()
+
+
 def _rows(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:
     statement = Statement(select(*table.columns), connection.dialect)
     names = [column.name for column in table.columns]
@@ -136,7 +143,7 @@ def _differences(table: Table, name: str, row: Mapping[str, Any], told: Mapping[
         return
     for column, wanted in told.items():
         found = row[column]
-        value = _kept(column, bytes(found) if isinstance(found, bytes) else str(found).encode())
+        value = _kept(column, _bytes(found))
         if value != wanted:
             shown = "other bytes" if isinstance(found, bytes) or column in HASHED else repr(found)
             said = "" if shown == "other bytes" else f" {wanted.decode(errors='replace')!r}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from licd.core.bounds import Timing
 from licd.core.errors import Behind, DiskFull, LicdError, NotFound
@@ -18,6 +18,7 @@ from licd.ledger.database import Connection
 from licd.ledger.load import load_state
 from licd.ledger.records import IssuedDirective
 from licd.ledger.rows import BY_KIND, CUSTOMERS, DEPLOYMENTS, Rows
+from licd.ledger.sharing import Turns
 from licd.wire.session import directive_payload
 
 T = TypeVar("T")
@@ -69,6 +70,39 @@ class Command(Protocol[R_co]):
         ...
 
 
+ANYTHING: Final = None
+NOTHING: Final = ""
+
+
+@runtime_checkable
+class Confined(Protocol):
+    """A command that says beforehand whose rows it looks at, so that replicas need not wait for each other.
+
+    within: the deployment whose licence alone it reads and writes; NOTHING: no rows of licences; ANYTHING: it might.
+    """
+
+    @property
+    def within(self) -> str | None:
+        """A deployment, NOTHING or ANYTHING."""
+        ...
+
+
+def within(command: Command[Any]) -> str | None:
+    """The deployment whose licence alone a command looks at, NOTHING or ANYTHING."""
+    return command.within if isinstance(command, Confined) else ANYTHING
+
+
+def confined_to(commands: Iterable[Command[Any]]) -> set[str] | None:
+    """The deployments whose licences alone these commands look at; None when one of them may look at anything."""
+    found: set[str] = set()
+    for command in commands:
+        deployment = within(command)
+        if deployment is ANYTHING:
+            return None
+        found.add(deployment)
+    return found - {NOTHING}
+
+
 @dataclass(slots=True)
 class Committed:
     """What a batch has made durable, for those who push and index. decided_at is the batch's time."""
@@ -85,31 +119,50 @@ class States:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, LicenceState] = OrderedDict()
+        self._left: dict[str, int] = {}
         self.licence_of: dict[str, str] = {}
 
-    def get(self, licence: str) -> LicenceState | None:
-        """The kept copy, now the most recently used."""
+    def get(self, licence: str, turn: int) -> LicenceState | None:
+        """The kept copy, now the most recently used; turn is the batch's at this licence (licd.ledger.sharing).
+
+        None when somebody else has taken a turn since: his changes are not in the copy.
+        """
         found = self._kept.get(licence)
-        if found is not None:
-            self._kept.move_to_end(licence)
+        if found is None or self._left[licence] != turn - 1:
+            return None
+        self._kept.move_to_end(licence)
         return found
 
-    def keep(self, state: LicenceState) -> None:
-        """Keeps a copy."""
+    def keep(self, state: LicenceState, turn: int) -> None:
+        """Keeps a copy that was made in this turn."""
         self._kept[state.licence.id] = state
+        self._left[state.licence.id] = turn - 1
+
+    def leave(self, taken: Mapping[str, int]) -> None:
+        """The batch that took these turns is durable: its copies hold what it did, others are outdated."""
+        for licence, turn in taken.items():
+            if licence not in self._kept:
+                continue
+            if self._left[licence] == turn - 1:
+                self._left[licence] = turn
+            else:
+                self.drop(licence)
 
     def trim(self) -> None:
         """Lets the least recently used go; only between batches."""
         while len(self._kept) > STATES_KEPT:
-            self._kept.popitem(last=False)
+            licence, _ = self._kept.popitem(last=False)
+            del self._left[licence]
 
     def drop(self, licence: str) -> None:
         """Forgets one copy: it may differ from the rows."""
-        self._kept.pop(licence, None)
+        if self._kept.pop(licence, None) is not None:
+            del self._left[licence]
 
     def clear(self) -> None:
         """Forgets all copies."""
         self._kept.clear()
+        self._left.clear()
         self.licence_of.clear()
 
     def __iter__(self) -> Any:
@@ -123,6 +176,7 @@ class Transaction:
         self,
         connection: Connection,
         states: States,
+        turns: Turns,
         installation: Installation,
         now: Instant,
         random: Callable[[int], bytes],
@@ -136,6 +190,7 @@ class Transaction:
         self.impediment: Final = impediment
         self.behind: Final = behind
         self._states: Final = states
+        self._turns: Final = turns
         self._touched: dict[str, LicenceState] = {}
         self._own = Changes()
         self._pending: dict[tuple[type, Any], Any] = {}
@@ -166,15 +221,19 @@ class Transaction:
 
     def state(self, licence: str) -> LicenceState:
         """The working copy of a licence. Raises NotFound."""
-        found = self._touched.get(licence) or self._states.get(licence)
+        found = self._touched.get(licence)
         if found is None:
-            self.flush()
-            found = load_state(self.connection, licence, self.now, self.installation.timing)
-            if found is None:
-                raise NotFound(f"there is no licence {licence}", field="licence")
-            found.answered = self.installation.answered.get(licence, 0)
-            self._states.keep(found)
-        self._touched[licence] = found
+            turn = self._turns.number(licence)
+            found = self._touched[licence] = self._states.get(licence, turn) or self._loaded(licence, turn)
+        return found
+
+    def _loaded(self, licence: str, turn: int) -> LicenceState:
+        self.flush()
+        found = load_state(self.connection, licence, self.now, self.installation.timing)
+        if found is None:
+            raise NotFound(f"there is no licence {licence}", field="licence")
+        found.answered = self.installation.answered.get(licence, 0)
+        self._states.keep(found, turn)
         return found
 
     def state_of(self, deployment: str) -> LicenceState:
@@ -215,7 +274,7 @@ class Transaction:
 
     def adopt(self, state: LicenceState) -> None:
         """Takes a licence that this command has just made."""
-        self._states.keep(state)
+        self._states.keep(state, self._turns.number(state.licence.id))
         self._touched[state.licence.id] = state
 
     def random_id(self) -> int:

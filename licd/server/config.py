@@ -93,6 +93,17 @@ class Limits(BaseModel):
     reserve_mebibytes: int = Field(default=16, ge=1)
 
 
+class Database(BaseModel):
+    """Where the rows are: without a url in a file of the state directory, which one daemon has for itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = ""
+    """postgresql://…, as libpq takes it, of several hosts too; any number of replicas share it."""
+    prepared_statements: bool = True
+    """False behind a pooler that gives each transaction another session and knows none (pgbouncer before 1.21)."""
+
+
 class Keys(BaseModel):
     """Keys on PKCS#11 tokens, each by its URI, beside or in place of the files below keys/."""
 
@@ -132,6 +143,7 @@ class ServerConfig(BaseSettings):
     advertise: Advertise = Advertise()
     limits: Limits = Limits()
     keys: Keys = Keys()
+    database: Database = Database()
 
     found: ClassVar[dict[str, Any]] = {}
 

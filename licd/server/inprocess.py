@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -112,6 +113,15 @@ class MemoryDatabase:
     def dialect(self) -> Dialect:
         """SQLite, positional parameters."""
         return SQLITE_DIALECT
+
+    @property
+    def shared(self) -> bool:
+        """One daemon at a time has it."""
+        return False
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Nobody writes beside it."""
+        return nullcontext()
 
     def begin(self) -> None:
         """Starts a transaction."""

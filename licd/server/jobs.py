@@ -15,7 +15,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from licd.core.errors import LicdError
 from licd.core.time import MINUTE, Instant
 from licd.ledger.queries import licences_to_reap, tallies
-from licd.ledger.verbs.clock import ForgetAnswers
+from licd.ledger.verbs.clock import Beat, ForgetAnswers
 from licd.ledger.verbs.leases import ReapLeases
 from licd.server.observation import Observation
 from licd.server.reader import Reader
@@ -26,6 +26,8 @@ logger = structlog.get_logger("licd.jobs")
 
 REAP_SECONDS: Final = 5
 OBSERVE_SECONDS: Final = 5
+FOLLOW_SECONDS: Final = 0.5
+"""How late a replica that has nothing to do may hear of what another one decided: a part of a suspension's bound."""
 FORGET_SECONDS: Final = 600
 
 
@@ -60,6 +62,10 @@ class Jobs:
             pass
         self._reserve.restore()
 
+    async def follow(self) -> None:
+        """Looks what other replicas have decided: any batch does, and this is one."""
+        await self._writer.execute(Beat())
+
     async def observe(self) -> None:
         """Takes the measures that the metrics page shows."""
         await self._observation.take()
@@ -68,13 +74,15 @@ class Jobs:
 class Schedule:
     """Jobs on real time. Kept in memory: what is due follows from the rows."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, *, shared: bool) -> None:
+        """shared: whether other replicas work on the same rows."""
         self._scheduler: Final = AsyncIOScheduler(
             executors={"default": AsyncIOExecutor()},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone="UTC",
         )
-        for job, seconds in ((jobs.reap, REAP_SECONDS), (jobs.observe, OBSERVE_SECONDS), (jobs.forget, FORGET_SECONDS)):
+        rounds = [(jobs.reap, REAP_SECONDS), (jobs.observe, OBSERVE_SECONDS), (jobs.forget, FORGET_SECONDS)]
+        for job, seconds in [*rounds, (jobs.follow, FOLLOW_SECONDS)] if shared else rounds:
             self._scheduler.add_job(_logged(job), "interval", seconds=seconds, id=job.__name__)
 
     def start(self) -> None:

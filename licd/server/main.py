@@ -20,6 +20,7 @@ from licd.keys.kinds import KeyPurpose
 from licd.keys.pki import Authority
 from licd.ledger.database import Connection
 from licd.ledger.ledger import BatchFigures, Ledger
+from licd.ledger.log import read_head
 from licd.ledger.timekeeper import Clock
 from licd.ledger.transaction import Committed, Installation
 from licd.ledger.verbs.reconcile import reconciled_at
@@ -119,7 +120,8 @@ class MeteredBatches:
 
     def committed(self, done: Committed, figures: BatchFigures) -> None:
         """Called on the writing thread."""
-        self._metrics.batch(figures.commands, figures.entries, figures.commit_ns / NANOS)
+        if figures.commands:
+            self._metrics.batch(figures.commands, figures.entries, figures.commit_ns / NANOS)
 
     def failed(self, why: str) -> None:
         """Called on the writing thread."""
@@ -140,6 +142,8 @@ def build(
     answered is what the ratchet remembers: with rows older than that the daemon starts read-only.
     """
     metrics = Metrics()
+    # before what is remembered of the rows is read: others may go on meanwhile
+    followed = read_head(connection) if connection.shared else None
     trust = Trust.of(connection)
     spare = secrets.spare()
     keychain = Keychain(
@@ -170,6 +174,7 @@ def build(
         seams.reserve,
         seams.stopwatch,
         behind(answered, connection) if answered else "",
+        followed.size if followed else 0,
     )
     push = Push(signing, metrics, seams.call_soon)
     directory = Directory(connection)

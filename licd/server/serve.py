@@ -22,8 +22,6 @@ from licd.core.time import SECOND, Millis
 from licd.keys.errors import KeysError
 from licd.keys.pem_files import MAX_PEM_BYTES, certificates_from_pem, read_private_key
 from licd.keys.private_file import read_private, read_public
-from licd.ledger.database import SqliteConnection
-from licd.ledger.schema import migrate, sqlite_url
 from licd.ledger.verbs.clock import Beat
 from licd.policy import load
 from licd.server.caller import Listener
@@ -40,6 +38,7 @@ from licd.server.reader import ThreadReader
 from licd.server.reserve import MEBIBYTE, FileReserve
 from licd.server.secrets import read_secrets
 from licd.server.state_dir import DirectoryLock, StateDirectory
+from licd.server.store import Store
 from licd.server.writer import ThreadWriter
 
 logger = structlog.get_logger("licd.serve")
@@ -112,25 +111,29 @@ class ServerCertificate:
 
 
 @asynccontextmanager
-async def running(state: StateDirectory, passphrase: bytes | None = NO_PASSPHRASE) -> AsyncIterator[Running]:
+async def running(
+    state: StateDirectory, passphrase: bytes | None = NO_PASSPHRASE, database: str = ""
+) -> AsyncIterator[Running]:
     """A daemon on a state directory, serving until the block ends; then drained and closed.
 
-    Raises Invalid, KeysError, LogRefused, SchemaRefused when it cannot start on this directory.
+    database is the address of its rows where licd.toml does not say the one that is meant. Raises Invalid, KeysError,
+    LogRefused, SchemaRefused, StoreFailed when it cannot start on this directory.
     """
     config = read_config(state.root)
+    store = Store.of(state, config).at(database)
     lock = DirectoryLock(state)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(lock.release)
         ratchet = Ratchet(state.root / config.ratchet)
         stack.callback(ratchet.close)
-        daemon = _daemon(state, config, passphrase, ratchet, stack)
+        daemon = _daemon(store, config, passphrase, ratchet, stack)
         stack.push_async_callback(daemon.writer.close)
         remembering = asyncio.get_running_loop().create_task(_remember_behind(daemon, ratchet))
         stack.callback(remembering.cancel)
         listeners = await _listeners(state, config, daemon, stack)
         metrics = _metrics(config, daemon)
         stack.callback(metrics.close)
-        schedule = Schedule(daemon.jobs)
+        schedule = Schedule(daemon.jobs, shared=store.shared)
         await daemon.jobs.observe()
         schedule.start()
         daemon.resealing.begin()
@@ -160,20 +163,19 @@ def _behind_of(daemon: Daemon) -> str:
 
 
 def _daemon(
-    state: StateDirectory,
+    store: Store,
     config: ServerConfig,
     passphrase: bytes | None,
     ratchet: Ratchet,
     stack: contextlib.AsyncExitStack,
 ) -> Daemon:
-    if not state.database.is_file():
-        raise Invalid(f"{state.database} is missing; put it back, or `licd restore` a backup", field="state")
+    state = store.state
     policies = load(state.root / config.policies)
     secrets = read_secrets(state, config.trust_domain, passphrase)
-    migrate(sqlite_url(state.database))
-    connection = SqliteConnection(state.database)
+    store.make_ready()
+    connection = store.connect()
     stack.callback(connection.close)
-    reader, urgent_reader = _reader(state, stack), _reader(state, stack)
+    reader, urgent_reader = _reader(store, stack), _reader(store, stack)
     reserve = FileReserve(state.reserve, config.limits.reserve_mebibytes * MEBIBYTE)
     if not reserve.restore():
         logger.warning("no room for the disk reserve; a suspension could fail on a full disk", path=str(state.reserve))
@@ -195,8 +197,8 @@ def _daemon(
     return daemon
 
 
-def _reader(state: StateDirectory, stack: contextlib.AsyncExitStack) -> ThreadReader:
-    reader = ThreadReader(SqliteConnection(state.database, readonly=True))
+def _reader(store: Store, stack: contextlib.AsyncExitStack) -> ThreadReader:
+    reader = ThreadReader(store.connect(readonly=True))
     stack.callback(reader.close)
     return reader
 
@@ -259,14 +261,14 @@ async def _drain(daemon: Daemon, listeners: tuple[GrpcListener, ...], seconds: f
     await stopping
 
 
-async def serve(root: Path, passphrase: bytes | None = NO_PASSPHRASE) -> None:
-    """Serves until SIGTERM or SIGINT."""
+async def serve(root: Path, passphrase: bytes | None = NO_PASSPHRASE, database: str = "") -> None:
+    """Serves until SIGTERM or SIGINT. database as of `running`."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     supervisor = Supervisor(os.environ)
-    async with running(StateDirectory(root), passphrase) as up:
+    async with running(StateDirectory(root), passphrase, database) as up:
         supervisor.ready()
         logger.info(
             "licd serves",

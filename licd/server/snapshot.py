@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self
 
@@ -35,6 +36,15 @@ class Snapshot:
     def dialect(self) -> Dialect:
         """SQLite's."""
         return SQLITE_DIALECT
+
+    @property
+    def shared(self) -> bool:
+        """Nobody else writes what this looks at."""
+        return False
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """It is one."""
+        return nullcontext()
 
     def execute(self, text: str, arguments: Sequence[Any] = ()) -> list[Row]:
         """Raises sqlite3.OperationalError for whatever would write."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from licd.ledger.database import Row, SqliteConnection
-from licd.server import serve
+from licd.server import store
 from licd.server.initialise import RATCHET
 from licd.server.state_dir import StateDirectory
 from licd.v1 import operator_pb2, session_pb2
@@ -93,7 +93,7 @@ class Killed:
 
 @pytest.fixture
 def killed(own_daemon: Callable[..., Daemon], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Killed:
-    monkeypatch.setattr(serve, "SqliteConnection", PhotographedConnection)
+    monkeypatch.setattr(store, "SqliteConnection", PhotographedConnection)
     return Killed(own_daemon(), tmp_path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from licd.ledger import database
-from licd.server import serve
+from licd.server import store
 from licd.server.command import main
 
 
@@ -18,5 +18,5 @@ class Hasty(database.SqliteConnection):
 
 
 if __name__ == "__main__":
-    vars(serve)["SqliteConnection"] = Hasty
+    vars(store)["SqliteConnection"] = Hasty
     main()

@@ -3,11 +3,24 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
+import psycopg
 import pytest
 from structlog.testing import capture_logs
 
 from licd.ledger.schema import migrate, sqlite_url
-from tests.ledger.rig import Rig
+from licd.ledger.tables import metadata
+from tests.ledger.rig import OPENED, Rig
+from tests.postgres import serving_postgres
+
+NOT_DURABLE = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
+"""What survives a crash is the gate's question."""
+
+HAND_CLOCK = """
+CREATE SCHEMA hand;
+CREATE FUNCTION hand.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+  $$ SELECT pg_catalog.to_timestamp(current_setting('licd.now')::numeric / 1000) $$;
+"""
+"""The server's clock, moved by the test: found before the catalogue's own."""
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +38,41 @@ def database(tmp_path: Path, empty_database: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A database of a server that runs as long as the tests do."""
+    with serving_postgres(*NOT_DURABLE) as server:
+        url = server.new_database()
+        migrate(url)
+        server.execute(HAND_CLOCK, url.rpartition("/")[2])
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest) -> Iterator[Path | str]:
+    """An empty database of each kind: what holds on one holds on the other."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("database")
+        return
+    url: str = request.getfixturevalue("postgres")
+    yield f"{url}?options=-csearch_path%3Dhand,pg_catalog,public"
+    while OPENED:
+        OPENED.pop().close()
+    with psycopg.connect(url) as emptied:
+        emptied.execute(f"TRUNCATE {', '.join(metadata.tables)}".encode())
+
+
 @pytest.fixture
-def rig(database: Path) -> Iterator[Rig]:
+def rig(store: Path | str) -> Iterator[Rig]:
+    """A ledger on either database."""
+    made = Rig(store)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def file_rig(database: Path) -> Iterator[Rig]:
+    """A ledger on a file of its own: for what only one process's rows, its file or its clock can show."""
     made = Rig(database)
     yield made
     made.close()

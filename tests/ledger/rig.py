@@ -31,9 +31,10 @@ from licd.evidence.entry import Field, decode
 from licd.keys.hold import HoldableSigner
 from licd.keys.kinds import KeyPurpose
 from licd.keys.signer import MemorySigner
-from licd.ledger.database import Row, SqliteConnection
+from licd.ledger.database import Row, SqliteConnection, StoreFailed
 from licd.ledger.ledger import BatchFigures, Ledger
 from licd.ledger.log import LogKeeper, read_entries
+from licd.ledger.postgres import PostgresConnection
 from licd.ledger.schema import migrate, sqlite_url
 from licd.ledger.transaction import Command, Committed, Installation, States, Transaction
 from licd.ledger.verbs.customers import CreateCustomer
@@ -84,17 +85,19 @@ class HandClock:
         self._wall += by
 
 
-class FaultyConnection(SqliteConnection):
-    """Real SQLite that fails where it is told to. A fault is (where, how often it is let pass, the error)."""
+class Faulty:
+    """A real database that fails where it is told to. A fault is (where, how often it is let pass, the error)."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    broken: Exception
+
+    def __init__(self, *arguments: Any) -> None:
         self.faults: list[tuple[str, int, Exception]] = []
         self.commits = 0
+        super().__init__(*arguments)
 
     def fail(self, where: str, error: Exception | None = None, *, after: int = 0, times: int = 1) -> None:
         """Plans faults at begin, commit, committed (durable, but the answer is lost), execute or executemany."""
-        planned = error or sqlite3.OperationalError("disk I/O error")
+        planned = error or self.broken
         self.faults += [(where, after, planned)] * times
 
     def _meet(self, where: str) -> None:
@@ -107,23 +110,57 @@ class FaultyConnection(SqliteConnection):
             del self.faults[index]
             raise error
 
-    def begin(self) -> None:
-        self._meet("begin")
-        super().begin()
-
     def commit(self) -> None:
         self._meet("commit")
-        super().commit()
+        super().commit()  # type: ignore[misc]
         self.commits += 1
         self._meet("committed")
 
     def execute(self, text: str, arguments: Sequence[Any] = ()) -> list[Row]:
         self._meet("execute")
-        return super().execute(text, arguments)
+        found: list[Row] = super().execute(text, arguments)  # type: ignore[misc]
+        return found
 
     def executemany(self, text: str, rows: Iterable[Sequence[Any]]) -> None:
         self._meet("executemany")
-        super().executemany(text, rows)
+        super().executemany(text, rows)  # type: ignore[misc]
+
+
+class FaultySqlite(Faulty, SqliteConnection):
+    """SQLite."""
+
+    broken = sqlite3.OperationalError("disk I/O error")
+    full = sqlite3.OperationalError("database or disk is full")
+
+    def begin(self) -> None:
+        self._meet("begin")
+        super().begin()
+
+
+class FaultyPostgres(Faulty, PostgresConnection):
+    """PostgreSQL, whose own clock is moved by hand: see tests.ledger.conftest."""
+
+    broken = StoreFailed("could not write to file")
+    full = StoreFailed("could not extend file: No space left on device", full=True)
+
+    def __init__(self, url: str, clock: HandClock) -> None:
+        self.clock = clock
+        super().__init__(url)
+
+    def _set_clock(self) -> None:
+        super(Faulty, self).execute("SELECT set_config('licd.now', %s, false)", (str(self.clock.wall()),))
+
+    def _live(self) -> Any:
+        fresh = self._raw is None or self._raw.closed
+        found = super()._live()
+        if fresh:
+            self._set_clock()
+        return found
+
+    def execute_all(self, queries: Sequence[tuple[str, Sequence[Any]]]) -> list[list[Row]]:
+        self._meet("begin")
+        self._set_clock()
+        return super().execute_all(queries)
 
 
 @dataclass
@@ -160,12 +197,26 @@ def seeded(seed: int) -> Callable[[int], bytes]:
     return Random(seed).randbytes
 
 
+OPENED: list[PostgresConnection] = []
+"""Ended with the test that opened them."""
+
+
+def opened(place: Path | str, clock: HandClock) -> FaultySqlite | FaultyPostgres:
+    """A database file, made when it is not there, or a server's database by its address."""
+    if isinstance(place, str):
+        OPENED.append(made := FaultyPostgres(place, clock))
+        return made
+    if not place.exists():
+        migrate(sqlite_url(place))
+    return FaultySqlite(place)
+
+
 class Rig:
-    """One ledger. reopened() gives another one on the same file, as after a restart."""
+    """One ledger. reopened() gives another one on the same rows, as after a restart."""
 
     def __init__(
         self,
-        path: Path,
+        path: Path | str,
         clock: HandClock | None = None,
         *,
         seed: int = 1,
@@ -179,9 +230,7 @@ class Rig:
         self.held = False
         self.space = Space()
         self.told = Told()
-        if not path.exists():
-            migrate(sqlite_url(path))
-        self.connection = FaultyConnection(path)
+        self.connection = opened(path, self.clock)
         self.installation = Installation(
             trust_domain=DOMAIN,
             timing=TIMING,
@@ -204,6 +253,12 @@ class Rig:
             behind,
         )
         self.ledger.observe(self.told)
+
+    @property
+    def file(self) -> FaultySqlite:
+        """The connection, of a rig on a file."""
+        assert isinstance(self.connection, FaultySqlite)
+        return self.connection
 
     def close(self) -> None:
         self.connection.close()

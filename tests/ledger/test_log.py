@@ -26,6 +26,12 @@ ENTRIES = 12
 
 
 @pytest.fixture
+def rig(file_rig: Rig) -> Rig:
+    """Rows changed below licd, in the words of one database."""
+    return file_rig
+
+
+@pytest.fixture
 def logged(rig: Rig) -> Rig:
     """Twelve entries in twelve batches, a checkpoint kept each third."""
     for number in range(ENTRIES):
@@ -35,7 +41,7 @@ def logged(rig: Rig) -> Rig:
     return rig
 
 
-def change(path: Path, *statements: str) -> None:
+def change(path: Path | str, *statements: str) -> None:
     with sqlite3.connect(path) as connection:
         for statement in statements:
             connection.execute(statement)

@@ -35,7 +35,8 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(database: Path):
 
 
 def test_every_table_has_its_values_and_the_other_way_round():
-    assert {rows.table.name for rows in ALL} == set(metadata.tables)
+    numbers_of_turns = {"licence_turn"}  # what replicas take; no value of licd's
+    assert {rows.table.name for rows in ALL} == set(metadata.tables) - numbers_of_turns
 
 
 def test_no_column_may_be_missing_a_value(database: Path):

@@ -18,6 +18,12 @@ from tests.ledger.system import PaperSystem, backed
 
 
 @pytest.fixture
+def rig(file_rig: Rig) -> Rig:
+    """Rows put back from a backup of the file."""
+    return file_rig
+
+
+@pytest.fixture
 def system(rig: Rig) -> PaperSystem:
     rig.licence()
     system = PaperSystem(rig, "alpha")
@@ -29,7 +35,7 @@ def system(rig: Rig) -> PaperSystem:
 def restored(rig: Rig, system: PaperSystem, tmp_path: Path) -> Iterator[Rig]:
     """A licd whose rows end before the system's last three links, reconciled when no lost lease was left."""
     system.acquire(wish(1))
-    rig.connection.backup(tmp_path / "backup.db")
+    rig.file.backup(tmp_path / "backup.db")
     system.acquire(wish(2))
     system.beat()
     system.beat()
@@ -91,7 +97,7 @@ def test_without_the_lost_reply_nothing_is_taken_up(restored: Rig, system: Paper
 
 
 def test_rows_that_were_never_reconciled_are_behind(rig: Rig, system: PaperSystem, tmp_path: Path) -> None:
-    rig.connection.backup(tmp_path / "backup.db")
+    rig.file.backup(tmp_path / "backup.db")
     system.beat()
     again = Rig(tmp_path / "backup.db", rig.clock, seed=9)
     assert isinstance(again.ask(next_link(system))[0], Behind)
@@ -101,7 +107,7 @@ def test_rows_that_were_never_reconciled_are_behind(rig: Rig, system: PaperSyste
 def test_what_is_lost_after_the_reconciliation_is_behind_again(
     restored: Rig, system: PaperSystem, tmp_path: Path
 ) -> None:
-    restored.connection.backup(tmp_path / "second.db")
+    restored.file.backup(tmp_path / "second.db")
     system.take(restored.do(next_link(system)))
     again = Rig(tmp_path / "second.db", restored.clock, seed=10)
     assert isinstance(again.ask(next_link(system))[0], Behind)

@@ -24,6 +24,12 @@ from tests.wired_system import reason
 SUSPEND = SuspendLicence(SuspensionScope(licence="north-1"), "manual", "because", "alice")
 
 
+@pytest.fixture
+def rig(file_rig: Rig) -> Rig:
+    """A clock of one process alone, and what is kept of it over a restart."""
+    return file_rig
+
+
 def accept(rig: Rig) -> int:
     return rig.do(AcceptClock(rig.ledger.timekeeper, rig.ledger.timekeeper.move(), "alice", "looked at it"))
 

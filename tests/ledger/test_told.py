@@ -29,6 +29,12 @@ SUSPEND = SuspendLicence(SuspensionScope(licence="north-1"), "manual", "because"
 
 
 @pytest.fixture
+def rig(file_rig: Rig) -> Rig:
+    """Rows changed below licd, in the words of one database."""
+    return file_rig
+
+
+@pytest.fixture
 def world(rig: Rig) -> Rig:
     """One of each: suspended, revoked, banned, disabled."""
     for name in ("alice", "bob"):

@@ -41,6 +41,10 @@ class Acknowledge:
     active_leases: int
     envelope: bytes
 
+    @property
+    def within(self) -> str:
+        return self.deployment
+
     def run(self, tx: Transaction) -> Millis | None:
         """How long after the directive was decided it came; None when it is no news and changes nothing."""
         state = tx.state_of(self.deployment)

@@ -88,6 +88,10 @@ class AnswerLink:
     epoch_seen: int
     frame: bytes
 
+    @property
+    def within(self) -> str:
+        return self.deployment
+
     def run(self, tx: Transaction) -> Reply | ForkSeen:
         state = tx.state_of(self.deployment)
         session = self._session(state)

@@ -15,7 +15,7 @@ from licd.ledger.kept_seats import keep_seats
 from licd.ledger.records import StoredBundle
 from licd.ledger.rows import ANSWERED, TRUST_BUNDLES
 from licd.ledger.timekeeper import JUMP, Timekeeper
-from licd.ledger.transaction import Transaction
+from licd.ledger.transaction import NOTHING, Transaction
 from licd.ledger.verbs.over import end_what_is_over
 
 FORGET_AT_ONCE: Final = 2_000
@@ -68,6 +68,7 @@ class Beat:
 
     grants: ClassVar[bool] = False
     urgent: ClassVar[bool] = True
+    within: ClassVar[str] = NOTHING
 
     def run(self, tx: Transaction) -> None:
         """Changes nothing."""

@@ -43,6 +43,10 @@ class AcquireLease:
     address: str
     request_id: str
 
+    @property
+    def within(self) -> str:
+        return self.deployment
+
     def run(self, tx: Transaction) -> Reply:
         state = tx.state_of(self.deployment)
         outcome = self._decide(tx, state)
@@ -139,6 +143,10 @@ class ReleaseLease:
     deployment: str
     lease: int
 
+    @property
+    def within(self) -> str:
+        return self.deployment
+
     def run(self, tx: Transaction) -> Released | Denied:
         tx.refuse_full()
         state = tx.state_of(self.deployment)
@@ -216,6 +224,10 @@ class CheckLicence:
 
     deployment: str
     licence: str
+
+    @property
+    def within(self) -> str:
+        return self.deployment
 
     def run(self, tx: Transaction) -> Checked:
         state = tx.state_of(self.deployment)

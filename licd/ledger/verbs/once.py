@@ -11,7 +11,7 @@ from licd.core.errors import Invalid, RequestIdReused, RequestTooOld
 from licd.core.time import MINUTE, Instant, Millis
 from licd.ledger.records import Answered
 from licd.ledger.rows import ANSWERED
-from licd.ledger.transaction import Command, Transaction
+from licd.ledger.transaction import Command, Transaction, within
 
 R = TypeVar("R")
 
@@ -55,6 +55,10 @@ class Once(Generic[R]):
     @property
     def urgent(self) -> bool:
         return self.inner.urgent
+
+    @property
+    def within(self) -> str | None:
+        return within(self.inner)
 
     def run(self, tx: Transaction) -> R:
         made_at = self._made_at(tx.now)

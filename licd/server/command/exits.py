@@ -33,6 +33,7 @@ _REFUSALS: Final = (
     ("licd.evidence.errors", "EvidenceInvalid"),
     ("licd.keys.errors", "KeysError"),
     ("licd.core.errors", "LicdError"),
+    ("licd.ledger.database", "StoreFailed"),
     ("sqlite3", "Error"),
     ("sqlalchemy.exc", "SQLAlchemyError"),
 )

