@@ -93,7 +93,7 @@ class Connection(Protocol):
         ...
 
     def executemany(self, text: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Runs one statement for each row of parameters."""
+        """Runs a statement of licd.ledger.rows for each row of parameters."""
         ...
 
     def close(self) -> None:

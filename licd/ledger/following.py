@@ -34,6 +34,11 @@ class Following:
         self._followed = followed
         self._own: list[range] = []
         self._looked_at = 0
+        self._hurried = False
+
+    def hurry(self) -> None:
+        """Looks the next time, however lately it was looked at."""
+        self._hurried = True
 
     def wrote(self, first: int, size: int) -> None:
         """This replica's own entries: whoever observes it has been told of them."""
@@ -44,9 +49,11 @@ class Following:
 
     def seen(self, size: int | None) -> Committed | None:
         """What others have changed up to this size of the log; None for nothing, or when it was looked at just now."""
-        if size is None or size <= self._followed or self._stopwatch() - self._looked_at < EVERY_NS:
+        if size is None or size <= self._followed:
             return None
-        self._looked_at = self._stopwatch()
+        if not self._hurried and self._stopwatch() - self._looked_at < EVERY_NS:
+            return None
+        self._hurried, self._looked_at = False, self._stopwatch()
         found = LOG_ENTRIES.find(self._connection, "followed", _followed, start=self._followed, end=size, kinds=KINDS)
         others = [each for each in found if not any(each.index in own for own in self._own)]
         self._followed, self._own = size, [own for own in self._own if own.stop > size]

@@ -121,6 +121,15 @@ class Ledger:
         self._observers.append(observer)
 
     @property
+    def shared(self) -> bool:
+        """Whether other replicas decide on the same rows."""
+        return self._connection.shared
+
+    def hurry(self) -> None:
+        """The next batch looks what others have decided, however lately it was looked at. From any thread."""
+        self._following.hurry()
+
+    @property
     def log_size(self) -> int:
         """How many entries the log has."""
         return self._log.size

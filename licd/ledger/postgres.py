@@ -2,6 +2,9 @@
 
 Statements run by themselves unless begin() has started a transaction. Every setting travels inside the transaction: a
 pooler that gives each transaction another session of the server (pgbouncer, pool_mode = transaction) may stand between.
+
+No pipelines: psycopg ends one with a Flush after its Sync, and on that the server stops to count how long the
+transaction stands idle: a licd that stood still then would hold its locks for ever. Several statements go as one query.
 """
 
 from __future__ import annotations
@@ -122,17 +125,28 @@ class PostgresConnection:
         self.execute_all([])
 
     def execute_all(self, queries: Sequence[Query]) -> list[list[Row]]:
-        """begin() and these statements, in one exchange with the server. What each of them found, in order."""
+        """begin() and these statements, in one exchange with the server. What each of them found, in order.
+
+        A connection that was lost since it was used last is made anew: nothing was open on it.
+        """
         raw = self._live()
-        self._open = True
         try:
-            with raw.pipeline():
-                for text in (_BEGIN, _SET):
-                    raw.execute(text)
-                cursors = [raw.cursor(binary=True).execute(text, arguments) for text, arguments in queries]
-                return [cursor.fetchall() for cursor in cursors]
+            return self._begun(raw, queries)
+        except psycopg.OperationalError as error:
+            if not raw.closed:
+                raise failed(error) from error
+            logger.warning("the connection to the database was lost; it is made anew", error=str(error))
         except psycopg.Error as error:
             raise failed(error) from error
+        self._open = False
+        try:
+            return self._begun(self._live(), queries)
+        except psycopg.Error as error:
+            raise failed(error) from error
+
+    def _begun(self, raw: psycopg.Connection[Row], queries: Sequence[Query]) -> list[list[Row]]:
+        self._open = True
+        return _together(raw, [(_BEGIN, ()), (_SET, ()), *queries])[2:]
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -172,32 +186,39 @@ class PostgresConnection:
         try:
             if self._readonly:
                 return self._read(raw, text, arguments)
-            cursor = raw.cursor(binary=True).execute(text, arguments)
-            return cursor.fetchall() if cursor.description else []
+            return _rows(raw.cursor(binary=True).execute(text, arguments))
         except psycopg.Error as error:
             raise failed(error) from error
 
     def _read(self, raw: psycopg.Connection[Row], text: str, arguments: Sequence[Any]) -> list[Row]:
         if raw.info.transaction_status is not TransactionStatus.IDLE:
-            return raw.cursor(binary=True).execute(text, arguments).fetchall()
+            return _rows(raw.cursor(binary=True).execute(text, arguments))
         try:
-            with raw.pipeline():
-                raw.execute("BEGIN READ ONLY")
-                cursor = raw.cursor(binary=True).execute(text, arguments)
-                raw.execute("COMMIT")
-                return cursor.fetchall()
+            return _together(raw, [("BEGIN READ ONLY", ()), (text, arguments), ("COMMIT", ())])[1]
         finally:
             self.rollback()
 
     def executemany(self, text: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Runs one statement for each row of parameters, in one exchange with the server."""
-        raw = self._live()
-        try:
-            raw.cursor().executemany(text, rows)
-        except psycopg.Error as error:
-            raise failed(error) from error
+        """Runs one statement for all rows: their columns are its parameters."""
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        if columns:
+            self.execute(text, columns)
 
     def close(self) -> None:
         """Ends the connection."""
         if self._raw is not None:
             self._raw.close()
+
+
+def _together(raw: psycopg.Connection[Row], queries: Sequence[Query]) -> list[list[Row]]:
+    """Runs statements in one exchange, values written into their text; what each of them found, in order."""
+    cursor = psycopg.ClientCursor(raw)
+    cursor.execute("; ".join(cursor.mogrify(text, arguments) for text, arguments in queries).encode())
+    found = [_rows(cursor)]
+    while cursor.nextset():
+        found.append(_rows(cursor))
+    return found
+
+
+def _rows(cursor: psycopg.Cursor[Row]) -> list[Row]:
+    return cursor.fetchall() if cursor.description else []

@@ -7,7 +7,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Select, Table, bindparam, delete, select
+from sqlalchemy import ARRAY, Select, Table, bindparam, cast, delete, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 from sqlalchemy.engine.interfaces import Dialect
@@ -122,10 +122,17 @@ class Rows(Generic[T]):
                 return self._upsert(dialect)
 
     def _upsert(self, dialect: Dialect) -> Any:
-        insert = upsert_sqlite if dialect.name == "sqlite" else upsert_postgresql
-        statement = insert(self.table).values({column.name: bindparam(column.name) for column in self.table.columns})
+        """On SQLite for one row, on PostgreSQL for as many as the arrays of its columns hold."""
+        columns = list(self.table.columns)
         keys = list(self.table.primary_key.columns)
-        rest = {column.name: statement.excluded[column.name] for column in self.table.columns if column not in keys}
+        statement: Any
+        if dialect.name == "sqlite":
+            statement = upsert_sqlite(self.table).values({column.name: bindparam(column.name) for column in columns})
+        else:
+            arrays = [cast(bindparam(column.name), ARRAY(type(column.type)())) for column in columns]
+            rows = func.unnest(*arrays).table_valued(*[column.name for column in columns]).render_derived()
+            statement = upsert_postgresql(self.table).from_select([column.name for column in columns], select(rows))
+        rest = {column.name: statement.excluded[column.name] for column in columns if column not in keys}
         return statement.on_conflict_do_update(index_elements=keys, set_=rest)
 
 

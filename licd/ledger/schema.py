@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, Text, create_engine, func, inspect, literal, select
+from sqlalchemy import URL, Column, Connection, Engine, Text, create_engine, func, inspect, literal, select
 from sqlalchemy.ext.compiler import compiles
 
 from licd.ledger.tables import metadata
@@ -47,9 +47,9 @@ def migrate(url: str) -> None:
 
 
 @compiles(Text, "postgresql")
-def _text_by_bytes(*_: object, **__: object) -> str:
-    """Texts are compared and listed by their bytes, as in SQLite, whatever language the server was set up for."""
-    return 'TEXT COLLATE "C"'
+def _text_by_bytes(*_: object, type_expression: object = None, **__: object) -> str:
+    """Columns are compared and listed by their bytes, as in SQLite, whatever language the server was set up for."""
+    return 'TEXT COLLATE "C"' if isinstance(type_expression, Column) else "TEXT"
 
 
 def is_postgres(url: str) -> bool:

@@ -5,7 +5,7 @@ Authorised, counted against the quota, timed, and with every failure turned into
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 
 import structlog
@@ -104,13 +104,18 @@ class Dispatch:
         metrics: Metrics,
         boot: Callable[[], Millis],
         stopwatch: Callable[[], int],
+        catch_up: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Raises TypeError when a method of the protocol has nobody to serve it."""
+        """Raises TypeError when a method of the protocol has nobody to serve it.
+
+        catch_up returns when this replica knows whom the others have let in; None where there are no others.
+        """
         self._gate: Final = gate
         self._quota: Final = quota
         self._metrics: Final = metrics
         self._boot: Final = boot
         self._stopwatch: Final = stopwatch
+        self._catch_up: Final = catch_up
         self._serving: Final = {path: _served_by(method, services) for path, method in METHODS.items()}
 
     async def call(self, path: str, request: Message, caller: Caller) -> Message:
@@ -119,7 +124,7 @@ class Dispatch:
         started = self._stopwatch()
         code = "OK"
         try:
-            self._admit(method, caller)
+            await self._let_in(method, caller)
             return cast("Message", await self._serving[path](request, caller))
         except Exception as error:
             refused = self._explained(error, method)
@@ -132,7 +137,7 @@ class Dispatch:
         """Serves a stream in both directions until one side ends it. Raises LicdError."""
         method = METHODS[path]
         try:
-            self._admit(method, caller)
+            await self._let_in(method, caller)
             await self._serving[path](CountedFrames(frames, lambda: self._take(caller)), caller)
         except Exception as error:
             refused = self._explained(error, method)
@@ -143,7 +148,7 @@ class Dispatch:
         """Serves a call that is answered with a stream. Raises LicdError."""
         method = METHODS[path]
         try:
-            self._admit(method, caller)
+            await self._let_in(method, caller)
             async for message in self._serving[path](request, caller):
                 yield message
         except Exception as error:
@@ -178,6 +183,17 @@ class Dispatch:
             refused = self._explained(first, method)
         self._metrics.answered(method.verb, refused.code.value, 0)
         return refused
+
+    async def _let_in(self, method: Method, caller: Caller) -> None:
+        """Somebody unknown here may have been enrolled at another replica a moment ago: that is looked up once."""
+        try:
+            self._admit(method, caller)
+        except Unauthenticated:
+            if self._catch_up is None:
+                raise
+            self._take(caller)
+            await self._catch_up()
+            self._admit(method, caller)
 
     def _admit(self, method: Method, caller: Caller) -> None:
         self._gate.admit(method, caller)

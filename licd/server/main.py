@@ -23,6 +23,7 @@ from licd.ledger.ledger import BatchFigures, Ledger
 from licd.ledger.log import read_head
 from licd.ledger.timekeeper import Clock
 from licd.ledger.transaction import Committed, Installation
+from licd.ledger.verbs.clock import Beat
 from licd.ledger.verbs.reconcile import reconciled_at
 from licd.policy import Policies
 from licd.server.authorities import Authorities
@@ -242,7 +243,14 @@ def _daemon(
         Listener.OPERATOR: Quota(Rate(config.limits.requests_per_second, config.limits.requests_at_once)),
     }
     gate = Gate(policies.roles, directory)
-    dispatch = Dispatch(services, gate, quota, metrics, seams.clock.boot, seams.stopwatch)
+
+    async def catch_up() -> None:
+        ledger.hurry()
+        await writer.execute(Beat())
+
+    dispatch = Dispatch(
+        services, gate, quota, metrics, seams.clock.boot, seams.stopwatch, catch_up if ledger.shared else None
+    )
     observation = Observation(
         ledger=ledger,
         reader=seams.reader,

@@ -48,24 +48,35 @@ def postgres() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def store(request: pytest.FixtureRequest) -> Iterator[Path | str]:
-    """An empty database of each kind: what holds on one holds on the other."""
-    if request.param == "sqlite":
-        yield request.getfixturevalue("database")
-        return
-    url: str = request.getfixturevalue("postgres")
-    yield f"{url}?options=-csearch_path%3Dhand,pg_catalog,public"
+@pytest.fixture
+def server_store(postgres: str) -> Iterator[str]:
+    """An empty database of the server."""
+    yield f"{postgres}?options=-csearch_path%3Dhand,pg_catalog,public"
     while OPENED:
         OPENED.pop().close()
-    with psycopg.connect(url) as emptied:
+    with psycopg.connect(postgres) as emptied:
         emptied.execute(f"TRUNCATE {', '.join(metadata.tables)}".encode())
+
+
+@pytest.fixture(params=["database", "server_store"], ids=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest) -> Path | str:
+    """An empty database of each kind: what holds on one holds on the other."""
+    found: Path | str = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture
 def rig(store: Path | str) -> Iterator[Rig]:
     """A ledger on either database."""
     made = Rig(store)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def rig_on_server(server_store: str) -> Iterator[Rig]:
+    """A ledger on the server: for what only rows that are shared can show."""
+    made = Rig(server_store)
     yield made
     made.close()
 

@@ -147,20 +147,23 @@ class FaultyPostgres(Faulty, PostgresConnection):
         self.clock = clock
         super().__init__(url)
 
-    def _set_clock(self) -> None:
-        super(Faulty, self).execute("SELECT set_config('licd.now', %s, false)", (str(self.clock.wall()),))
+    def _set_clock(self, raw: Any) -> None:
+        raw.execute("SELECT set_config('licd.now', %s, false)", (str(self.clock.wall()),))
 
     def _live(self) -> Any:
         fresh = self._raw is None or self._raw.closed
         found = super()._live()
         if fresh:
-            self._set_clock()
+            self._set_clock(found)
         return found
 
     def execute_all(self, queries: Sequence[tuple[str, Sequence[Any]]]) -> list[list[Row]]:
         self._meet("begin")
-        self._set_clock()
         return super().execute_all(queries)
+
+    def _begun(self, raw: Any, queries: Sequence[tuple[str, Sequence[Any]]]) -> list[list[Row]]:
+        self._set_clock(raw)
+        return super()._begun(raw, queries)
 
 
 @dataclass

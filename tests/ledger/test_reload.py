@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -195,7 +194,7 @@ class Chance:
             self.rig.do(TerminateLicence(self.licence, "misuse", "d", "alice"))
 
     def break_commit(self) -> None:
-        self.rig.connection.fail("commit", sqlite3.OperationalError("disk I/O error"))
+        self.rig.connection.fail("commit")
         self.beat()
 
 
