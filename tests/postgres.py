@@ -49,6 +49,15 @@ class Server:
     def drop(self, url: str) -> None:
         self.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
+    def promote(self) -> None:
+        """A standby becomes the primary; returns when it takes writes."""
+        _run(self.folder, "pg_ctl", "promote", "-w", "-D", str(self.folder / "data"))
+
+    def end(self) -> None:
+        """Ends it as a crash does, if it runs."""
+        if self.process.poll() is None:
+            self.stop("immediate")
+
     def stop(self, how: str = "fast") -> None:
         """Ends it in an orderly way, or as a crash does (immediate)."""
         _run(self.folder, "pg_ctl", "stop", "-w", "-m", how, "-D", str(self.folder / "data"))
@@ -86,8 +95,7 @@ def _run(folder: Path, program: str, *arguments: str) -> None:
 def make_cluster(folder: Path, *settings: str) -> None:
     """Makes the directory of a server. Trusts whoever reaches its loopback port."""
     folder.mkdir(parents=True, exist_ok=True)
-    if os.geteuid() == 0:
-        os.chown(folder, pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("nobody").pw_gid)
+    _own(folder)
     data = str(folder / "data")
     _run(folder, "initdb", "-D", data, "-U", OWNER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8")
     with (folder / "data" / "postgresql.conf").open("a") as file:
@@ -97,7 +105,7 @@ def make_cluster(folder: Path, *settings: str) -> None:
 
 def start(folder: Path, port: int = 0) -> Server:
     """Starts the server of a directory; returns when it answers."""
-    port = port or _free_port()
+    port = port or free_port()
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
             [_programs() / "postgres", "-D", str(folder / "data"), "-p", str(port)],
@@ -114,6 +122,26 @@ def start(folder: Path, port: int = 0) -> Server:
     return server
 
 
+def standby_of(primary: Server, folder: Path, port: int) -> Server:
+    """A second server that follows the first, and that the first waits for at each commit."""
+    folder.mkdir(parents=True)
+    _own(folder)
+    at = f"host=127.0.0.1 port={primary.port} user={OWNER} application_name=standby"
+    _run(folder, "pg_basebackup", "-D", str(folder / "data"), "-R", "-X", "stream", "-c", "fast", "-d", at)
+    with (folder / "data" / "postgresql.conf").open("a") as file:
+        file.write(f"unix_socket_directories = '{folder}'\nsynchronous_standby_names = ''\n")
+    standby = start(folder, port)
+    follows = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+    eventually(lambda: primary.execute(follows) == [(1,)], STARTS_WITHIN, "the standby follows")
+    return standby
+
+
+def _own(folder: Path) -> None:
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+
+
 def _answers(server: Server) -> bool:
     try:
         return server.execute("SELECT 1") == [(1,)]
@@ -121,7 +149,8 @@ def _answers(server: Server) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -139,7 +168,6 @@ def serving_postgres(*settings: str) -> Iterator[Server]:
         try:
             yield server
         finally:
-            if server.process.poll() is None:
-                server.stop("immediate")
+            server.end()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -39,7 +39,8 @@ COMMITMENT_DOMAIN: Final = b"licd-pseudonym-key-v1\x00"
 PSEUDONYM_KEY_BYTES: Final = 32
 ENROL_TIMEOUT: Final[Millis] = 15 * SECOND
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]{1,65536}={0,2}")
-_ADDRESS: Final = re.compile(r"\S+:[0-9]{1,5}")
+_ADDRESS: Final = re.compile(r"[^\s,]+:[0-9]{1,5}(,[^\s,]+:[0-9]{1,5})*")
+"""Of one replica or of several."""
 
 
 @dataclass(frozen=True, slots=True)

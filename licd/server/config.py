@@ -28,7 +28,10 @@ def _address(text: str) -> str:
 
 
 def _advertised(text: str) -> str:
-    return _address(text) if text else text
+    """One address, or those of several replicas."""
+    for each in text.split(",") if text else ():
+        _address(each)
+    return text
 
 
 def _trust_domain(text: str) -> str:
@@ -64,7 +67,10 @@ class Listen(BaseModel):
 
 
 class Advertise(BaseModel):
-    """What others are told to connect to; empty: the listening address with the name of the server certificate."""
+    """What others are told to connect to; empty: the listening address with the name of the server certificate.
+
+    Of several replicas all addresses, with commas between them: a system goes to the next where one does not answer.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

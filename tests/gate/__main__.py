@@ -19,9 +19,21 @@ from traceback import format_exc
 
 from tests.eventually import boot_ms
 from tests.gate.row import ROOT_RIGHTS, Row, Tool, Trial
-from tests.gate.rows import clocks, drain, full_disk, fuzzing, kill, partition, power_cut, restore, simulation, soak
+from tests.gate.rows import (
+    clocks,
+    drain,
+    full_disk,
+    fuzzing,
+    kill,
+    partition,
+    power_cut,
+    replicas,
+    restore,
+    simulation,
+    soak,
+)
 
-MODULES = (simulation, kill, power_cut, full_disk, partition, clocks, drain, restore, soak, fuzzing)
+MODULES = (simulation, kill, power_cut, full_disk, partition, clocks, drain, restore, soak, replicas, fuzzing)
 ROWS: tuple[Row, ...] = tuple(row for module in MODULES for row in module.ROWS)
 REPORT = Path("build/gate.json")
 ROOT = Path(__file__).parents[2]
