@@ -17,6 +17,8 @@ from licd.core.time import Millis
 from licd.wire.errors import from_rpc_error
 
 MOST_MESSAGE_BYTES: Final = 256 * 1024
+LAST_ANSWERS: Final = 5.0
+"""Seconds in which calls on a connection that was given up may still be answered."""
 
 _RETRIED: Final = (Method.ACQUIRE_LEASE, Method.RELEASE_LEASE, Method.CHECK_LICENCE, Method.RENEW_CERTIFICATE)
 """Calls that carry a request id, or change nothing: gRPC itself may send them again when licd was not there."""
@@ -40,9 +42,10 @@ OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
-    # The machine has its own backoff, up to a heartbeat; gRPC's would go up to two minutes.
+    # How long one attempt to connect may take, by gRPC's name for it: TCP, TLS and HTTP/2 are four to five round trips.
+    ("grpc.min_reconnect_backoff_ms", 5_000),
+    # The machine has its own backoff, with jitter, up to a heartbeat. gRPC's is never waited for: see GrpcTransport.
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
@@ -64,7 +67,7 @@ class GrpcNetwork:
     def customers(self, address: str, credentials: Credentials) -> Transport:
         """The customer listener, as the system that the certificate names.
 
-        Systems begin at different replicas: which is first in their own order follows from their certificates.
+        Systems begin at different replicas: which is first in a system's own order follows from its certificate.
         """
         channel_credentials = grpc.ssl_channel_credentials(
             root_certificates=credentials.authorities.encode(),
@@ -72,77 +75,93 @@ class GrpcNetwork:
             certificate_chain=credentials.certificate_chain.encode(),
         )
         replicas = address.split(",")
-        first = int.from_bytes(sha256(credentials.certificate_chain.encode()).digest()[:8]) % len(replicas)
+        first = int.from_bytes(sha256(credentials.certificate_chain.encode()).digest()[:8], "big") % len(replicas)
         return GrpcTransport([*replicas[first:], *replicas[:first]], channel_credentials)
 
 
 class GrpcTransport:
-    """A channel to one of the replicas. gRPC connects it when it is used, and again when it broke.
+    """One connection, made when something is asked of it, and again when something is asked after it broke.
 
-    When a replica does not answer, or cannot, the next call goes to the one after it.
+    A channel that could not connect tries again by its own clock, and fails at once whatever is asked in between. A
+    system would come back when gRPC thinks fit, in step with all others, and be told that licd is away when it is not.
+    So such a channel is given up: each time the machine tries is a new attempt, and nobody tries in between. Of several
+    replicas the next one is tried, also when one answers that it can do nothing now.
     """
 
     def __init__(self, addresses: Sequence[str], credentials: grpc.ChannelCredentials) -> None:
         self._addresses: Final = deque(addresses)
         self._credentials: Final = credentials
-        self._channels: Final[dict[str, grpc.aio.Channel]] = {}
-        self._methods: Final[dict[tuple[str, Method], Any]] = {}
+        self._channel = self._connect()
+        self._closed = False
+        self._closing: Final[set[asyncio.Task[None]]] = set()
 
-    def _channel(self, address: str) -> grpc.aio.Channel:
-        found = self._channels.get(address)
-        if found is None:
-            found = grpc.aio.secure_channel(address, self._credentials, options=OPTIONS)
-            self._channels[address] = found
-        return found
+    def _connect(self) -> grpc.aio.Channel:
+        return grpc.aio.secure_channel(self._addresses[0], self._credentials, options=OPTIONS)
 
-    def _turn_from(self, address: str) -> None:
-        """Another replica comes first, unless one does already."""
-        if self._addresses[0] == address:
-            self._addresses.rotate(-1)
+    def _anew_where_it_failed(self) -> None:
+        if self._channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            self._anew(self._channel)
+
+    def _elsewhere(self, channel: grpc.aio.Channel) -> None:
+        """A replica did not answer, or cannot: the next call goes to another one, where there is another."""
+        if len(self._addresses) > 1:
+            self._anew(channel)
+
+    def _anew(self, given_up: grpc.aio.Channel) -> None:
+        """Whoever still waits on the old connection may do so for a while."""
+        if self._closed or given_up is not self._channel:
+            return
+        self._addresses.rotate(-1)
+        self._channel = self._connect()
+        task = asyncio.ensure_future(given_up.close(LAST_ANSWERS))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def call(self, method: Method, request: bytes, within: Millis) -> bytes:
         """Make a unary call. Raises NoAnswer, LicdError."""
-        address = self._addresses[0]
-        made = self._methods.get((address, method))
-        if made is None:
-            made = self._methods[address, method] = self._channel(address).unary_unary(method.value)
-        with _errors_translated(lambda: self._turn_from(address)):
+        self._anew_where_it_failed()
+        channel = self._channel
+        with _errors_translated(lambda: self._elsewhere(channel)):
+            made: Any = channel.unary_unary(method.value)
             response: bytes = await made(request, timeout=within / 1_000)
         return response
 
     async def stream(self) -> Stream:
         """Open a Session stream; whether licd is there shows with the first thing said on it. Raises NoAnswer."""
-        address = self._addresses[0]
+        self._anew_where_it_failed()
+        channel = self._channel
 
-        def turn() -> None:
-            self._turn_from(address)
+        def over() -> None:
+            self._anew_where_it_failed()
+            self._elsewhere(channel)
 
-        with _errors_translated(turn):
-            return GrpcStream(self._channel(address).stream_stream(Method.SESSION.value)(), turn)
+        with _errors_translated(over):
+            return GrpcStream(channel.stream_stream(Method.SESSION.value)(), over)
 
     async def close(self, within: Millis = 0) -> None:
-        """Close the channels; calls on them end."""
-        for channel in self._channels.values():
-            await channel.close(within / 1_000 if within else None)
+        """Close the connection; calls on it end."""
+        self._closed = True
+        await asyncio.gather(self._channel.close(within / 1_000 if within else None), *self._closing)
 
 
 class GrpcStream:
-    """One bidirectional call. gone is told when nothing more comes of it."""
+    """One bidirectional call."""
 
-    def __init__(self, call: Any, gone: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, call: Any, over: Callable[[], None]) -> None:
+        """Over is called when the stream has ended with an error."""
         self._call: Final = call
-        self._gone: Final = gone
+        self._over: Final = over
         self._one_at_a_time: Final = asyncio.Lock()
 
     async def send(self, frame: bytes) -> None:
         """Write one message; gRPC takes one at a time. Raises NoAnswer, LicdError."""
-        with _errors_translated(self._gone):
+        with _errors_translated(self._over):
             async with self._one_at_a_time:
                 await self._call.write(frame)
 
     async def receive(self) -> bytes | None:
         """Read one message; None at the end. Raises NoAnswer, LicdError."""
-        with _errors_translated(self._gone):
+        with _errors_translated(self._over):
             frame = await self._call.read()
             if frame is grpc.aio.EOF:
                 await self._refuse_bad_end()
@@ -166,22 +185,22 @@ class GrpcStream:
 
 
 @contextmanager
-def _errors_translated(gone: Callable[[], None]) -> Iterator[None]:
-    """Turn what gRPC raises into what licd meant, or into silence. gone is told of a replica that is of no use now."""
+def _errors_translated(over: Callable[[], None]) -> Iterator[None]:
+    """Turn what gRPC raises into what licd meant, or into silence. over is told of a replica that is of no use now."""
     try:
         yield
     except grpc.aio.AioRpcError as error:
         known = from_rpc_error(error)
         if known is None or error.code() is grpc.StatusCode.UNAVAILABLE:
-            gone()
+            over()
         raise known or NoAnswer(f"{error.code().name}: {error.details()}") from error
     except (grpc.aio.BaseError, asyncio.InvalidStateError) as error:
-        gone()
+        over()
         raise NoAnswer(f"the connection is closed: {error}") from error
     except asyncio.CancelledError:
         # gRPC cancels whoever waits for a call that it ended itself; that is not our own task's cancellation.
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        gone()
+        over()
         raise NoAnswer("the connection was closed") from None

@@ -3,7 +3,9 @@
 import asyncio
 import random  # noqa: TID251 -- seeded
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -22,6 +24,7 @@ from tests.client.fake_licd import SYSTEM, FakeLicd
 from tests.client.rig import target
 from tests.client.served import ServedLicd, served
 from tests.client.virtual import AUTHORITY_PEM
+from tests.gate.proxy import SlowRoad
 
 PURPOSE = "licd:serious-crime"
 
@@ -137,6 +140,75 @@ async def test_nobody_listening_is_silence() -> None:
         await stream.send(b"")
     await stream.close()
     await transport.close()
+
+
+async def test_a_connection_comes_about_over_a_road_on_which_each_round_trip_takes_more_than_a_second(
+    server: ServedLicd,
+) -> None:
+    with SlowRoad(address_of(server.enrolment_address)) as road:
+        road.delay = 0.6
+        transport = GrpcNetwork().enrolment(f"127.0.0.1:{road.port}", server.network.authority_pem)
+        await transport.call(Method.GET_TRUST_BUNDLE, b"", 30_000)
+        await transport.close()
+
+
+async def test_a_dial_is_a_new_attempt_however_often_licd_was_not_there_before(server: ServedLicd) -> None:
+    async with Gateway(address_of(server.enrolment_address)) as gateway:
+        transport = GrpcNetwork().enrolment(f"127.0.0.1:{gateway.port}", server.network.authority_pem)
+        for _ in range(8):
+            stream = await transport.stream()
+            with pytest.raises(NoAnswer):
+                await stream.receive()
+            await stream.close()
+        tried = gateway.knocks
+        assert tried == 8, "each dial is one attempt"
+        gateway.open = True
+        await transport.call(Method.GET_TRUST_BUNDLE, b"", 5_000)
+        assert gateway.knocks == tried + 1
+        await transport.close()
+
+
+def address_of(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
+class Gateway:
+    """Hangs up on who comes, until it is open; then it carries bytes on."""
+
+    def __init__(self, to: tuple[str, int]) -> None:
+        self.to = to
+        self.open = False
+        self.knocks = 0
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._served: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.knocks += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._served.add(task)
+        if self.open:
+            there, back = await asyncio.open_connection(*self.to)
+            await asyncio.gather(self._one_way(reader, back), self._one_way(there, writer))
+        writer.close()
+
+    async def _one_way(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while portion := await reader.read(1 << 16):
+                writer.write(portion)
+        writer.close()
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        await asyncio.gather(*self._served)
 
 
 async def test_a_server_of_another_authority_is_not_talked_to(server: ServedLicd) -> None:

@@ -19,6 +19,7 @@ class SlowRoad:
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run)
+        self._writers: list[asyncio.StreamWriter] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -31,6 +32,8 @@ class SlowRoad:
         self.port = server.sockets[0].getsockname()[1]
         self._loop.run_forever()
         server.close()
+        for writer in self._writers:  # what was to be closed after the delay would stay open
+            writer.close()
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*asyncio.all_tasks(self._loop), return_exceptions=True))
@@ -39,6 +42,7 @@ class SlowRoad:
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             there, back = await asyncio.open_connection(*self.to)
+            self._writers += [writer, back]
             await asyncio.gather(self._one_way(reader, back), self._one_way(there, writer))
 
     async def _one_way(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
