@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from licd.core.errors import NotFound
+from licd.core.errors import Invalid, NotFound
 from licd.evidence.checkpoint import Checkpoint
 from licd.evidence.export import verify_export
 from licd.evidence.merkle import verify_consistency, verify_inclusion
@@ -114,6 +114,14 @@ async def test_proofs_hold_while_the_log_grows(service: LogService, long: Rig):
         verify_inclusion(entry.entry.leaf_hash, newer.size - 1, newer.size, entry.inclusion_proof, newer.root)
     with pytest.raises(NotFound):
         await service.get_entry(pb.GetEntryRequest(index=newer.size), READER)
+
+
+async def test_a_kind_of_entry_that_there_is_not_is_refused_with_those_there_are(service: LogService):
+    with pytest.raises(Invalid, match=r"'lease\.grantd' is no kind of entry; one of .*lease\.granted") as refused:
+        await service.list_entries(pb.ListEntriesRequest(kind="lease.grantd"), READER)
+    assert refused.value.field == "kind"
+    listed = await service.list_entries(pb.ListEntriesRequest(kind="lease.granted"), READER)
+    assert list(listed.entries) == []
 
 
 async def rest(portions: AsyncIterator[pb.ExportLogResponse]) -> list[str]:

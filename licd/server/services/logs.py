@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
+from licd.core.entry_kinds import ENTRY_KINDS
 from licd.core.errors import Invalid, NotFound
 from licd.evidence.entry import ErasedField, decode
 from licd.evidence.export import export_lines
@@ -35,6 +36,9 @@ class LogService:
 
     async def list_entries(self, request: pb.ListEntriesRequest, caller: Caller) -> pb.ListEntriesResponse:
         """In the order of the log, or newest first."""
+        if request.kind and request.kind not in ENTRY_KINDS:
+            known = ", ".join(sorted(ENTRY_KINDS))
+            raise Invalid(f"{request.kind[:60]!r} is no kind of entry; one of {known}", field="kind")
         page = Page.of(request.page.page_size, request.page.page_token)
         column = tables.log_entry.c
         wanted: list[Any] = [column.kind == request.kind] if request.kind else []
