@@ -86,7 +86,7 @@ def ban(desk: Desk, customer: Named, reason: Reason, detail: Detail, yes: Yes = 
     """Ban a customer: every licence of it is suspended, at once, by one person. Shows what it hits; --yes does it."""
     scope = SuspensionScope(customer=customer)
     if not yes:
-        show_preview(desk, scope, preview(desk, scope))
+        show_preview(desk, scope, preview(desk, scope, reason))
         return
     request = pb.BanCustomerRequest(request_id=desk.request_id(), customer=customer, reason_code=reason, detail=detail)
     response = desk.ask(CustomerServiceStub(desk.channel).BanCustomer, request)

@@ -55,7 +55,7 @@ def suspend(
     if not reason.strip() or not detail.strip():
         raise Stopped(Exit.USAGE, "--reason, --detail: say why; it is logged")
     if not yes:
-        show_preview(desk, scope, preview(desk, scope))
+        show_preview(desk, scope, preview(desk, scope, reason))
         return
     seen = _preview_if_possible(desk, scope)
     request = pb.SuspendLicenceRequest(request_id=desk.request_id(), scope=scope, reason_code=reason, detail=detail)

@@ -16,10 +16,10 @@ MOST_ROWS: Final = 40
 _PATIENCE: Final[Millis] = 5 * SECOND
 
 
-def preview(desk: Desk, scope: pb.SuspensionScope) -> pb.PreviewSuspensionResponse:
-    """Asks what suspending this would hit. Changes nothing; waits less long than other calls."""
+def preview(desk: Desk, scope: pb.SuspensionScope, reason: str = "") -> pb.PreviewSuspensionResponse:
+    """Asks what suspending this would hit, for this reason. Changes nothing; waits less long than other calls."""
     method = LicenceServiceStub(desk.channel).PreviewSuspension
-    return desk.ask(method, pb.PreviewSuspensionRequest(scope=scope), _PATIENCE)
+    return desk.ask(method, pb.PreviewSuspensionRequest(scope=scope, reason_code=reason), _PATIENCE)
 
 
 def show_preview(desk: Desk, scope: pb.SuspensionScope, found: pb.PreviewSuspensionResponse) -> None:

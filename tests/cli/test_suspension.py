@@ -87,6 +87,9 @@ def test_without_yes_it_shows_what_it_would_hit_and_does_nothing(scripted: Licct
         "nothing was done; add --yes\n"
     )
     assert scripted.licd.names() == ["PreviewSuspensionRequest"]
+    [asked] = scripted.licd.requests
+    assert isinstance(asked, pb.PreviewSuspensionRequest)
+    assert asked.reason_code == "misuse-suspected"
 
 
 def test_a_program_is_told_that_nothing_was_done(scripted: Licctl) -> None:

@@ -46,6 +46,17 @@ def test_a_preview_shows_what_would_be_hit_and_changes_nothing(office: Office):
         assert office.alice.licence_of(licence).status == ACTIVE
 
 
+def test_a_preview_refuses_a_reason_that_the_suspension_would_be_refused_for(office: Office):
+    scope = pb.SuspensionScope(licence=office.licence())
+    with pytest.raises(Invalid, match="'because' is no reason code; one of ") as refused:
+        office.alice.call(
+            "LicenceService.PreviewSuspension", pb.PreviewSuspensionRequest(scope=scope, reason_code="because")
+        )
+    assert refused.value.field == "reason_code"
+    request = pb.PreviewSuspensionRequest(scope=scope, reason_code="manual")
+    assert office.alice.call("LicenceService.PreviewSuspension", request).licences == [scope.licence]
+
+
 def test_w_is_the_formula_of_the_protocol(office: Office):
     licence = office.licence(permit_ms=20_000, grace_ms=60_000)
     joined(office, licence)

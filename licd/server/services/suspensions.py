@@ -51,6 +51,8 @@ class Suspensions:
     ) -> pb.PreviewSuspensionResponse:
         """What a suspension of this scope would hit, and W. Changes nothing."""
         scope = scope_from_message(request.scope)
+        if request.reason_code:
+            self._codes.suspend(request.reason_code)
         now = self._wall()
         licences, systems = await self._reader.run(lambda connection: _hit(connection, scope, now))
         if not licences:
