@@ -126,14 +126,29 @@ class System:
         address = daemon.address(Listener.ENROLMENT)
         assert joining.address.rpartition(":")[2] == address.rpartition(":")[2]
         channel = open_channel(address, joining.authority, None)
-        answer = call(channel, "EnrolmentService.Enrol", enrolment_request(joining.secret, signer, csr))
+        request = enrolment_request(joining.secret, signer, csr)
+        answer = call(channel, "EnrolmentService.Enrol", request)
         channel.close()
+        return cls.told(daemon, joining, signer, private_key_to_pem(key), request, answer)
+
+    @classmethod
+    def told(
+        cls,
+        daemon: Reachable,
+        joining: Joining,
+        signer: MemorySigner,
+        channel_key: bytes,
+        request: enrolment_service_pb2.EnrolRequest,
+        answer: enrolment_service_pb2.EnrolResponse,
+    ) -> System:
+        """By the answer to its enrolment."""
         pin = PayloadPin(bytes.fromhex(joining.bundle))
         bundle = pin_first(answer.trust.bundles[0], pin, daemon.clock.wall())
         for each in answer.trust.bundles[1:]:
             bundle = advance(bundle, each)
-        papers = Papers(private_key_to_pem(key), answer.certificate_chain_pem.encode())
-        return cls(daemon, answer.system, papers, signer, bundle.keyring, csr, sha256(answer.receipt).digest())
+        papers = Papers(channel_key, answer.certificate_chain_pem.encode())
+        previous = sha256(answer.receipt).digest()
+        return cls(daemon, answer.system, papers, signer, bundle.keyring, request.csr, previous)
 
     def connect(self) -> grpc.Channel:
         return self.daemon.channel(Listener.CUSTOMER, self.papers)

@@ -16,13 +16,13 @@ from licd.client.clock import Clock
 from licd.client.disk import Disk
 from licd.client.errors import EnrolmentRefused, JoinTokenInvalid
 from licd.client.session.trust import read_terms
-from licd.client.state_file import Channel, EnrolledSystem, StateDirectory
+from licd.client.state_file import Channel, EnrolledSystem, Joining, StateDirectory
 from licd.client.transport import Method, Network
 from licd.core.errors import Forbidden, Invalid, OverQuota
 from licd.core.time import SECOND, Millis
 from licd.keys.bundle import Bundle, BundleError
 from licd.keys.bundle_update import PayloadPin, follow, pin_first
-from licd.keys.certificate_request import make_private_key, make_request
+from licd.keys.certificate_request import check_request, make_private_key, make_request
 from licd.keys.identity import IdentityError, SystemIdentity, check_trust_domain, parse_path
 from licd.keys.kinds import KeyPurpose
 from licd.keys.pem_files import certificates_from_pem, private_key_to_pem
@@ -94,7 +94,7 @@ def _authority_pem(encoded: str) -> str:
 
 def proof_message(secret: str, request: bytes) -> bytes:
     """What the system's key signs to show that it is the one that is enrolling."""
-    return PROOF_DOMAIN + hashlib.sha256(secret.encode()).digest() + hashlib.sha256(request).digest()
+    return PROOF_DOMAIN + _hash(secret) + hashlib.sha256(request).digest()
 
 
 def commitment_of(pseudonym_key: bytes) -> bytes:
@@ -105,6 +105,8 @@ def commitment_of(pseudonym_key: bytes) -> bytes:
 async def enrol(text: str, disk: Disk, network: Network, clock: Clock, randomness: Randomness) -> EnrolledSystem:
     """Trade a join token for an enrolment, and write it down. The pseudonym key of the directory is kept.
 
+    Called again with the same token after no answer came, it shows the same keys, and is told the same.
+
     Raises JoinTokenInvalid, EnrolmentRefused, NoAnswer, LicdError (the token is used or late), DirectoryInUse, OSError.
     """
     token = parse_join_token(text)
@@ -112,18 +114,19 @@ async def enrol(text: str, disk: Disk, network: Network, clock: Clock, randomnes
     try:
         directory = StateDirectory(disk)
         pseudonym_key, is_new = await directory.pseudonym_key(randomness(PSEUDONYM_KEY_BYTES))
-        seed = randomness(SEED_BYTES)
-        channel_key = make_private_key()
-        request = _request(token, seed, make_request(channel_key), pseudonym_key)
+        keys, shown_first = await directory.joining(_hash(token.secret), lambda: _fresh(token, randomness))
+        request = _request(token, keys, pseudonym_key)
         try:
             response = await _ask(token, network, request)
-        except NOTHING_DONE:
-            if is_new:  # licd has not taken it: the next attempt may well be another deployment's
+        except NOTHING_DONE as refusal:
+            if shown_first or isinstance(refusal, Invalid):  # licd has not taken them, or never will
+                await directory.forget_joining()
+            if is_new:  # the next attempt may well be another deployment's
                 await directory.forget_pseudonym_key()
             raise
         bundle = _trusted_bundle(token, response, clock.wall_ms())
         licence = _checked(token, response, bundle, request.public_key)
-        _refuse_other_certificate(response, token.trust_domain, channel_key.public_key())
+        _refuse_other_certificate(response, token.trust_domain, check_request(keys.csr))
         identity = EnrolledSystem(
             system=response.system,
             licence=licence,
@@ -132,8 +135,8 @@ async def enrol(text: str, disk: Disk, network: Network, clock: Clock, randomnes
             enrolment_address=token.address,
             enrolment_authority_pem=token.authority_pem,
             receipt=response.receipt,
-            system_seed=seed,
-            channel_key_pem=private_key_to_pem(channel_key).decode("ascii"),
+            system_seed=keys.system_seed,
+            channel_key_pem=keys.channel_key_pem,
         )
         channel = Channel(response.certificate_chain_pem, response.authorities_pem)
         await directory.enrol(identity, channel, bundle, response.licence.SerializeToString())
@@ -142,13 +145,27 @@ async def enrol(text: str, disk: Disk, network: Network, clock: Clock, randomnes
     return identity
 
 
-def _request(token: JoinToken, seed: bytes, csr: bytes, pseudonym_key: bytes) -> enrolment_service_pb2.EnrolRequest:
-    signer = MemorySigner(KeyPurpose.SYSTEM, seed)
+def _fresh(token: JoinToken, randomness: Randomness) -> Joining:
+    channel_key = make_private_key()
+    return Joining(
+        token_hash=_hash(token.secret),
+        system_seed=randomness(SEED_BYTES),
+        channel_key_pem=private_key_to_pem(channel_key).decode("ascii"),
+        csr=make_request(channel_key),
+    )
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _request(token: JoinToken, keys: Joining, pseudonym_key: bytes) -> enrolment_service_pb2.EnrolRequest:
+    signer = MemorySigner(KeyPurpose.SYSTEM, keys.system_seed)
     return enrolment_service_pb2.EnrolRequest(
         join_secret=token.secret,
-        csr=csr,
+        csr=keys.csr,
         public_key=signer.public_key,
-        proof=signer.sign(proof_message(token.secret, csr)),
+        proof=signer.sign(proof_message(token.secret, keys.csr)),
         pseudonym_key_commitment=commitment_of(pseudonym_key),
     )
 

@@ -2,6 +2,7 @@
 
     lock                 held by the one process that has the system open
     pseudonym.key        32 bytes, kept across enrolments: volume limits count by it
+    joining              keys shown to licd with a join token, until its answer is here (JSON)
     current              number of the enrolment in use
     N.identity           who the system is: names, addresses, keys, receipt (JSON)
     N.channel            its certificate and the authorities it accepts (JSON)
@@ -15,6 +16,8 @@ old enrolment or the new one.
 
 import base64
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, TypeVar
 
@@ -25,8 +28,10 @@ from licd.client.session.effects import Record
 from licd.client.slots import SlotFile
 from licd.keys.bundle import Bundle, BundleError
 from licd.keys.bundle_update import reload
+from licd.keys.signer import SEED_BYTES
 
 PSEUDONYM_KEY: Final = "pseudonym.key"
+JOINING: Final = "joining"
 CURRENT: Final = "current"
 _PARTS: Final = ("identity", "channel", "trust", "licence", "chain")
 _MOST_DIGITS: Final = 18
@@ -49,6 +54,19 @@ class EnrolledSystem:
 
     def __repr__(self) -> str:
         return f"EnrolledSystem({self.system})"
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """What a join token is traded with: shown again it is answered again, where the first answer was lost."""
+
+    token_hash: bytes
+    system_seed: bytes
+    channel_key_pem: str
+    csr: bytes
+
+    def __repr__(self) -> str:
+        return "Joining()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +179,23 @@ class StateDirectory:
         """Remove a key that nobody has been told of. Raises OSError."""
         await self._disk.remove(PSEUDONYM_KEY)
 
+    async def joining(self, token_hash: bytes, make: Callable[[], Joining]) -> tuple[Joining, bool]:
+        """Return what was shown with this token before, or what is made now and kept. Also whether it is new.
+
+        Raises OSError.
+        """
+        with suppress(StateDamaged):
+            known = _from_json(Joining, self._secret(JOINING))
+            if known.token_hash == token_hash and len(known.system_seed) == SEED_BYTES:
+                return known, False
+        made = make()
+        await self._disk.replace(JOINING, _to_json(made))
+        return made, True
+
+    async def forget_joining(self) -> None:
+        """Remove keys that licd has not taken. Raises OSError."""
+        await self._disk.remove(JOINING)
+
     async def enrol(self, identity: EnrolledSystem, channel: Channel, bundle: Bundle, licence: bytes) -> None:
         """Write a new enrolment and put it in place of the one that may be there. Raises OSError."""
         old = self._current()
@@ -172,11 +207,12 @@ class StateDirectory:
         self._chain = SlotFile(self._disk, self._name("chain"))
         await self._chain.create(ChainRecord.first(identity.receipt).to_bytes())
         await self._disk.replace(CURRENT, str(self._number).encode("ascii"))
+        await self._disk.remove(JOINING)
         for part in _PARTS if old else ():
             await self._disk.remove(f"{old}.{part}")
 
 
-def _to_json(value: EnrolledSystem | Channel) -> bytes:
+def _to_json(value: EnrolledSystem | Channel | Joining) -> bytes:
     shown = {
         name: {"base64": base64.b64encode(each).decode("ascii")} if isinstance(each, bytes) else each
         for name, each in asdict(value).items()

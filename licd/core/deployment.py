@@ -94,6 +94,22 @@ def expire_invitation(state: LicenceState, name: str) -> Deployment:
     return expired
 
 
+def said_again(state: LicenceState, name: str, keys: Enrolment, now: Instant) -> bytes | None:
+    """The receipt of the enrolment that this very request made, where its answer may have been lost; else None.
+
+    Only the same three keys get it, with the token that made it, while that would still be good, and until the first
+    link: whoever has sent one has had the answer.
+    """
+    found = state.deployments[name]
+    session = state.sessions.get(name)
+    if found.status is not DeploymentStatus.ENROLLED or session is None or session.sequence:
+        return None
+    same = (found.system_key, found.channel_key_hash, found.pseudonym_commitment)
+    if now >= found.token_expires_at or same != (keys.system_key, keys.channel_key_hash, keys.pseudonym_commitment):
+        return None
+    return session.reply
+
+
 def enrol(state: LicenceState, name: str, keys: Enrolment, now: Instant) -> Deployment:
     """Binds a system's keys. Raises Forbidden when the token is used or late, Conflict on a changed pseudonym key."""
     found = state.deployments[name]
@@ -109,7 +125,6 @@ def enrol(state: LicenceState, name: str, keys: Enrolment, now: Instant) -> Depl
     enrolled = replace(
         found,
         status=DeploymentStatus.ENROLLED,
-        token_hash=b"",
         enrolment=found.enrolment + 1,
         enrolled_at=now,
         system_key=keys.system_key,

@@ -101,8 +101,9 @@ def answer_link(
 def _open(state: LicenceState, session: Session, link: Link, opening: Opening, now: Instant) -> Session:
     """The session row of a new session. The figures of the last permit stay: leases carry over."""
     found = state.deployments[session.deployment]
-    if (found.region, found.software) != (opening.region, opening.software):
-        state.put(replace(found, region=opening.region, software=opening.software))
+    if (found.region, found.software) != (opening.region, opening.software) or found.token_hash:
+        # The system has its enrolment: from here on its join token is good for nothing, not even to be told it again.
+        state.put(replace(found, region=opening.region, software=opening.software, token_hash=b""))
     state.record(
         "session.opened",
         ("system", session.deployment),

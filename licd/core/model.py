@@ -65,7 +65,7 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A place for one system. token_hash is that of the join secret while one is out, else empty.
+    """A place for one system. token_hash is that of the join secret while it is good for anything, else empty.
 
     fenced_at is when two copies of the system were seen, until two persons open the place again: also a place that was
     revoked meanwhile stays taken so long.

@@ -143,7 +143,7 @@ async def test_an_answer_that_does_not_fit_enrols_nothing(network: MemoryNetwork
     disk = MemoryDisk()
     with pytest.raises(EnrolmentRefused):
         await enrol(network, disk=disk)
-    assert set(disk.files) == {"pseudonym.key"}
+    assert set(disk.files) == {"pseudonym.key", "joining"}
     assert not disk.locked
 
 
@@ -205,3 +205,57 @@ async def test_silence_enrols_nothing_and_the_next_attempt_uses_the_same_pseudon
     assert disk.files["pseudonym.key"] == kept
     assert network.calls == [Method.ENROL, Method.ENROL]
     assert network.closed == 2
+
+
+def lost(_: Any) -> None:
+    raise NoAnswer("the answer was lost")
+
+
+def arrives(_: Any) -> None:
+    return
+
+
+async def test_after_a_lost_answer_the_next_attempt_shows_the_same_keys_with_the_same_token(
+    network: MemoryNetwork,
+) -> None:
+    disk = MemoryDisk()
+    network.spoil = lost
+    with pytest.raises(NoAnswer):
+        await enrol(network, disk=disk)
+    network.spoil = arrives
+    assert await enrol(network, disk=disk) == SYSTEM
+    first, second = network.enrolled
+    assert first == second
+    assert "joining" not in disk.files
+
+
+async def test_another_token_is_traded_with_other_keys(network: MemoryNetwork) -> None:
+    disk = MemoryDisk()
+    network.spoil = lost
+    for secret in ("one", "another"):
+        with pytest.raises(NoAnswer):
+            await System.enrol(join_token(secret=secret), "unused", disk=disk, network=network, clock=network.clock)
+    first, second = network.enrolled
+    assert first.public_key != second.public_key
+    assert first.csr != second.csr
+    assert first.pseudonym_key_commitment == second.pseudonym_key_commitment
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"{", b"[]", b'{"token_hash": 5}'])
+async def test_keys_that_cannot_be_read_any_more_are_made_anew(network: MemoryNetwork, spoilt: bytes) -> None:
+    disk = MemoryDisk()
+    disk.files["joining"] = spoilt
+    assert await enrol(network, disk=disk) == SYSTEM
+    assert "joining" not in disk.files
+
+
+async def test_a_refusal_after_a_lost_answer_keeps_the_keys_that_licd_may_have_taken(network: MemoryNetwork) -> None:
+    disk = MemoryDisk()
+    network.spoil = lost
+    with pytest.raises(NoAnswer):
+        await enrol(network, disk=disk)
+    kept = dict(disk.files)
+    network.error = Forbidden("the licence does not stand")
+    with pytest.raises(Forbidden):
+        await enrol(network, disk=disk)
+    assert disk.files == kept

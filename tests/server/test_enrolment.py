@@ -15,11 +15,12 @@ from licd.core.errors import AlreadyExists, Conflict, Forbidden, Held, IllegalTr
 from licd.core.time import DAY
 from licd.keys.certificate_request import make_private_key, make_request
 from licd.keys.kinds import KeyPurpose
+from licd.keys.pem_files import private_key_to_pem
 from licd.keys.signer import MemorySigner
 from licd.ledger.database import SqliteConnection
 from licd.ledger.rows import ANSWERED
 from licd.server.caller import Listener
-from licd.v1 import deployment_service_pb2, enrolment_service_pb2
+from licd.v1 import deployment_service_pb2, enrolment_service_pb2, log_service_pb2
 from tests.daemon import Daemon, call, fresh, new_id
 from tests.office import Office
 from tests.wired_system import Joining, System, enrolment_request, joined
@@ -54,6 +55,69 @@ def test_a_token_is_used_once(daemon: Daemon, office: Office):
     enrol(daemon, request_for(token))
     with pytest.raises(Forbidden, match="used"):
         enrol(daemon, request_for(token))
+
+
+def test_an_enrolment_whose_answer_was_lost_is_answered_again_and_done_once(daemon: Daemon, office: Office):
+    token = office.alice.invite(office.licence())
+    request = request_for(token)
+    first, second = enrol(daemon, request), enrol(daemon, request)
+    assert (first.system, first.receipt, first.licence) == (second.system, second.receipt, second.licence)
+    assert first.certificate_chain_pem != second.certificate_chain_pem
+    name = first.system.rpartition("/")[2]
+    listed = log_service_pb2.ListEntriesRequest(kind="deployment.enrolled", descending=True)
+    entries = office.bob.call("LogService.ListEntries", listed).entries
+    assert [field.value for each in entries for field in each.fields if field.name == "system"].count(name) == 1
+
+
+@pytest.mark.parametrize("other", ["public_key", "csr", "pseudonym_key_commitment"])
+def test_only_the_very_keys_that_took_a_token_are_told_it_again(daemon: Daemon, office: Office, other: str):
+    secret = Joining.of(office.alice.invite(office.licence())).secret
+    mine, stolen = (MemorySigner.generate(KeyPurpose.SYSTEM, urandom) for _ in range(2))
+    csr = make_request(make_private_key())
+    enrol(daemon, enrolment_request(secret, mine, csr))
+    match other:
+        case "public_key":
+            again = enrolment_request(secret, stolen, csr)
+        case "csr":
+            again = enrolment_request(secret, mine, make_request(make_private_key()))
+        case _:
+            again = enrolment_request(secret, mine, csr)
+            again.pseudonym_key_commitment = sha256(b"another key").digest()
+    with pytest.raises(Forbidden, match="used"):
+        enrol(daemon, again)
+
+
+def test_an_enrolment_is_told_again_until_the_first_link_only(daemon: Daemon, office: Office):
+    joining = Joining.of(office.alice.invite(office.licence()))
+    signer, channel_key = MemorySigner.generate(KeyPurpose.SYSTEM, urandom), make_private_key()
+    request = enrolment_request(joining.secret, signer, make_request(channel_key))
+    enrol(daemon, request)
+    again = enrol(daemon, request)
+    system = System.told(daemon, joining, signer, private_key_to_pem(channel_key), request, again)
+    system.open()
+    with pytest.raises(Forbidden, match="used"):
+        enrol(daemon, request)
+    assert system.check().standing.epoch == 1
+
+
+def test_an_enrolment_is_told_again_within_the_tokens_time_only(own_daemon: Callable[..., Daemon]):
+    daemon = own_daemon()
+    office = Office(daemon)
+    request = request_for(office.alice.invite(office.licence()))
+    enrol(daemon, request)
+    daemon.clock.passed += DAY
+    with pytest.raises(Forbidden, match="used"):
+        enrol(daemon, request)
+
+
+def test_an_enrolment_that_was_taken_back_is_told_to_nobody_again(daemon: Daemon, office: Office):
+    licence = office.licence()
+    request = request_for(office.alice.invite(licence))
+    name = enrol(daemon, request).system.rpartition("/")[2]
+    revoke = deployment_service_pb2.RevokeDeploymentRequest(deployment=name, reason_code="manual", detail="lost")
+    office.alice.call("DeploymentService.RevokeDeployment", revoke)
+    with pytest.raises(Forbidden, match="used"):
+        enrol(daemon, request)
 
 
 def test_a_newer_token_takes_the_place_of_the_earlier_one(daemon: Daemon, office: Office):

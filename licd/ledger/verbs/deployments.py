@@ -14,6 +14,7 @@ from licd.core.deployment import (
     invite_deployment,
     reinvite_deployment,
     revoke_deployment,
+    said_again,
 )
 from licd.core.errors import AlreadyExists, Forbidden
 from licd.core.model import Deployment, Licence
@@ -62,7 +63,10 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class Enrol:
-    """Trades a join secret for an enrolment. make_receipt builds the first reply of the chain."""
+    """Trades a join secret for an enrolment. make_receipt builds the first reply of the chain.
+
+    Asked again with the same keys it says the same again, until the chain has begun: an answer may be lost.
+    """
 
     grants: ClassVar[bool] = True
     urgent: ClassVar[bool] = False
@@ -86,6 +90,9 @@ class Enrol:
         invited = replace(found[0], system_key=self.system_key, enrolment=found[0].enrolment + 1)
         receipt = self.make_receipt(invited, tx.now)
         keys = Enrolment(self.system_key, self.channel_key_hash, self.pseudonym_commitment, receipt)
+        again = said_again(state, name, keys, tx.now)
+        if again is not None:
+            return Enrolled(state.deployments[name], state.licence, again)
         return Enrolled(enrol(state, name, keys, tx.now), state.licence, receipt)
 
 
