@@ -176,5 +176,6 @@ def _deliver(taken: Sequence[Waiting], outcomes: Sequence[Any]) -> None:
             continue
         if isinstance(outcome, LicdError):
             future.set_exception(outcome)
+            future.exception()  # its caller may have hung up: a refusal that nobody takes is no failure of licd's
         else:
             future.set_result(outcome)

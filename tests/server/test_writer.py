@@ -1,6 +1,7 @@
 """The ledger's thread: what is urgent goes first, whoever waits is answered, nothing is lost on the way down."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -66,6 +67,28 @@ async def test_what_is_urgent_goes_before_everything_that_waits(writer: ThreadWr
     gate.opened.set()
     await asyncio.gather(first, *tasks)
     assert order == ["urgent 0", "urgent 1", "usual 0", "usual 1", "usual 2"]
+
+
+async def test_a_refusal_that_nobody_waits_for_any_more_is_no_error_in_licds_log(writer: ThreadWriter):
+    """Whoever asks and hangs up writes nothing into the log: asyncio tells of each exception that nobody took."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    gate, first = await held(writer)
+
+    def refuse(_: Any) -> None:
+        raise NotFound("no such licence")
+
+    hung_up = asyncio.ensure_future(writer.execute(Try(refuse)))
+    await asyncio.sleep(0)
+    hung_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hung_up
+    del hung_up
+    gate.opened.set()
+    await first
+    await writer.execute(noting([], "after it"))
+    gc.collect()
+    assert told == []
 
 
 async def test_an_urgent_command_overtakes_more_than_a_batch(writer: ThreadWriter):
