@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -140,19 +140,14 @@ class CutStream:
         await self._inner.close()
 
 
-class TakenTooOften(Exception):
-    """A target came back to its seat too often in a minute: a signed answer, and no failed call."""
-
-
 @contextmanager
-def answered() -> Iterator[None]:
-    """Tells the one denial that so much load asks for from all others. Raises TakenTooOften for it."""
+def unless_too_often() -> Iterator[None]:
+    """A block that may end early: a target that comes back too often in a minute gets a signed no, no failed call."""
     try:
         yield
     except LeaseDenied as refused:
         if refused.denied.reason is not Reason.CHURN_LIMIT:
             raise
-        raise TakenTooOften from refused
 
 
 class Customer:
@@ -171,11 +166,11 @@ class Customer:
     def use(self) -> None:
         """One round of everything a system asks for."""
         self._held.check()
-        with suppress(TakenTooOften), answered():
+        with unless_too_often():
             on_stream = self.system.acquire(target(2), purpose=PURPOSE, claims=NORWAY, limit=PATIENCE)
             on_stream.check()
             on_stream.release()
-        with suppress(TakenTooOften), answered():
+        with unless_too_often():
             unary = self.system.acquire_unary(target(3), purpose=PURPOSE, claims=NORWAY)
             unary.check()
             unary.release()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from licd.client import Callbacks
 from licd.client.clock import SystemClock
 from licd.client.errors import NoAnswer
 from licd.client.grpc_transport import GrpcNetwork
@@ -20,10 +18,10 @@ from licd.client.pace import Pace
 from licd.client.sync import Lease, System
 from licd.client.transport import Credentials, Method, Stream, Transport
 from licd.v1.session_service_pb2 import SessionRequest, SessionResponse
+from tests.client.notices import LIMIT, Told
 from tests.office import Office
 from tests.wired_system import PURPOSE, target
 
-LIMIT = 20
 QUICK = Pace(rpc_timeout=400, backoff=10, closing=500)
 """An honest system's pace, with less patience: what is lost is missed sooner. The heartbeat is the permit's."""
 
@@ -155,27 +153,6 @@ class TamperedStream:
 
     async def close(self) -> None:
         await self.inner.close()
-
-
-class Told:
-    """What a system was told, and a way to wait for it."""
-
-    def __init__(self) -> None:
-        self.notices: list[object] = []
-        self.changed = threading.Condition()
-
-    def callbacks(self) -> Callbacks:
-        return Callbacks(on_suspended=self.note, on_reinstated=self.note, on_lost=lambda lease, lost: self.note(lost))
-
-    def note(self, notice: object) -> None:
-        with self.changed:
-            self.notices.append(notice)
-            self.changed.notify_all()
-
-    def wait(self, kind: type) -> Any:
-        with self.changed:
-            assert self.changed.wait_for(lambda: any(isinstance(each, kind) for each in self.notices), LIMIT)
-        return next(each for each in self.notices if isinstance(each, kind))
 
 
 @dataclass

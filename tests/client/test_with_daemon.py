@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,18 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from licd.client import Callbacks, LeaseDenied, LeaseStopped, Reason
+from licd.client import LeaseDenied, LeaseStopped, Reason
 from licd.client.answers import StopCause
 from licd.client.errors import SystemClosed
 from licd.client.notices import LeaseLost, Reinstated, Suspended
 from licd.client.status import InForce
 from licd.client.sync import Lease, System
 from licd.v1 import deployment_service_pb2, lease_service_pb2, operator_pb2
+from tests.client.notices import LIMIT, Told
 from tests.daemon import Daemon, make_state, serving
 from tests.office import Office
 from tests.wired_system import PURPOSE, target
 
-LIMIT = 20
 NORWAY = [("NO", 1)]
 
 
@@ -34,27 +33,6 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 @pytest.fixture
 def office(daemon: Daemon) -> Office:
     return Office(daemon)
-
-
-class Told:
-    """What a system was told, and a way to wait for it."""
-
-    def __init__(self) -> None:
-        self.notices: list[object] = []
-        self.changed = threading.Condition()
-
-    def callbacks(self) -> Callbacks:
-        return Callbacks(on_suspended=self.note, on_reinstated=self.note, on_lost=lambda lease, lost: self.note(lost))
-
-    def note(self, notice: object) -> None:
-        with self.changed:
-            self.notices.append(notice)
-            self.changed.notify_all()
-
-    def wait(self, kind: type) -> Any:
-        with self.changed:
-            assert self.changed.wait_for(lambda: any(isinstance(each, kind) for each in self.notices), LIMIT)
-        return next(each for each in self.notices if isinstance(each, kind))
 
 
 def enrolled(office: Office, licence: str, directory: Path) -> str:
