@@ -11,7 +11,7 @@ from licd.client.pace import Pace
 from licd.client.targets import AskedFor
 from licd.server.inprocess import LicdError
 from simulator.chance import Random, stream
-from simulator.clock import SECOND
+from simulator.clock import SECOND, Millis
 from simulator.deterministic.disk import Directory, ProcessDisk
 from simulator.deterministic.judge import Judge
 from simulator.deterministic.link import KEEPALIVE, Link, Way
@@ -150,17 +150,30 @@ class Customer:
 
     async def _use(self, lease: Lease, chance: Random) -> None:
         """Acts for a while, asking before each act; then gives the lease back."""
-        until = self.machine.boot_ms() + chance.randrange(500, 12_000)
-        while self.machine.boot_ms() < until:
-            await self.machine.running()
-            if lease.usable:
-                self.watch.acts(lease.target)
-            await self._pause(chance.uniform(0.05, 0.4))
+        await self._act(lease, chance, self.machine.boot_ms() + chance.randrange(500, 12_000))
         try:
             async with asyncio.timeout(2):
                 await lease.release()
         except (ClientError, LicdError, TimeoutError):
             return
+
+    def _act(self, lease: Lease, chance: Random, until: Millis) -> asyncio.Future[None]:
+        """Acts now and then until this boot instant. Calls and no task: it is most of what happens in a run."""
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def act() -> None:
+            if over.done():  # cancelled: the process has ended
+                return
+            if lease.usable:
+                self.watch.acts(lease.target)
+            now = self.machine.boot_ms()
+            if now < until:
+                self.machine.call_at(now + int(chance.uniform(0.05, 0.4) * SECOND), act)
+            else:
+                over.set_result(None)
+
+        act()
+        return over
 
     async def _pause(self, seconds: float) -> None:
         await self.machine.sleep_until(self.machine.boot_ms() + int(seconds * SECOND))

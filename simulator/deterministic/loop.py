@@ -3,57 +3,145 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
-from typing import Any, Final
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any, Final, TypeVar
 
 from simulator.chance import Random
 
-MICRO: Final = 1e-6
+T = TypeVar("T")
+
+MANY: Final = 32
+"""Tasks of a process that have ended and are still counted, about."""
 
 
 class Stalled(RuntimeError):
     """Everybody waits for somebody else, and nobody for the time."""
 
 
-class _Moments(selectors.SelectSelector):
-    """In place of waiting for sockets, lets the time pass at once."""
+class _Due(asyncio.TimerHandle):
+    """A callback that waits for its moment. Without what asyncio's keeps for its debug mode."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
+    __slots__ = ("_off", "args", "at", "callback", "context")
 
-    def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout is None:
-            raise Stalled("nothing is ready and nothing is due")
-        self.now += max(timeout, 0.0)
-        return []
+    def __init__(self, at: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context) -> None:
+        self.at: Final = at
+        self.callback: Final = callback
+        self.args: Final = args
+        self.context: Final = context
+        self._off = False
+
+    def cancel(self) -> None:
+        self._off = True
+
+    def cancelled(self) -> bool:
+        return self._off
+
+    def when(self) -> float:
+        return self.at
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """Runs on virtual seconds from 0. What becomes ready runs within a jitter of that moment, in an order of chance."""
+class VirtualLoop(asyncio.AbstractEventLoop):
+    """Runs on virtual seconds from 0. What becomes ready runs within a jitter of that moment, in an order of chance.
+
+    There is one queue, by moment: no socket, thread or signal can wake it. A callback that fails ends the run.
+    """
 
     def __init__(self, chance: Random, jitter: float) -> None:
-        """Jitter in seconds; 0 keeps asyncio's own order."""
-        self._moments: Final = _Moments()
-        super().__init__(self._moments)
-        self._chance: Final = chance
+        """Jitter in seconds; 0 runs what is ready in the order in which it became so."""
+        self._now = 0.0
+        self._queue: Final[list[tuple[float, int, _Due]]] = []
+        self._numbers: Final = count()
+        self._draw: Final = chance.random
         self._jitter: Final = jitter
-        self.set_task_factory(_adopted)  # type: ignore[arg-type]  # its protocol changes with every Python
+        self._closed = False
 
+    # ------------------------------------------------------------------------------------------- time
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
-        return self._moments.now
+        return self._now
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """As asyncio's, but not in the order of the calls."""
-        if not self._jitter:
-            return super().call_soon(callback, *args, context=context)
-        at = self.time() + self._jitter * self._chance.random()
-        return self.call_at(at, callback, *args, context=context)
+        at = self._now + self._jitter * self._draw() if self._jitter else self._now
+        return self._put(at, callback, args, context)
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As asyncio's."""
+        return self._put(when, callback, args, context)
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As asyncio's."""
+        return self._put(self._now + delay, callback, args, context)
+
+    def _put(self, at: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None) -> _Due:
+        due = _Due(at, callback, args, copy_context() if context is None else context)
+        heappush(self._queue, (at, next(self._numbers), due))
+        return due
+
+    # ------------------------------------------------------------------------------------------- tasks
+    def create_future(self) -> asyncio.Future[Any]:
+        """As asyncio's."""
+        return asyncio.Future(loop=self)
+
+    def create_task(self, coro: Generator[Any, None, T] | Coroutine[Any, Any, T], **options: Any) -> asyncio.Task[T]:
+        """Starts a task, in the process that starts it."""
+        task = asyncio.Task(coro, loop=self, **options)
+        context: Context | None = options.get("context")
+        process = context.get(_RUNNING) if context is not None else _RUNNING.get()
+        if process is not None:
+            process.adopt(task)
+        return task
+
+    # ------------------------------------------------------------------------------------------- running
+    def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
+        """Runs what is due, moment after moment, until this is done. Raises what it raised, and Stalled."""
+        awaited = asyncio.ensure_future(future, loop=self)  # type: ignore[arg-type]
+        queue = self._queue
+        asyncio._set_running_loop(self)  # noqa: SLF001 -- named so, and documented for who writes a loop
+        try:
+            while not awaited.done():
+                if not queue:
+                    raise Stalled("nothing is ready and nothing is due")
+                at, _, due = heappop(queue)
+                if not due.cancelled():
+                    self._now = max(self._now, at)
+                    due.context.run(due.callback, *due.args)
+        finally:
+            asyncio._set_running_loop(None)  # noqa: SLF001
+        return awaited.result()
+
+    def is_running(self) -> bool:
+        """Whether it runs right now."""
+        return asyncio._get_running_loop() is self  # noqa: SLF001
+
+    def is_closed(self) -> bool:
+        """Whether it is over."""
+        return self._closed
+
+    def close(self) -> None:
+        """Ends it."""
+        self._closed = True
+        self._queue.clear()
+
+    def get_debug(self) -> bool:
+        """Asked of every loop."""
+        return False
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """An error that nobody has heard of.
+
+        When that shows depends on when memory is given back: it is no part of the run. Whoever must not fail is asked
+        at the end how he is.
+        """
 
 
 class Process:
@@ -62,7 +150,8 @@ class Process:
     def __init__(self, name: str) -> None:
         self.name: Final = name
         self.alive = True
-        self._tasks: Final[dict[asyncio.Task[Any], None]] = {}
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._crowded = MANY
 
     def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Starts a task in this process."""
@@ -72,15 +161,12 @@ class Process:
 
     def adopt(self, task: asyncio.Task[Any]) -> None:
         """Counts a task as this process's."""
-        self._tasks[task] = None
-        task.add_done_callback(self._ended)
+        if len(self._tasks) >= self._crowded:
+            self._tasks = [each for each in self._tasks if not each.done()]
+            self._crowded = len(self._tasks) + MANY
+        self._tasks.append(task)
         if not self.alive:
             task.cancel()
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.pop(task, None)
-        if not task.cancelled():
-            task.exception()  # whoever awaits it hears of it
 
     def kill(self) -> None:
         """Ends it now, wherever its tasks are. What they still try reaches nobody: the world asks `alive`."""
@@ -90,8 +176,8 @@ class Process:
 
     async def gone(self) -> None:
         """Returns when its last task has ended."""
-        while self._tasks:
-            await asyncio.wait(tuple(self._tasks))
+        while tasks := [task for task in self._tasks if not task.done()]:
+            await asyncio.wait(tasks)
 
 
 def outside(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -102,12 +188,3 @@ def outside(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
 
 
 _RUNNING: Final[ContextVar[Process | None]] = ContextVar("process", default=None)
-
-
-def _adopted(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:
-    task = asyncio.Task(work, loop=loop, **options)
-    context: Context | None = options.get("context")
-    process = context.get(_RUNNING) if context is not None else _RUNNING.get()
-    if process is not None:
-        process.adopt(task)
-    return task

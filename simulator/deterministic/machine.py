@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from simulator.clock import Instant, Millis
@@ -28,6 +29,7 @@ class Machine:
         self._boot = 1
         self._running: Final = asyncio.Event()
         self._running.set()
+        self._held_up: Final[list[Callable[[], None]]] = []
 
     def boot_ms(self) -> Millis:
         """Since this boot."""
@@ -48,11 +50,23 @@ class Machine:
     async def sleep_until(self, boot_ms: Millis) -> None:
         """Return at this boot instant or, where the machine is paused then, when it goes on."""
         left = boot_ms - self.boot_ms()
+        if left <= 0:
+            await asyncio.sleep(0)
         while left > 0:
             await asyncio.sleep((left + 0.5) / 1_000 / self._rate)
             left = boot_ms - self.boot_ms()
-        await asyncio.sleep(0)
         await self.running()
+
+    def call_at(self, boot_ms: Millis, callback: Callable[[], None]) -> None:
+        """As sleep_until, without a task: calls at this boot instant or, where the machine is paused then, later."""
+        left = max(0, boot_ms - self.boot_ms())
+        asyncio.get_running_loop().call_later((left + 0.5) / 1_000 / self._rate, self._call, callback)
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        if self._running.is_set():
+            callback()
+        else:
+            self._held_up.append(callback)
 
     def set_wall(self, by: Millis) -> None:
         """Moves the wall clock."""
@@ -74,6 +88,8 @@ class Machine:
     def resume(self) -> None:
         """Goes on."""
         self._running.set()
+        while self._held_up:
+            asyncio.get_running_loop().call_soon(self._held_up.pop(0))
 
     async def running(self) -> None:
         """Returns while the machine runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from licd.server.inprocess import MemoryDatabase
 from licd.v1 import licence_pb2
@@ -31,7 +32,9 @@ def licences(database: MemoryDatabase) -> list[LicenceRow]:
     return [_licence(str(name), str(status), int(epoch), bytes(token)) for name, status, epoch, token in found]
 
 
+@lru_cache(maxsize=64)
 def _licence(name: str, status: str, epoch: int, token: bytes) -> LicenceRow:
+    """Kept: after each commit the same few tokens are read."""
     terms = licence_pb2.LicenceTerms.FromString(Envelope.FromString(token).payload)
     by_kind = {each.WhichOneof("kind"): each for each in terms.constraints}
     return LicenceRow(

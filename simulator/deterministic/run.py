@@ -51,7 +51,7 @@ def _kept_logs() -> Iterator[list[MutableMapping[str, Any]]]:
 def run(seed: int, shape: Shape | None = None, *, only: tuple[str, ...] = ()) -> Outcome:
     """One run, whole. only: of all misfortunes let none but these happen."""
     chance = stream(seed, "order")
-    loop = VirtualLoop(chance, chance.choice(JITTERS))
+    loop = VirtualLoop(chance, chance.choice(JITTERS))  # type: ignore[abstract]  # what is left out has no sense here
     asyncio.set_event_loop(loop)
     try:
         with _kept_logs() as logged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -255,4 +256,7 @@ def _premises() -> Premises:
         policies = Path(folder) / "policies"
         for source in (example_policies(), SCENARIOS / "policies"):
             shutil.copytree(source, policies, dirs_exist_ok=True)
-        return furnish(Path(folder) / "state", policies, ["alice", "bob"], Origin(_Beginning(), chance.randbytes))
+        made = furnish(Path(folder) / "state", policies, ["alice", "bob"], Origin(_Beginning(), chance.randbytes))
+    gc.collect()
+    gc.freeze()  # it stays for good, as all that is imported does: no collection need look through it in every run
+    return made
