@@ -7,15 +7,20 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Coroutine
 from dataclasses import asdict
 from enum import IntEnum
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from simulator.clock import RealClock
+from simulator.crowd.figures import to_json as to_crowd_json
+from simulator.crowd.phase import CrowdFailed
+from simulator.crowd.run import all_hold, run_crowd
+from simulator.crowd.scenario import is_crowd, load_crowd
 from simulator.daemon import DaemonFailed
 from simulator.deterministic.many import replay, run_many
 from simulator.deterministic.run import Outcome
@@ -23,6 +28,8 @@ from simulator.progress import console_to_stdout, progress_on
 from simulator.run import Result, RunFailed, run_scenario
 from simulator.scenario import Scenario, ScenarioInvalid, load_scenario, scenario_file
 from simulator.summary import in_words, to_json
+
+T = TypeVar("T")
 
 
 class Exit(IntEnum):
@@ -70,7 +77,9 @@ Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of a live ta
 
 @app.command()
 def run(
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A TOML file, or demo, smoke, fleet-200.")],
+    scenario: Annotated[
+        str, typer.Argument(metavar="SCENARIO", help="A TOML file, or demo, smoke, fleet-200, fleet-10k.")
+    ],
     seed: Seed = None,
     *,
     json: Json = None,
@@ -127,6 +136,10 @@ def _part(first: int, number: int, shard: str) -> tuple[int, int]:
 
 
 def _run(name: str, seed: int | None, json: Path | None, state: Path | None, *, plain: bool) -> Exit:
+    if is_crowd(scenario_file(name)):
+        if state is not None:
+            raise typer.BadParameter(f"{name} has phases, each with a daemon of its own", param_hint="--state")
+        return _run_crowd(scenario_file(name), json)
     try:
         scenario = load_scenario(scenario_file(name))
         result = asyncio.run(_until_interrupted(scenario if seed is None else scenario.with_seed(seed), state, plain))
@@ -144,12 +157,41 @@ def _run(name: str, seed: int | None, json: Path | None, state: Path | None, *, 
     return Exit.NOT_SHOWN if result.trouble else Exit.OK
 
 
+def _run_crowd(path: Path, json: Path | None) -> Exit:
+    """Phases with thousands of systems, each against a daemon of its own."""
+    try:
+        scenario = load_crowd(path)
+        phases = asyncio.run(_interrupted_alike(run_crowd(scenario, RealClock(), _say)))
+    except (ScenarioInvalid, CrowdFailed, DaemonFailed, OSError) as error:
+        typer.echo(f"simulator: {error}", err=True)
+        return Exit.UNUSABLE
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        typer.echo("simulator: interrupted; what was started is stopped, what was made is removed", err=True)
+        return Exit.INTERRUPTED
+    if json is not None:
+        json.write_text(to_crowd_json(scenario, phases), encoding="utf-8")
+    held = all_hold(scenario, phases)
+    typer.echo("Everything held." if held else "Not everything held.")
+    return Exit.OK if held else Exit.VIOLATION
+
+
+def _say(words: str) -> None:
+    typer.echo(words)
+    sys.stdout.flush()
+
+
 async def _until_interrupted(scenario: Scenario, state: Path | None, plain: bool) -> Result:  # noqa: FBT001 -- private
+    return await _interrupted_alike(
+        run_scenario(scenario, RealClock(), progress_on(console_to_stdout(), plain=plain), state)
+    )
+
+
+async def _interrupted_alike(work: Coroutine[Any, Any, T]) -> T:
     """SIGTERM ends a run as tidily as Ctrl-C does."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await run_scenario(scenario, RealClock(), progress_on(console_to_stdout(), plain=plain), state)
+    return await work
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +23,8 @@ from simulator.papers import OperatorPapers
 
 _ENTRY: Final = "from licd.server.command import main; main()"
 _HEALTH: Final = "/grpc.health.v1.Health/Check"
-_READY_WITHIN: Final[Millis] = 30 * SECOND
-_STOPPED_WITHIN: Final[Millis] = 15 * SECOND
+_READY_WITHIN: Final[Millis] = 120 * SECOND
+_STOPPED_WITHIN: Final[Millis] = 60 * SECOND
 _LOOK_EVERY: Final[Millis] = 100
 _PORTS: Final = 4
 _REMOVALS: Final = 10
@@ -38,8 +38,10 @@ class DaemonFailed(RuntimeError):
 class Daemon:
     """One state directory and, while it runs, the process that serves it."""
 
-    def __init__(self, state: Path, clock: Clock) -> None:
+    def __init__(self, state: Path, clock: Clock, environment: Mapping[str, str] | None = None) -> None:
+        """What the environment says goes over licd.toml."""
         self.state: Final = state
+        self._environment: Final = dict(environment or {})
         self._clock: Final = clock
         self._log: Final = state.parent / "licd.log"
         self._process: asyncio.subprocess.Process | None = None
@@ -91,7 +93,7 @@ class Daemon:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env=os.environ | {"GRPC_VERBOSITY": "NONE"},
+                env=os.environ | {"GRPC_VERBOSITY": "NONE"} | self._environment,
             )
 
     def _said(self) -> str:

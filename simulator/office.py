@@ -84,7 +84,8 @@ class Office:
         for desk in (self._first, self._second):
             await desk.channel.close()
 
-    def _id(self) -> str:
+    def request_id(self) -> str:
+        """A new one."""
         return request_id(self._clock.wall_ms(), self._chance)
 
     async def _ask(self, method: grpc.aio.UnaryUnaryMultiCallable[Q, R], request: Q) -> R:
@@ -101,12 +102,12 @@ class Office:
     # ------------------------------------------------------------------------------------------- rights
     async def create_customer(self, name: str, title: str) -> None:
         """Raises AioRpcError, as everything here does when licd refuses or cannot be reached."""
-        request = customer_pb.CreateCustomerRequest(request_id=self._id(), customer=name, name=title)
+        request = customer_pb.CreateCustomerRequest(request_id=self.request_id(), customer=name, name=title)
         await self._ask(self._first.customers.CreateCustomer, request)
 
     async def issue(self, request: licence_pb.IssueLicenceRequest) -> operator.Licence:
         """Issue a licence; the request comes without an id."""
-        request.request_id = self._id()
+        request.request_id = self.request_id()
         await self._both((await self._ask(self._first.licences.IssueLicence, request)).approval)
         return await self.licence(request.licence)
 
@@ -127,7 +128,7 @@ class Office:
             constraints=constraints,
         )
         request = licence_pb.AmendLicenceRequest(
-            request_id=self._id(), licence=name, version=found.version, terms=draft, detail=detail
+            request_id=self.request_id(), licence=name, version=found.version, terms=draft, detail=detail
         )
         await self._both((await self._ask(self._first.licences.AmendLicence, request)).approval)
         return await self.licence(name)
@@ -136,7 +137,7 @@ class Office:
         """Lift a suspension."""
         found = await self.licence(name)
         request = licence_pb.ReinstateLicenceRequest(
-            request_id=self._id(), licence=name, epoch=found.epoch, reason_code=code, detail=detail
+            request_id=self.request_id(), licence=name, epoch=found.epoch, reason_code=code, detail=detail
         )
         await self._both((await self._ask(self._first.licences.ReinstateLicence, request)).approval)
         return await self.licence(name)
@@ -147,7 +148,7 @@ class Office:
             return
         for desk in (self._first, self._second):
             request = approval_pb.SignApprovalRequest(
-                request_id=self._id(),
+                request_id=self.request_id(),
                 approval=approval.approval,
                 command=seal(Kind.OPERATOR_COMMAND, approval.command.payload, desk.signer),
             )
@@ -158,14 +159,16 @@ class Office:
     # -------------------------------------------------------------------------------------- deployments
     async def invite(self, licence: str, deployment: str) -> str:
         """A join token for a new system."""
-        request = deployment_pb.InviteDeploymentRequest(request_id=self._id(), licence=licence, deployment=deployment)
+        request = deployment_pb.InviteDeploymentRequest(
+            request_id=self.request_id(), licence=licence, deployment=deployment
+        )
         answer = await self._ask(self._first.deployments.InviteDeployment, request)
         return answer.invitation.join_token
 
     async def revoke(self, deployment: str, code: str) -> None:
         """End a system's enrolment."""
         request = deployment_pb.RevokeDeploymentRequest(
-            request_id=self._id(), deployment=deployment, reason_code=code, detail="a simulated end"
+            request_id=self.request_id(), deployment=deployment, reason_code=code, detail="a simulated end"
         )
         await self._ask(self._first.deployments.RevokeDeployment, request)
 
@@ -174,7 +177,9 @@ class Office:
         self, scope: licence_pb.SuspensionScope, code: str, detail: str
     ) -> licence_pb.SuspendLicenceResponse:
         """One person, at once."""
-        request = licence_pb.SuspendLicenceRequest(request_id=self._id(), scope=scope, reason_code=code, detail=detail)
+        request = licence_pb.SuspendLicenceRequest(
+            request_id=self.request_id(), scope=scope, reason_code=code, detail=detail
+        )
         return await self._ask(self._second.licences.SuspendLicence, request)
 
     async def suspension(self, handle: str) -> licence_pb.GetSuspensionResponse:
@@ -185,7 +190,7 @@ class Office:
     async def terminate(self, name: str, code: str, detail: str) -> operator.Licence:
         """End a licence for good."""
         request = licence_pb.TerminateLicenceRequest(
-            request_id=self._id(), licence=name, reason_code=code, detail=detail
+            request_id=self.request_id(), licence=name, reason_code=code, detail=detail
         )
         return (await self._ask(self._first.licences.TerminateLicence, request)).licence
 
@@ -195,7 +200,7 @@ class Office:
         leases = (await self._ask(self._first.leases.ListLeases, listed)).leases[:number]
         for lease in leases:
             request = lease_pb.ForceReleaseLeaseRequest(
-                request_id=self._id(), lease=lease.lease, reason_code=code, detail="a simulated release"
+                request_id=self.request_id(), lease=lease.lease, reason_code=code, detail="a simulated release"
             )
             await self._ask(self._first.leases.ForceReleaseLease, request)
         return len(leases)

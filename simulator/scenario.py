@@ -132,9 +132,11 @@ class Scenario:
 
 
 def scenario_file(name: str) -> Path:
-    """The file of a scenario: a path, or the name of one that comes along."""
-    ours = SCENARIOS / f"{name}.toml"
-    return ours if ours.is_file() and not Path(name).is_file() else Path(name)
+    """The file of a scenario: a path, or one that comes along, by its name or by its place beside this module."""
+    if Path(name).is_file():
+        return Path(name)
+    ours = (SCENARIOS / f"{name}.toml", SCENARIOS.parent / name)
+    return next((each for each in ours if each.is_file()), Path(name))
 
 
 def load_scenario(path: Path) -> Scenario:

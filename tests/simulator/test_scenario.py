@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from simulator.crowd.scenario import is_crowd, load_crowd
 from simulator.happenings import Amend, Partition, Plant, Suspend
 from simulator.kinds import MADE_BY
 from simulator.scenario import KINDS, SCENARIOS, ScenarioInvalid, load_scenario, scenario_file
@@ -55,7 +56,12 @@ def problems(tmp_path: Path, text: str) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.toml")), ids=lambda path: path.stem)
 def test_reads_every_scenario_that_comes_along(path: Path) -> None:
-    assert load_scenario(path).groups
+    assert load_crowd(path).phases if is_crowd(path) else load_scenario(path).groups
+
+
+@pytest.mark.parametrize("name", ["fleet-10k", "scenarios/fleet-10k.toml", "simulator/scenarios/fleet-10k.toml"])
+def test_a_scenario_that_comes_along_is_found_by_its_name_and_by_its_place(name: str) -> None:
+    assert scenario_file(name).samefile(SCENARIOS / "fleet-10k.toml")
 
 
 def test_the_demonstration_has_every_kind_of_system() -> None:
@@ -191,7 +197,7 @@ def test_what_is_no_toml_is_said_to_be_none(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_file_names_those_that_come_along(tmp_path: Path) -> None:
-    with pytest.raises(ScenarioInvalid, match=r"there is no such file; .*demo, fleet-200, smoke"):
+    with pytest.raises(ScenarioInvalid, match=r"there is no such file; .*crowd-smoke, demo, fleet-10k, fleet-200, smoke"):
         load_scenario(tmp_path / "none.toml")
 
 
