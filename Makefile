@@ -14,7 +14,7 @@ READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock generate generate-check proto-image buf golden readme check format test gate nightly cover fuzz bench demo clean
+.PHONY: help setup lock generate generate-check proto-image buf golden readme check format test gate nightly cover fuzz bench demo fleet clean
 .DELETE_ON_ERROR:
 
 help: ## List what can be made
@@ -86,6 +86,10 @@ bench: $(READY) ## Measure, into build/bench.json; BENCH="acquire_vs_echo" measu
 
 demo: $(READY) ## Start licd and a fleet of simulated customers, and watch a suspension take effect
 	@$(BIN)/python -m simulator demo
+
+fleet: $(READY) ## 2 000, then 10 000 systems against a daemon, half an hour, into build/fleet.json
+	@mkdir -p build
+	@$(BIN)/python -m simulator run scenarios/fleet-10k.toml --json build/fleet.json
 
 clean: ## Remove all that make and the tools made, .venv too
 	@rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

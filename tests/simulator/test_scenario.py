@@ -197,7 +197,7 @@ def test_what_is_no_toml_is_said_to_be_none(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_file_names_those_that_come_along(tmp_path: Path) -> None:
-    with pytest.raises(ScenarioInvalid, match=r"there is no such file; .*crowd-smoke, demo, fleet-10k, fleet-200, smoke"):
+    with pytest.raises(ScenarioInvalid, match=r"no such file; .*crowd-smoke, demo, fleet-10k, fleet-200, smoke"):
         load_scenario(tmp_path / "none.toml")
 
 
