@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,9 @@ def _measured(key: str, ours: float, verify: float, goal: float) -> Measured:
     return Measured(key, ours / verify, goal, higher_is_better=False, sides=sides, unit="us")
 
 
-def check_cached_vs_verify(stage: Stage, systems: list[Enrolled]) -> Measured:
+def check_cached_vs_verify(stage: Stage, systems: Sequence[Enrolled]) -> Measured:
     """lease.check() of a held lease in the SDK against one raw verification."""
-    (token,) = invite(stage, LICENCE, ["checks-1"]).values()
+    (token,) = invite(stage, LICENCE, [f"checks-{clock.now_ms()}"]).values()
 
     async def measured() -> tuple[float, float]:
         with tempfile.TemporaryDirectory(prefix="licd-bench-sdk-") as folder:
@@ -65,12 +65,10 @@ def check_cached_vs_verify(stage: Stage, systems: list[Enrolled]) -> Measured:
                 return _alternate(lease.check, _raw_verify(), (20_000, 500))
 
     ours, verify = run_on_loop(measured)
-    return Measured(
-        "check_cached_vs_verify", ours / verify, 0.02, False, {"check": ours * 1e6, "verify": verify * 1e6}, "us"
-    )
+    return _measured("check_cached_vs_verify", ours, verify, 0.02)
 
 
-def check_cold_vs_verify(stage: Stage, systems: list[Enrolled]) -> Measured:
+def check_cold_vs_verify(stage: Stage, systems: Sequence[Enrolled]) -> Measured:
     """A fresh licence and a fresh permit checked offline, against the two raw verifications they contain."""
 
     async def permit() -> tuple[bytes, bytes]:
@@ -95,6 +93,4 @@ def check_cold_vs_verify(stage: Stage, systems: list[Enrolled]) -> Measured:
         raw()
 
     ours, verify = _alternate(cold, both, (300, 300))
-    return Measured(
-        "check_cold_vs_verify", ours / verify, 1.15, False, {"check": ours * 1e6, "verify": verify * 1e6}, "us"
-    )
+    return _measured("check_cold_vs_verify", ours, verify, 1.15)

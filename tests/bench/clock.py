@@ -28,3 +28,4 @@ def request_id() -> str:
 
 
 random = os.urandom
+pause = time.sleep

@@ -86,5 +86,9 @@ class RawSystem:
             raise AssertionError(session_pb2.Refusal.FromString(answer.denial.payload))
         return session_pb2.Permit.FromString(answer.permit.payload)
 
+    def another_channel(self, address: str) -> grpc.aio.Channel:
+        """A connection to another server with the same certificate."""
+        return grpc.aio.secure_channel(address, self.enrolled.credentials, options=OPTIONS)
+
     async def close(self) -> None:
         await self.channel.close()

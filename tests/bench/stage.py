@@ -39,6 +39,7 @@ from licd.v1 import (
     key_service_pb2_grpc,
     licence_service_pb2,
     licence_service_pb2_grpc,
+    operator_pb2,
 )
 from tests.bench import clock
 
@@ -105,17 +106,28 @@ def _widen(path: Path, most: int) -> None:
     path.write_text(text)
 
 
+WIDE = {
+    "REQUESTS_PER_SECOND": "1000000",
+    "REQUESTS_AT_ONCE": "1000000",
+    "ENROLMENTS_PER_SECOND": "1000000",
+    "ENROLMENTS_AT_ONCE": "1000000",
+    "ENROLMENT_STAY_SECONDS": "3600",
+    "CUSTOMER_CONNECTIONS": "12000",
+}
+
+
 @contextmanager
-def staged() -> Iterator[Stage]:
-    """Starts both servers; stops exactly them at the end."""
+def staged(database: str = "") -> Iterator[Stage]:
+    """Starts both servers; stops exactly them at the end. database is another than the state directory's SQLite."""
     with TemporaryDirectory(prefix="licd-bench-") as folder:
         state, base = Path(folder) / "state", _free_base()
         policies = wide_policies(Path(folder) / "policies")
-        _licd("init", "--state", str(state), "--base-port", str(base), "--policies", str(policies))
-        quota = {"LICD_LIMITS__REQUESTS_PER_SECOND": "1000000", "LICD_LIMITS__REQUESTS_AT_ONCE": "1000000"}
+        quota = {f"LICD_LIMITS__{name}": value for name, value in WIDE.items()}
+        elsewhere = ["--database", database] if database else []
+        _licd("init", "--state", str(state), "--base-port", str(base), "--policies", str(policies), *elsewhere)
         log = (Path(folder) / "daemon.log").open("wb")
         daemon = subprocess.Popen(
-            [sys.executable, "-c", LICD, "serve", "--state", str(state)],
+            [sys.executable, "-c", LICD, "serve", "--state", str(state), *elsewhere],
             cwd=ROOT,
             stderr=log,
             env={**os.environ, **quota},
@@ -144,7 +156,7 @@ def _licd(*arguments: str) -> None:
 
 def issue(stage: Stage, customer: str, licence: str, template: str = "river-police") -> None:
     """A licence for a new customer, requested by one operator and approved by the other."""
-    with stage.channel("alice") as alice, stage.channel("bob") as bob:
+    with stage.channel("alice") as alice:
         customers = customer_service_pb2_grpc.CustomerServiceStub(alice)
         customers.CreateCustomer(
             customer_service_pb2.CreateCustomerRequest(request_id=clock.request_id(), customer=customer, name=customer)
@@ -154,13 +166,19 @@ def issue(stage: Stage, customer: str, licence: str, template: str = "river-poli
                 request_id=clock.request_id(), customer=customer, licence=licence, template=template
             )
         )
-        for operator, channel in (("alice", alice), ("bob", bob)):
-            signer = read_key_file(stage.state / "operators" / operator / "signing.key", None)
+    agree(stage, asked.approval)
+
+
+def agree(stage: Stage, approval: operator_pb2.Approval) -> None:
+    """Both operators sign what one of them has asked for."""
+    for operator in ("alice", "bob"):
+        signer = read_key_file(stage.state / "operators" / operator / "signing.key", None)
+        with stage.channel(operator) as channel:
             approval_service_pb2_grpc.ApprovalServiceStub(channel).SignApproval(
                 approval_service_pb2.SignApprovalRequest(
                     request_id=clock.request_id(),
-                    approval=asked.approval.approval,
-                    command=seal(Kind.OPERATOR_COMMAND, asked.approval.command.payload, signer),
+                    approval=approval.approval,
+                    command=seal(Kind.OPERATOR_COMMAND, approval.command.payload, signer),
                 )
             )
 
@@ -193,24 +211,37 @@ def _token(text: str) -> dict[str, Any]:
     return content
 
 
-def enrol(name: str, join_token: str) -> Enrolled:
-    """Enrols one system with the raw protocol."""
+def enrol_all(stage: Stage, licence: str, names: list[str]) -> list[Enrolled]:
+    """Invites and enrols systems, all over one connection."""
+    tokens = invite(stage, licence, names)
+    if not tokens:
+        return []
+    with _enrolment(next(iter(tokens.values()))) as channel:
+        return [_enrolled(channel, name, token) for name, token in tokens.items()]
+
+
+def _enrolment(join_token: str) -> grpc.Channel:
     token = _token(join_token)
     authority = b"-----BEGIN CERTIFICATE-----\n" + token["ca"].encode() + b"\n-----END CERTIFICATE-----\n"
+    return grpc.secure_channel(token["enrolment"], grpc.ssl_channel_credentials(authority))
+
+
+def _enrolled(channel: grpc.Channel, name: str, join_token: str) -> Enrolled:
+    """Enrols one system with the raw protocol."""
+    token = _token(join_token)
     signer = MemorySigner.generate(KeyPurpose.SYSTEM, clock.random)
     key = make_private_key()
     csr = make_request(key)
     proof = signer.sign(b"licd-enrol-v1" + sha256(token["secret"].encode()).digest() + sha256(csr).digest())
-    with grpc.secure_channel(token["enrolment"], grpc.ssl_channel_credentials(authority)) as channel:
-        answer = enrolment_service_pb2_grpc.EnrolmentServiceStub(channel).Enrol(
-            enrolment_service_pb2.EnrolRequest(
-                join_secret=token["secret"],
-                csr=csr,
-                public_key=signer.public_key,
-                proof=proof,
-                pseudonym_key_commitment=sha256(b"licd-pseudonym-key-v1\x00" + clock.random(32)).digest(),
-            )
+    answer = enrolment_service_pb2_grpc.EnrolmentServiceStub(channel).Enrol(
+        enrolment_service_pb2.EnrolRequest(
+            join_secret=token["secret"],
+            csr=csr,
+            public_key=signer.public_key,
+            proof=proof,
+            pseudonym_key_commitment=sha256(b"licd-pseudonym-key-v1\x00" + clock.random(32)).digest(),
         )
+    )
     credentials = grpc.ssl_channel_credentials(
         answer.authorities_pem.encode(), private_key_to_pem(key), answer.certificate_chain_pem.encode()
     )

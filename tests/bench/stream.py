@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from licd.client.answers import Authorisation
 from licd.client.system import System
 from licd.core.terms import Basis
 from tests.bench import clock
-from tests.bench.measures import CONNECTIONS, Measured, alternate, echo_calls
+from tests.bench.load import Call, alternate
+from tests.bench.measures import CALLERS_EACH, Measured, echoing
 from tests.bench.stage import LICENCE, Enrolled, Stage, invite
 
-SESSIONS = 16
-CALLERS = 16
-HOUR_MS = 3_600_000
+SESSIONS: Final = 16
+HOUR_MS: Final = 3_600_000
 
 
 def terms() -> dict[str, Any]:
@@ -31,28 +31,31 @@ def terms() -> dict[str, Any]:
     }
 
 
-async def stream_acquire_vs_echo(stage: Stage, systems: list[Enrolled]) -> Measured:
-    """16 sessions × 16 callers that each acquire and give back, against the unary echo."""
-    async with contextlib.AsyncExitStack() as stack:
+@asynccontextmanager
+async def sessions(stage: Stage, names: Sequence[str], callers_each: int) -> AsyncIterator[list[Call]]:
+    """Callers over the SDK, so many on each system: each acquires a new target and lets it go."""
+    async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="licd-bench-sdk-")))
-        opened: list[System] = []
-        for number, token in enumerate(invite(stage, LICENCE, [f"stream-{n}" for n in range(SESSIONS)]).values()):
-            await System.enrol(token, folder / str(number))
-            opened.append(await stack.enter_async_context(System.open(folder / str(number), region="AT")))
-        asked = terms()
+        calls: list[Call] = []
+        for name, token in invite(stage, LICENCE, list(names)).items():
+            await System.enrol(token, folder / name)
+            system = await stack.enter_async_context(System.open(folder / name, region="AT"))
+            calls += [_caller(system, terms())] * callers_each
+        yield calls
 
-        def caller(system: System) -> Callable[[], Awaitable[object]]:
-            async def acquire() -> None:
-                async with system.lease(clock.random(32), **asked):
-                    pass
 
-            return acquire
+def _caller(system: System, asked: dict[str, Any]) -> Call:
+    async def acquire() -> None:
+        async with system.lease(clock.random(32), **asked):
+            pass
 
-        ours: list[Callable[[], Awaitable[object]]] = [caller(system) for system in opened for _ in range(CALLERS)]
-        channels, floor = echo_calls(stage, systems[:CONNECTIONS])
+    return acquire
+
+
+async def stream_acquire_vs_echo(stage: Stage, systems: Sequence[Enrolled]) -> Measured:
+    """16 sessions x 16 callers that each acquire and give back, against the unary echo of as many callers."""
+    names = [f"stream-{n}-{clock.now_ms()}" for n in range(SESSIONS)]
+    async with sessions(stage, names, CALLERS_EACH) as ours, echoing(stage, systems) as floor:
         acquired, echoed = await alternate(ours, floor)
-        for channel in channels:
-            await channel.close()
-    return Measured(
-        "stream_acquire_vs_echo", acquired / echoed, 5.0, True, {"acquire": acquired, "echo": echoed}, "calls/s"
-    )
+    sides = {"acquire": acquired, "echo": echoed}
+    return Measured("stream_acquire_vs_echo", acquired / echoed, 5.0, True, sides, "calls/s")

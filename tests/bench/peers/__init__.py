@@ -1,0 +1,1 @@
+"""What would one write instead? Semaphores over Redis, etcd and PostgreSQL, each as well as it reasonably goes."""
