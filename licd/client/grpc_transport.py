@@ -58,7 +58,7 @@ OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
 
 
 class GrpcNetwork:
-    """Real connections. To be used inside a running event loop. An address may name several replicas: HOST:PORT,…"""
+    """Real connections. To be used inside a running event loop. An address may be a list of several replicas."""
 
     def enrolment(self, address: str, authority: str) -> Transport:
         """The enrolment listener, with this one authority pinned."""

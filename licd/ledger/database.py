@@ -7,7 +7,7 @@ executing through SQLAlchemy costs more than the database does.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -106,6 +106,7 @@ class SqliteConnection:
 
     def __init__(self, path: Path | str, *, readonly: bool = False) -> None:
         self._raw: Final = sqlite3.connect(str(path), isolation_level=None, check_same_thread=False, timeout=10.0)
+        self._tell: Callable[[], None] = lambda: None
         if readonly:
             self._raw.execute("PRAGMA query_only=ON")
             return
@@ -138,7 +139,12 @@ class SqliteConnection:
 
     def commit(self) -> None:
         """Returns when the write-ahead log is synced."""
+        self._tell()
         self._raw.execute("COMMIT")
+
+    def before_commit(self, tell: Callable[[], None]) -> None:
+        """From now on tells it that a transaction is about to be committed, on the committing thread."""
+        self._tell = tell
 
     def rollback(self) -> None:
         """Undoes the open transaction; does nothing when there is none."""

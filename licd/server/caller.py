@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from licd.core.errors import Forbidden
@@ -25,11 +25,12 @@ class Caller:
     identity: Identity | None
     channel_key: bytes
     address: str
+    name: str = field(init=False)
+    """customer/C/system/S, operator/O, ...; the address of one who has no name yet."""
 
-    @property
-    def name(self) -> str:
-        """customer/C/system/S, operator/O, ...; the address of one who has no name yet."""
-        return path_of(self.identity) if self.identity is not None else f"address/{self.address}"
+    def __post_init__(self) -> None:
+        name = path_of(self.identity) if self.identity is not None else f"address/{self.address}"
+        object.__setattr__(self, "name", name)
 
     def system(self) -> SystemIdentity:
         """The caller as a system. Raises Forbidden for anybody else."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import grpc
@@ -34,6 +35,7 @@ STRANGERS_STREAMS: Final = 8
 REPLY_LIMIT: Final = 16 * 1024 * 1024
 PENDING: Final = 20_000
 CALL_AGAIN: Final[Millis] = 1 * SECOND
+PEERS_KEPT: Final = 50_000
 QUIET: Final = 0.1
 QUIET_LOOKS: Final = 10
 
@@ -98,6 +100,7 @@ class CallerReader:
             raise
 
 
+@lru_cache(maxsize=PEERS_KEPT)
 def address_of(peer: str) -> str:
     """The IP address in gRPC's name for a peer: ipv4:127.0.0.1:5000, ipv6:%5B::1%5D:5000."""
     _, _, rest = peer.partition(":")

@@ -13,7 +13,6 @@ from google.protobuf.message import DecodeError, Message
 from licd.core.errors import Invalid, Unauthenticated
 from licd.core.time import SECOND, Instant
 from licd.keys.errors import KeysError
-from licd.keys.identity import Identity
 from licd.keys.payload import refuse_unknown_fields
 from licd.keys.pki import identity_of, key_thumbprint
 from licd.keys.seal_reasons import SealInvalid
@@ -35,21 +34,23 @@ class CertificateReader:
             return Caller(listener, None, b"", address)
         if pem is None:
             raise Unauthenticated("a client certificate is needed here")
-        identity, key, ends = self._known(pem)
+        caller, ends = self._known(listener, pem, address)
         if self._wall() >= ends:
             raise Unauthenticated("this certificate has ended since the connection was made; renew it and call anew")
-        return Caller(listener, identity, key, address)
+        return caller
 
 
-def _reader_of(trust_domain: str) -> Callable[[bytes], tuple[Identity, bytes, Instant]]:
-    def read(pem: bytes) -> tuple[Identity, bytes, Instant]:
+def _reader_of(trust_domain: str) -> Callable[[Listener, bytes, str], tuple[Caller, Instant]]:
+    """Who calls with a certificate from an address, and when the certificate ends."""
+
+    def read(listener: Listener, pem: bytes, address: str) -> tuple[Caller, Instant]:
         certificate = x509.load_pem_x509_certificate(pem)
         key = certificate.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise Unauthenticated("certificates here have ECDSA P-256 keys")
         try:
             ends = int(certificate.not_valid_after_utc.timestamp()) * SECOND
-            return identity_of(certificate, trust_domain), key_thumbprint(key), ends
+            return Caller(listener, identity_of(certificate, trust_domain), key_thumbprint(key), address), ends
         except KeysError as error:
             raise Unauthenticated(str(error)) from error
 

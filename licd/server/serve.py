@@ -22,6 +22,7 @@ from licd.core.time import SECOND, Millis
 from licd.keys.errors import KeysError
 from licd.keys.pem_files import MAX_PEM_BYTES, certificates_from_pem, read_private_key
 from licd.keys.private_file import read_private, read_public
+from licd.ledger.database import SqliteConnection
 from licd.ledger.verbs.clock import Beat
 from licd.policy import load
 from licd.server.caller import Listener
@@ -47,6 +48,7 @@ NO_PASSPHRASE: Final = None
 UNWATCHED: Final[Millis] = 10 * SECOND
 BEHIND: Final = "behind: "
 BEHIND_PERIOD: Final = 1.0
+GC_THRESHOLD: Final = (50_000, 20, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ async def running(
         stack.callback(schedule.stop)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*GC_THRESHOLD)
         yield Running(daemon, listeners, metrics)
         await _drain(daemon, listeners, config.limits.drain_seconds)
 
@@ -184,7 +187,9 @@ def _daemon(
         clock=SystemClock(),
         random=entropy,
         stopwatch=stopwatch,
-        make_writer=ThreadWriter,
+        make_writer=lambda ledger: ThreadWriter(
+            ledger, connection if isinstance(connection, SqliteConnection) else None
+        ),
         reader=reader,
         urgent_reader=urgent_reader,
         reserve=reserve,

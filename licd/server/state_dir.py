@@ -5,11 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
 from licd.core.errors import Invalid
 from licd.keys.kinds import KeyPurpose
+
+
+@lru_cache
+def _hold_of(root: Path) -> str:
+    return str(root / "hold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,7 @@ class StateDirectory:
     @property
     def hold(self) -> Path:
         """The switch: while it is there, nothing is signed."""
-        return self.root / "hold"
+        return Path(_hold_of(self.root))
 
     @property
     def lock(self) -> Path:
@@ -77,7 +83,7 @@ class StateDirectory:
     def held(self) -> bool:
         """Whether the local hold switch is set. A switch that cannot be looked at counts as set."""
         try:
-            self.hold.lstat()
+            os.lstat(_hold_of(self.root))  # before every signature: no path is put together for it
         except FileNotFoundError:
             return False
         except OSError:

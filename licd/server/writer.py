@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from queue import SimpleQueue
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
@@ -24,6 +25,10 @@ R = TypeVar("R")
 BATCH_LIMIT: Final = 512
 WAITING_LIMIT: Final = 20_000
 RETRY_AFTER: Final = 1_000
+TURN_SECONDS: Final = 0.02
+"""For longer the loop does not rest: a licence with very many leases may be read for the first time."""
+LOOKS: Final = 8
+"""Turns of the loop that a batch waits at most for more callers; none of them waits for anything to happen."""
 
 Waiting = tuple[Command[Any], "asyncio.Future[Any]"]
 
@@ -56,6 +61,11 @@ class Queue:
     def __len__(self) -> int:
         return len(self._urgent) + len(self._usual)
 
+    @property
+    def is_urgent(self) -> bool:
+        """Whether something urgent waits."""
+        return bool(self._urgent)
+
     def admit(self, command: Command[R]) -> None:
         """Raises ShuttingDown, or OverQuota when too many wait."""
         if self.closing:
@@ -76,14 +86,53 @@ class Queue:
         return taken
 
 
-class ThreadWriter:
-    """Runs the ledger in one thread. To be made on the event loop that will call it."""
+class Committing(Protocol):
+    """A connection that says when a transaction is about to be committed."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def before_commit(self, tell: Callable[[], None], /) -> None:
+        """From now on tells it, on the writing thread."""
+        ...
+
+
+class Turn:
+    """The writing thread's turn to run Python: begun and waited for by the loop, ended by the thread."""
+
+    def __init__(self) -> None:
+        self._taken: Final = threading.Lock()
+
+    def begin(self) -> None:
+        """The thread's turn begins."""
+        self._taken.acquire(blocking=False)
+
+    def wait(self) -> None:
+        """Returns when the turn has ended, or has taken too long to be waited for."""
+        self._taken.acquire(timeout=TURN_SECONDS)
+
+    def end(self) -> None:
+        """The turn is over; harmless when it was before. On the writing thread alone."""
+        if self._taken.locked():
+            self._taken.release()
+
+
+class ThreadWriter:
+    """Runs the ledger in one thread. To be made on the event loop that will call it.
+
+    A batch goes to the thread when the loop has heard everybody who was calling, not when the first has called: a batch
+    of one costs four times one of thirty for each command. And while it is decided the loop rests: two threads that run
+    Python take its lock from one another at each statement. What the loop does not wait for is the disk: it goes on as
+    soon as the batch is being committed, or when it takes long.
+    """
+
+    def __init__(self, ledger: Ledger, committing: Committing | None = None) -> None:
+        """Committing is of the ledger's connection; without one, as over a network, the loop never rests."""
         self._ledger: Final = ledger
+        self._turn: Final = Turn() if committing else None
+        if committing and self._turn:
+            committing.before_commit(self._turn.end)
         self._loop: Final = asyncio.get_running_loop()
         self._queue: Final = Queue()
-        self._changed: Final = threading.Condition()
+        self._batches: Final[SimpleQueue[list[Waiting]]] = SimpleQueue()
+        self._at_work = False
         self._thread: Final = threading.Thread(target=self._run, name="licd-ledger", daemon=False)
         self._thread.start()
 
@@ -99,26 +148,54 @@ class ThreadWriter:
         """
         self._queue.admit(command)
         future: asyncio.Future[R] = self._loop.create_future()
-        with self._changed:
-            self._queue.put(command, future)
-            self._changed.notify()
-        return await asyncio.shield(future)
+        self._queue.put(command, future)
+        if not self._at_work:
+            self._at_work = True
+            self._loop.call_soon(self._gather, 0, LOOKS)
+        return await future
 
-    def _take(self) -> list[Waiting]:
-        with self._changed:
-            while not self._queue and not self._queue.closing:
-                self._changed.wait()
-            return self._queue.take()
+    def _gather(self, seen: int, looks: int) -> None:
+        """Looks once more as long as each turn of the loop brings more, and nothing urgent."""
+        waiting = len(self._queue)
+        if looks and waiting > seen and not self._queue.is_urgent:
+            self._loop.call_soon(self._gather, waiting, looks - 1)
+        else:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        turn = self._turn
+        if turn is None:
+            self._batches.put(self._queue.take())
+            return
+        turn.begin()
+        self._batches.put(self._queue.take())
+        turn.wait()
 
     def _run(self) -> None:
-        while taken := self._take():
-            self._loop.call_soon_threadsafe(_deliver, taken, _outcomes(self._ledger, taken))
+        while taken := self._batches.get():
+            outcomes = _outcomes(self._ledger, taken)
+            if self._turn:
+                self._turn.end()
+            self._loop.call_soon_threadsafe(self._done, taken, outcomes)
+
+    def _done(self, taken: Sequence[Waiting], outcomes: Sequence[Any]) -> None:
+        _deliver(taken, outcomes)
+        if self._queue:
+            self._loop.call_soon(self._gather, 0, LOOKS)
+        else:
+            self._at_work = False
+            self._end_if_closing()
+
+    def _end_if_closing(self) -> None:
+        if self._queue.closing:
+            self._batches.put([])
 
     async def close(self) -> None:
         """Decides what waits, then stops the thread."""
-        with self._changed:
+        if not self._queue.closing:
             self._queue.closing = True
-            self._changed.notify()
+            if not self._at_work:
+                self._end_if_closing()
         await asyncio.to_thread(self._thread.join)
 
 

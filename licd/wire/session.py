@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, assert_never
 
 from licd.core.acquire_lease import Granted
@@ -20,6 +21,8 @@ from licd.v1 import denial_pb2, session_pb2
 TARGET_BYTES: Final = 32
 TEXT_LIMIT: Final = 128
 CLAIMS_LIMIT: Final = 4
+CLAIMS_KEPT: Final = 2_048
+BASES: Final = frozenset(int(each) for each in Basis)
 
 DIRECTIVE_KINDS: Final[dict[DirectiveKind, session_pb2.DirectiveKind.ValueType]] = {
     DirectiveKind.SUSPEND: session_pb2.DIRECTIVE_KIND_SUSPEND,
@@ -76,33 +79,37 @@ def acquisition_from_message(message: session_pb2.Acquisition, where: str) -> Ac
     if len(message.regions) > CLAIMS_LIMIT:
         raise Invalid(f"at most {CLAIMS_LIMIT} region claims", field=f"{where}.regions")
     authorisation = message.authorisation
-    for name, text in (
-        ("purpose", message.purpose),
-        ("offence", message.offence),
-        ("authorisation.reference", authorisation.reference),
-        *(("regions.region", claim.region) for claim in message.regions),
-    ):
-        if len(text) > TEXT_LIMIT:
-            raise Invalid(f"at most {TEXT_LIMIT} characters", field=f"{where}.{name}")
+    purpose, offence, reference = message.purpose, message.offence, authorisation.reference
+    claims = tuple([_claim(claim.region, claim.basis, where) for claim in message.regions])
+    if max(len(purpose), len(offence), len(reference)) > TEXT_LIMIT:
+        texts = {"purpose": purpose, "offence": offence, "authorisation.reference": reference}
+        name = next(name for name, text in texts.items() if len(text) > TEXT_LIMIT)
+        raise Invalid(f"at most {TEXT_LIMIT} characters", field=f"{where}.{name}")
     if authorisation.expires_at_ms < 0:
         raise Invalid("unix milliseconds, not negative", field=f"{where}.authorisation.expires_at_ms")
     return Acquisition(
-        target=message.target,
-        regions=tuple(RegionClaim(claim.region, _basis(claim.basis, where)) for claim in message.regions),
-        purpose=message.purpose,
-        offence=message.offence,
-        authorisation=authorisation.reference,
-        authorisation_end=authorisation.expires_at_ms,
-        attested=message.attested_not_protected,
+        message.target,
+        claims,
+        purpose,
+        offence,
+        reference,
+        authorisation.expires_at_ms,
+        message.attested_not_protected,
     )
 
 
-def _basis(number: int, where: str) -> Basis:
-    try:
-        return Basis(number)
-    except ValueError as error:
+def _claim(region: str, basis: int, where: str) -> RegionClaim:
+    if len(region) > TEXT_LIMIT:
+        raise Invalid(f"at most {TEXT_LIMIT} characters", field=f"{where}.regions.region")
+    if basis not in BASES:
         wanted = ", ".join(f"{each.name} = {each.value}" for each in Basis)
-        raise Invalid(f"{number} is no basis; one of {wanted}", field=f"{where}.regions.basis") from error
+        raise Invalid(f"{basis} is no basis; one of {wanted}", field=f"{where}.regions.basis")
+    return _known_claim(region, basis)
+
+
+@lru_cache(maxsize=CLAIMS_KEPT)
+def _known_claim(region: str, basis: int) -> RegionClaim:
+    return RegionClaim(region, Basis(basis))
 
 
 def operations_from_messages(messages: Sequence[session_pb2.Operation]) -> tuple[Operation, ...]:

@@ -22,9 +22,9 @@ def rig(tmp_path: Path) -> Rig:
     return Rig(tmp_path / "licd.db")
 
 
-@pytest.fixture
-async def writer(rig: Rig) -> AsyncIterator[ThreadWriter]:
-    made = ThreadWriter(rig.ledger)
+@pytest.fixture(params=["the loop rests", "the loop never rests"])
+async def writer(rig: Rig, request: pytest.FixtureRequest) -> AsyncIterator[ThreadWriter]:
+    made = ThreadWriter(rig.ledger, rig.file if request.param == "the loop rests" else None)
     yield made
     await made.close()
 
@@ -109,6 +109,55 @@ async def test_what_gathers_meanwhile_is_one_batch(rig: Rig, writer: ThreadWrite
     gate.opened.set()
     await asyncio.gather(first, *tasks)
     assert [figures.commands for _, figures in rig.told.batches] == [40]
+
+
+async def test_who_calls_in_the_same_turn_of_the_loop_or_the_next_is_in_the_same_batch(rig: Rig, writer: ThreadWriter):
+    first = [asyncio.ensure_future(writer.execute(Try(lambda tx: tx.log("first")))) for _ in range(2)]
+    await asyncio.sleep(0)
+    then = [asyncio.ensure_future(writer.execute(Try(lambda tx: tx.log("then")))) for _ in range(2)]
+    await asyncio.gather(*first, *then)
+    assert [figures.commands for _, figures in rig.told.batches] == [4]
+
+
+async def test_what_is_urgent_does_not_wait_for_others_to_call(rig: Rig, writer: ThreadWriter):
+    urgent = asyncio.ensure_future(writer.execute(Try(lambda tx: tx.log("urgent"), urgent=True)))
+    await asyncio.sleep(0)
+    usual = asyncio.ensure_future(writer.execute(Try(lambda tx: tx.log("usual"))))
+    await asyncio.gather(urgent, usual)
+    assert [figures.commands for _, figures in rig.told.batches] == [1, 1]
+
+
+async def test_the_loop_rests_while_a_batch_is_decided_and_goes_on_while_it_is_written(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(writing, "TURN_SECONDS", 30)
+    loop, went_on, order = asyncio.get_running_loop(), threading.Event(), list[str]()
+
+    class SlowDisk:
+        """A commit that takes until the loop has gone on."""
+
+        def before_commit(self, tell: Callable[[], None]) -> None:
+            def commit() -> None:
+                tell()
+                order.append("written" if went_on.wait(20) else "stuck")
+
+            rig.file.before_commit(commit)
+
+    def decide(tx: Any) -> None:
+        loop.call_soon_threadsafe(went_on.set)
+        order.append("looped" if went_on.wait(0.2) else "decided")
+        tx.log("done")
+
+    writer = ThreadWriter(rig.ledger, SlowDisk())
+    await writer.execute(Try(decide))
+    await writer.close()
+    assert order == ["decided", "written"]
+
+
+async def test_the_loop_goes_on_when_a_batch_takes_long(writer: ThreadWriter):
+    gate, first = await held(writer)
+    gate.opened.set()
+    assert await first == "through"
 
 
 @lets_licd_fail
