@@ -22,6 +22,7 @@ from licd.server.config import FILE_NAME, ServerConfig, read_config
 from licd.server.rows_check import SoundRows, check_rows
 from licd.server.snapshot import Snapshot
 from licd.server.state_dir import StateDirectory
+from licd.server.transfer import rows_of
 
 PUBLIC: Final = ("tls/*.pem", "operators/default", "operators/*/*.pem", "operators/*/licctl.toml")
 SECRET: Final = ("keys/*.key", "root/*.key", "tls/*.key", "operators/*/*.key")
@@ -46,7 +47,7 @@ def make_backup(state: StateDirectory, to: Path, *, with_keys: bool) -> Made:
     target = _target(to, now)
     with _beside(target) as folder:
         copy = folder / DATABASE
-        with Snapshot(state.database) as rows:
+        with rows_of(state) as rows:
             rows.copy_to(copy)
         sound = _checked(copy, config.trust_domain)
         sources = {DATABASE: copy, **_sources(state, config, with_keys=with_keys)}

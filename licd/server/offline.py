@@ -7,9 +7,7 @@ from contextlib import contextmanager
 
 from licd.core.time import SECOND
 from licd.keys.kinds import KeyPurpose
-from licd.ledger.database import SqliteConnection
 from licd.ledger.ledger import Ledger
-from licd.ledger.schema import migrate, sqlite_url
 from licd.ledger.transaction import Installation
 from licd.ledger.verbs.reconcile import reconciled_at
 from licd.policy import load
@@ -20,8 +18,9 @@ from licd.server.log_keeping import rotating_log_keeper
 from licd.server.reserve import MEBIBYTE, FileReserve
 from licd.server.rows_check import trust_of
 from licd.server.secrets import KeyReader
-from licd.server.snapshot import Snapshot
 from licd.server.state_dir import StateDirectory
+from licd.server.store import Store
+from licd.server.transfer import rows_of
 
 
 @contextmanager
@@ -34,12 +33,13 @@ def offline_ledger(state: StateDirectory, config: ServerConfig, passphrase: byte
     reader = KeyReader(state, passphrase)
     signers = [each for purpose in purposes for each in reader.signers(purpose)]
     timing = load(state.root / config.policies).defaults.timing
-    with Snapshot(state.database) as rows:
+    with rows_of(state) as rows:
         trust = trust_of(rows)
         keychain = Keychain(signers, trust, SystemClock().wall, state.held)
         reconciled = reconciled_at(rows)
-    migrate(sqlite_url(state.database))
-    connection = SqliteConnection(state.database)
+    store = Store.of(state, config)
+    store.make_ready()
+    connection = store.connect()
     try:
         yield Ledger(
             connection,

@@ -14,8 +14,8 @@ from licd.server.clock import SystemClock
 from licd.server.config import read_config
 from licd.server.offline import offline_ledger
 from licd.server.ratchet import Ratchet, behind
-from licd.server.snapshot import Snapshot
 from licd.server.state_dir import DirectoryLock, StateDirectory
+from licd.server.transfer import rows_of
 
 ACTOR: Final = "licd reconcile"
 
@@ -35,7 +35,7 @@ def reconcile(state: StateDirectory, passphrase: bytes | None, *, act: bool) -> 
         config = read_config(state.root)
         ratchet = Ratchet(state.root / config.ratchet)
         try:
-            with Snapshot(state.database) as rows:
+            with rows_of(state) as rows:
                 why = behind(ratchet.high, rows)
             if not why:
                 return Outcome("", 0, None)

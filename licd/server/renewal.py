@@ -23,8 +23,8 @@ from licd.server.clock import SystemClock, entropy
 from licd.server.config import read_config
 from licd.server.rows_check import trust_of
 from licd.server.secrets import read_authorities
-from licd.server.snapshot import Snapshot
 from licd.server.state_dir import StateDirectory
+from licd.server.transfer import rows_of
 
 LIFE: Final[Millis] = 90 * DAY
 
@@ -45,7 +45,7 @@ def renew_certificates(state: StateDirectory, life: Millis, hosts: Sequence[str]
     handshake. Raises Invalid, KeysError, OSError.
     """
     config = read_config(state.root)
-    with Snapshot(state.database) as rows:
+    with rows_of(state) as rows:
         trust = trust_of(rows)
     authorities = Authorities(read_authorities(state, config.trust_domain), trust, SystemClock().wall)
     desk = _Desk(authorities.issuing(), authorities.believed_pem(), SystemClock().wall(), life)
@@ -60,7 +60,7 @@ def renew_certificates(state: StateDirectory, life: Millis, hosts: Sequence[str]
 def _enabled_operators(state: StateDirectory) -> dict[str, bytes]:
     """The channel key of everybody who may operate. Raises Invalid when it cannot be known."""
     try:
-        with Snapshot(state.database) as rows:
+        with rows_of(state) as rows:
             found = OPERATORS.find(rows, "all", OPERATORS.select)
     except sqlite3.Error as error:
         raise Invalid(f"{state.database} does not say who may operate: {error}", field="state") from error

@@ -51,6 +51,9 @@ class Restored:
 def restore(state: StateDirectory, backup: Path) -> Restored:
     """Raises Invalid, DirectoryInUse, LogRefused, OSError; then the rows are what they were."""
     with opened_backup(backup) as opened:
+        if state.exists() and read_config(state.root).database.url:
+            problem = "the rows are on a database server: restore into a new directory, and `licd import` its licd.db"
+            raise Invalid(problem, field="state")
         if state.exists():
             return _into(state, opened)
         return _anew(state, opened)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +18,10 @@ from licd.ledger.database import Connection, Row, SqliteConnection, Statement
 from licd.ledger.log import check_log
 from licd.ledger.rows import ALL, CLOCK_ANCHORS, Rows
 from licd.ledger.schema import head, migrate, revision, sqlite_url
-from licd.server.config import ServerConfig
+from licd.server.config import ServerConfig, read_config
 from licd.server.rows_check import check_rows, evidence_keys, log_checker
 from licd.server.snapshot import Snapshot
+from licd.server.state_dir import StateDirectory
 from licd.server.store import Store
 
 AT_ONCE: Final = 2_000
@@ -49,6 +50,25 @@ def export_rows(store: Store, config: ServerConfig, to: Path) -> Moved:
         to.hardlink_to(copy)
     sync_directory(to.absolute().parent)
     return Moved(str(to), rows, sound.head.size)
+
+
+@contextmanager
+def snapshot_of(store: Store) -> Iterator[Snapshot]:
+    """All rows as they are at one moment, for whoever only looks. Raises Invalid, StoreFailed, sqlite3.Error."""
+    if not store.shared:
+        with Snapshot(store.state.database) as rows:
+            yield rows
+        return
+    with tempfile.TemporaryDirectory(dir=store.state.root, prefix=".rows.") as folder:
+        copy = Path(folder) / "licd.db"
+        _exported(store, copy)
+        with Snapshot(copy) as rows:
+            yield rows
+
+
+def rows_of(state: StateDirectory) -> AbstractContextManager[Snapshot]:
+    """As snapshot_of, where the directory's own settings say that the rows are."""
+    return snapshot_of(Store.of(state, read_config(state.root)))
 
 
 def import_rows(store: Store, config: ServerConfig, source: Path) -> Moved:

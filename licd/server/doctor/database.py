@@ -10,12 +10,14 @@ from typing import Final
 from alembic.script import ScriptDirectory
 
 from licd.keys.kinds import KeyPurpose
+from licd.ledger.database import StoreFailed
 from licd.ledger.log import LogRefused, check_log
-from licd.ledger.schema import SCRIPTS, head
+from licd.ledger.schema import SCRIPTS, head, revision
 from licd.server.doctor.finding import Finding, fail, ok, warn
 from licd.server.doctor.keys import described
 from licd.server.doctor.patient import Patient
 from licd.server.rows_check import evidence_keys, log_checker, trust_of
+from licd.server.store import Store
 
 WAL_RESET_FIXED: Final = (3, 51, 3)
 RESTORE: Final = "keep the file as evidence, and `licd restore` the newest backup"
@@ -36,21 +38,37 @@ def check_sqlite(_: Patient) -> Iterator[Finding]:
 
 def check_database(patient: Patient) -> Iterator[Finding]:
     """What SQLite says of the file, and its schema."""
+    config = patient.config()
+    if config.database.url:
+        yield from _check_server(Store.of(patient.state, config))
+        return
     path = patient.state.database
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0
     with patient.rows() as rows:
-        damage, revision = rows.damage(quick=True), rows.revision()
+        damage, found = rows.damage(quick=True), rows.revision()
     if damage:
         yield fail(f"{path} is damaged: {damage}", RESTORE)
     if mode & 0o077:
         yield warn(f"others may read {path} (mode {mode:04o})", f"chmod 600 {path}")
-    if revision == head():
-        yield ok(f"whole, at schema {revision}")
-    elif revision in _known_revisions():
-        yield ok(f"at schema {revision}; licd moves it to {head()} at its next start", "make a backup before")
+    if found == head():
+        yield ok(f"whole, at schema {found}")
+    elif found in _known_revisions():
+        yield ok(f"at schema {found}; licd moves it to {head()} at its next start", "make a backup before")
     else:
-        what = f"at schema {revision or 'none'}, which this licd does not know"
+        what = f"at schema {found or 'none'}, which this licd does not know"
         yield fail(what, "use the licd that made it, or a newer one")
+
+
+def _check_server(store: Store) -> Iterator[Finding]:
+    try:
+        found = revision(store.url)
+    except StoreFailed as error:
+        yield fail(f"{store.place} cannot be reached: {error}", "see that the server runs, and who may connect to it")
+        return
+    if found == head():
+        yield ok(f"{store.place} is at schema {found}")
+    else:
+        yield fail(f"{store.place} is at schema {found or 'none'}, and this licd at {head()}", "see `licd migrate`")
 
 
 def _known_revisions() -> set[str]:

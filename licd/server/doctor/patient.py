@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from licd.core.time import DAY, HOUR, SECOND, Instant, Millis
@@ -10,6 +11,7 @@ from licd.server.config import ServerConfig, read_config
 from licd.server.rows_check import trust_of
 from licd.server.snapshot import Snapshot
 from licd.server.state_dir import StateDirectory
+from licd.server.transfer import rows_of
 from licd.server.trust import Trust
 
 
@@ -25,9 +27,9 @@ class Patient:
         """Raises Invalid."""
         return read_config(self.state.root)
 
-    def rows(self) -> Snapshot:
-        """The database as it is now. Raises Invalid, sqlite3.Error."""
-        return Snapshot(self.state.database)
+    def rows(self) -> AbstractContextManager[Snapshot]:
+        """The database as it is now. Raises Invalid, StoreFailed, sqlite3.Error."""
+        return rows_of(self.state)
 
     def trust(self) -> Trust:
         """The chain of trust bundles. Raises Invalid, BundleError, sqlite3.Error."""
