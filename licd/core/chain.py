@@ -29,6 +29,7 @@ from licd.core.time import Instant
 
 RECENT = 32
 SHORT = 16
+HASH = 32
 BETWEEN = bytes(SHORT)
 
 
@@ -71,7 +72,7 @@ def judge(session: Session, reply_hash: bytes, claim: LinkClaim, reconciled_at: 
 
     What licd answered before reconciled_at and has lost is known to be lost: the chain is taken up from there, once.
     Whoever comes with another lost answer after the chain went on has two histories; licd has learnt nothing new by it.
-    Where a refusal took the stored reply's place, the system may have had the earlier one: either is its parent.
+    Where refusals took the stored reply's place, the system may have had an earlier one: each of them is a parent.
     """
     if claim.payload_hash == session.link_hash:
         return Verdict.REPEAT
@@ -90,7 +91,8 @@ def judge(session: Session, reply_hash: bytes, claim: LinkClaim, reconciled_at: 
 
 
 def _parents(session: Session, reply_hash: bytes) -> tuple[bytes, ...]:
-    return (reply_hash, session.replaced_reply) if session.replaced_reply else (reply_hash,)
+    replaced = session.replaced_reply
+    return reply_hash, *(replaced[at : at + HASH] for at in range(0, len(replaced), HASH))
 
 
 def _licd_is_behind(session: Session, reply_hash: bytes, claim: LinkClaim) -> bool:

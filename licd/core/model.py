@@ -94,9 +94,9 @@ class Session:
     """The head of a system's chain, and the permit it last got.
 
     sequence, link_hash, frame (its envelope as it came) and reply belong to the last accepted link; recent holds the
-    truncated hashes of the accepted links that are remembered (chain.recall says which); replaced_reply is the hash of
-    a reply whose place a refusal has taken. renewed_at, length, grace and licence_end are the figures of the last
-    permit: every attached lease's hard end derives from them.
+    truncated hashes of the accepted links that are remembered (chain.recall says which); replaced_reply holds the
+    hashes of the replies to it whose place a refusal has taken. renewed_at, length, grace and licence_end are the
+    figures of the last permit: every attached lease's hard end derives from them.
     """
 
     deployment: str

@@ -32,7 +32,8 @@ class Installation:
     """What is the same for every decision of this installation.
 
     licence_signer chooses who signs a licence now, bundle_version says which trust bundle is the newest. advise
-    completes a denial with what policy says about asking again. Of what was answered before reconciled_at something is
+    completes a denial with what policy says about asking again; signs tells whether the key that signs replies now does
+    so for what is decided at an instant. Of what was answered before reconciled_at something is
     known to be lost. answered is the highest epoch of each licence that is known to have been answered when licd
     started; silent_since the instant from which on nothing was granted that its rows do not hold, 0: unknown.
     """
@@ -43,6 +44,7 @@ class Installation:
     bundle_version: Callable[[], int]
     force_release_cool_down: Millis
     advise: Callable[[Denied, Instant], Denied]
+    signs: Callable[[Instant], bool]
     reconciled_at: Instant = 0
     answered: Mapping[str, int] = field(default_factory=dict)
     silent_since: Instant = 0

@@ -270,6 +270,7 @@ def _database(
         bundle_version=lambda: 1,
         force_release_cool_down=0,
         advise=lambda denied, _: denied,
+        signs=lambda _: True,
     )
     keeper = log_keeper(wishes.trust_domain, signers[KeyPurpose.EVIDENCE])
     try:

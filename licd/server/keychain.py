@@ -36,6 +36,7 @@ class _Choice:
     """Holds for one version of the bundle and until the next moment at which another key may come in."""
 
     signer: Signer
+    key: VerificationKey
     version: int
     until: Instant
 
@@ -60,10 +61,20 @@ class Keychain:
 
     def signer(self, purpose: KeyPurpose) -> Signer:
         """The key that signs now, behind the hold switch. Raises NoKeyToSign."""
+        return self._choice(purpose).signer
+
+    def permits_dated(self, at: Instant) -> bool:
+        """Whether the key that signs permits now is valid at an instant: systems take nothing else of it."""
+        try:
+            return self._choice(KeyPurpose.PERMIT_ONLINE).key.is_valid_at(at)
+        except NoKeyToSign:
+            return False
+
+    def _choice(self, purpose: KeyPurpose) -> _Choice:
         now, choice = self._wall(), self._chosen.get(purpose)
         if choice is None or now >= choice.until or choice.version != self._trust.version:
             choice = self._chosen[purpose] = self._choose(purpose, now)
-        return choice.signer
+        return choice
 
     def permit_online(self) -> Signer:
         """Signs permits, denials and directives now. Raises NoKeyToSign."""
@@ -85,7 +96,7 @@ class Keychain:
         chosen = max(valid, key=_begun) if valid else max(named, key=_ended)
         moments = [moment for key in named for moment in (key.not_before_ms, self._begins(key), key.not_after_ms)]
         until = min((moment for moment in moments if moment > now), default=1 << 62)
-        return _Choice(HoldableSigner(self._signers[chosen.key_id], self._held), bundle.version, until)
+        return _Choice(HoldableSigner(self._signers[chosen.key_id], self._held), chosen, bundle.version, until)
 
     def _begins(self, key: VerificationKey) -> Instant:
         return max(key.not_before_ms, self._trust.known_at(key.key_id))

@@ -162,6 +162,7 @@ def build(
         bundle_version=lambda: trust.version,
         force_release_cool_down=config.limits.force_release_cool_down_seconds * SECOND,
         advise=partial(_advised, policies),
+        signs=keychain.permits_dated,
         reconciled_at=reconciled_at(connection),
         answered=answered.ever_answered() if answered else {},
         silent_since=answered.silent_since if answered else 0,

@@ -50,6 +50,7 @@ def offline_ledger(state: StateDirectory, config: ServerConfig, passphrase: byte
                 bundle_version=lambda: trust.version,
                 force_release_cool_down=config.limits.force_release_cool_down_seconds * SECOND,
                 advise=lambda denied, _: denied,
+                signs=keychain.permits_dated,
                 reconciled_at=reconciled,
             ),
             rotating_log_keeper(config.trust_domain, keychain, trust),

@@ -7,7 +7,17 @@ from licd.client.notices import LeaseLost, LeaseRegained, Reinstated, Suspended
 from licd.client.session.events import FrameReceived, StreamBroken
 from licd.client.session.hold import HoldState
 from licd.v1 import session_pb2
-from tests.client.fake_licd import NOW, SECOND, directive_frame, reply_frame
+from tests.client.fake_licd import (
+    ISSUER,
+    NOW,
+    ONLINE,
+    SECOND,
+    bundle,
+    bundle_envelope,
+    directive_frame,
+    key,
+    reply_frame,
+)
 from tests.client.rig import BOOT, Rig, target
 
 
@@ -32,6 +42,19 @@ def test_a_pushed_suspension_stops_every_lease_at_once_and_is_acknowledged():
     [notice] = rig.told(Suspended)
     assert notice.denied == Denied(Reason.LICENCE_SUSPENDED, "suspected misuse", suspension_code="misuse")
     assert (notice.epoch, notice.stopped_leases, notice.final) == (2, 3, False)
+
+
+def test_a_suspension_that_is_signed_by_a_key_younger_than_it_is_carried_out():
+    """It is signed when it is said: to a system that was away, when keys have changed since it was decided."""
+    young = bundle(bundle_envelope(keys=[key(ONLINE, start=NOW + 50 * SECOND), key(ISSUER)]))
+    rig = Rig(wall=NOW + 60 * SECOND, held_bundle=young)
+    rig.licd.header = {"decided_ms": NOW + 60 * SECOND}
+    rig.start()
+    order = rig.licd.suspend()
+    assert session_pb2.Directive.FromString(order.payload).decided_ms < NOW + 50 * SECOND
+    rig.feed(FrameReceived(directive_frame(order)))
+    rig.settle()
+    assert [each.directive for each in rig.licd.acknowledgements] == [sha256(order.payload)]
 
 
 def test_a_refusal_stops_just_the_same_when_the_push_was_lost():

@@ -81,6 +81,9 @@ def test_a_reply_whose_place_a_refusal_took_is_as_good_a_parent():
     assert verdict(by_the_first) is Verdict.FORK
     assert verdict(by_the_first, replaced_reply=REPLACED) is Verdict.ACCEPT
     assert verdict(NEXT, replaced_reply=REPLACED) is Verdict.ACCEPT
+    assert verdict(by_the_first, replaced_reply=OTHER + REPLACED) is Verdict.ACCEPT
+    assert verdict(by_the_first, replaced_reply=REPLACED + OTHER) is Verdict.ACCEPT
+    assert verdict(by_the_first, replaced_reply=REPLACED[1:] + OTHER + REPLACED[:1]) is Verdict.FORK
     assert verdict(replace(NEXT, previous=b""), replaced_reply=b"") is Verdict.FORK
 
 

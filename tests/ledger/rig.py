@@ -231,6 +231,7 @@ class Rig:
         self.clock = clock or HandClock()
         self.seed = seed
         self.held = False
+        self.key_since = 0
         self.space = Space()
         self.told = Told()
         self.connection = opened(path, self.clock)
@@ -241,6 +242,7 @@ class Rig:
             bundle_version=lambda: 1,
             force_release_cool_down=10 * MINUTE,
             advise=lambda denied, _: denied,
+            signs=lambda at: at >= self.key_since,
             reconciled_at=reconciled_at(self.connection),
             answered=answered or {},
             silent_since=silent_since,

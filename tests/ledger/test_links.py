@@ -113,6 +113,51 @@ def test_a_refusal_is_said_again_as_it_was(rig: Rig, system: PaperSystem):
     assert answered(rig, link).payload == first.payload
 
 
+@pytest.mark.parametrize("stopped", [False, True], ids=["permit", "refusal"])
+def test_a_reply_of_before_the_key_that_signs_now_is_not_said_again(rig: Rig, system: PaperSystem, *, stopped: bool):
+    """Systems take nothing that is older than the key under it: such a reply would end the chain for good."""
+    if stopped:
+        rig.do(SUSPEND)
+    link = system.link([wish(2)])
+    lost = answered(rig, link)
+    rig.clock.advance(SECOND)
+    rig.key_since = rig.clock.wall()
+    reply = answered(rig, link)
+    refusal = Refusal.FromString(reply.payload)
+    assert reason(refusal) == ("LICENCE_SUSPENDED" if stopped else "NO_SESSION")
+    assert refusal.header.decided_ms == rig.key_since
+    assert (refusal.header.link, refusal.header.sequence) == (link.claim.payload_hash, link.claim.sequence)
+    rig.clock.advance(SECOND)
+    assert answered(rig, link).payload == reply.payload != lost.payload
+    system.take(reply)
+    if stopped:
+        rig.do(REINSTATE)
+    assert isinstance(system.open(wish(2)), Permit)
+
+
+def test_every_reply_that_was_said_to_a_link_is_the_parent_of_the_next_one(rig: Rig, system: PaperSystem):
+    """A permit, a refusal in its place, and one by a younger key: whichever arrives, it is no copy that goes on."""
+    for came in range(3):
+        link = system.link()
+        said = [answered(rig, link)]
+        for change in (lambda: rig.do(SUSPEND), lambda: setattr(rig, "key_since", rig.clock.wall())):
+            rig.clock.advance(SECOND)
+            change()
+            said.append(answered(rig, link))
+        assert len({each.payload for each in said}) == 3
+        system.take(said[came])
+        assert reason(system.beat()) == "LICENCE_SUSPENDED"
+        rig.do(replace(REINSTATE, epoch=2 * came + 2))
+        system.open(wish(1))
+
+
+def test_a_reply_is_said_again_as_it_was_while_no_key_is_good_for_another(rig: Rig, system: PaperSystem):
+    link = system.link()
+    first = answered(rig, link)
+    rig.key_since = rig.clock.wall() + SECOND
+    assert answered(rig, link).payload == first.payload
+
+
 def test_a_unary_permit_is_not_said_again_under_another_epoch(rig: Rig, system: PaperSystem):
     ask = AcquireLease("alpha", wish(2), "127.0.0.1", "r")
     first = answered(rig, ask)

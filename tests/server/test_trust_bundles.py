@@ -19,6 +19,7 @@ from licd.server.renewal import renew_certificates
 from licd.server.state_dir import StateDirectory
 from licd.v1 import key_service_pb2, licence_pb2, operator_pb2, session_service_pb2
 from licd.v1.envelope_pb2 import Envelope
+from licd.v1.session_pb2 import Permit, Refusal
 from tests.ceremony import Ceremonies, retired, withdrawn
 from tests.daemon import Daemon, copy_state, fresh, make_state, serving
 from tests.office import Office
@@ -188,6 +189,32 @@ def test_the_choice_of_keys_survives_a_restart(template: StateDirectory, tmp_pat
         assert signing_key(daemon, PERMIT) == old
         daemon.clock.passed += HOUR + MINUTE
         assert signing_key(daemon, PERMIT) == spare.key_id
+
+
+def test_a_system_that_was_away_while_the_key_changed_gets_an_answer_that_it_can_take(
+    ceremonies: Ceremonies, office: Office
+) -> None:
+    """Its last link was answered, and the answer was lost: the new key does not sign what is older than itself."""
+    system = joined(office)
+    system.open()
+    link = system.link()
+    with system.stream() as lost:
+        lost.send(link)
+        first = lost.reply()
+    ceremonies.daemon.clock.passed += MINUTE
+    new = ceremonies.fresh_key(PERMIT, "2")
+    ceremonies.publish(ceremonies.add(new))
+    ceremonies.daemon.clock.passed += HOUR + MINUTE
+    system.keyring = ceremonies.trust.bundle.keyring
+    began = next(key.not_before_ms for key in ceremonies.trust.bundle.keyring if key.key_id == new.key_id)
+    assert Permit.FromString(first.payload).header.decided_ms < began
+    with system.stream() as stream:
+        stream.send(link, system.last_reply)
+        again = stream.reply()
+    assert [each.keyid for each in again.signatures] == [new.key_id]
+    assert Refusal.FromString(again.payload).header.decided_ms >= began
+    system.take(link, again)
+    assert isinstance(system.open(), Permit)
 
 
 # ------------------------------------------------------------------------------------------- how systems learn of it

@@ -25,6 +25,7 @@ from licd.ledger.records import Fork, IssuedDirective
 from licd.ledger.rows import DIRECTIVES
 from licd.ledger.transaction import Transaction
 from licd.ledger.verbs.denials import log_denial
+from licd.v1 import session_pb2
 from licd.wire.session import Header, permit_payload, refusal_payload
 
 SESSION_ID_BYTES: Final = 12
@@ -234,14 +235,22 @@ class AnswerLink:
                 log_denial(tx, state.licence.id, self.deployment, outcome, target)
 
     def _repeat(self, tx: Transaction, state: LicenceState, session: Session) -> Reply:
-        """Says the stored reply again; a refusal takes a permit's place where the licence has changed since."""
+        """Says the stored reply again.
+
+        A refusal takes a permit's place where the licence has changed since, and the place of any reply whose date no
+        system would take from the key that signs now: said again as it is, it would end the chain.
+        """
         kind = REPLY_KINDS[session.reply_kind]
         recent = recall(session, self.claim)
         if recent != session.recent:
             session = replace(session, recent=recent)
             state.put(session)
         denied = standing(state, self.deployment, tx.now) or _outdated(state, session)
-        if kind is Kind.PERMIT and denied is not None:
+        if _cannot_be_dated(tx, kind, session):
+            denied = denied or Denied(Reason.NO_SESSION, "no key signs what was decided then any more; open a session")
+        elif kind is Kind.DENIAL:
+            denied = None
+        if denied is not None:
             denied = tx.installation.advise(denied, tx.now)
             log_denial(tx, state.licence.id, self.deployment, denied)
             kind, payload = self._payload(tx, state, session.session, denied)
@@ -250,7 +259,7 @@ class AnswerLink:
                 reply=payload,
                 reply_kind=kind.value,
                 reply_epoch=state.licence.epoch,
-                replaced_reply=sha256(session.reply).digest(),
+                replaced_reply=session.replaced_reply + sha256(session.reply).digest(),
             )
             state.put(replaced)
             return self._reply(tx, state, kind, payload, session.session, (denied,))
@@ -286,6 +295,13 @@ class AnswerLink:
         epoch = state.licence.epoch
         missed = _directives_after(tx, state.licence.id, self.epoch_seen) if self.epoch_seen < epoch else ()
         return Reply(kind, payload, session, epoch, state.licence.id, missed, outcomes)
+
+
+def _cannot_be_dated(tx: Transaction, kind: Kind, session: Session) -> bool:
+    """Whether the key that signs now is good for what is decided now, and not for what was decided then."""
+    signs = tx.installation.signs
+    message = session_pb2.Permit if kind is Kind.PERMIT else session_pb2.Refusal
+    return not signs(message.FromString(session.reply).header.decided_ms) and signs(tx.now)
 
 
 def _outdated(state: LicenceState, session: Session) -> Denied | None:
