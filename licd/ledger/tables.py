@@ -301,6 +301,7 @@ clock_anchor = Table(
     _long("boot"),
     _long("offset"),
     _text("doubt"),
+    _later("unvouched"),
 )
 
 log_checkpoint = Table(

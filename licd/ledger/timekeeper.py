@@ -54,7 +54,8 @@ class ClockAnchor:
     """What is kept over a restart: an instant that was believed, and both clocks.
 
     boot is the boot clock at that instant, offset is wall minus boot clock as believed; doubt is why it was not, and
-    stands until it is accepted.
+    stands until it is accepted. unvouched is how much of the time until `known` the wall clock alone tells of: while
+    licd's machine was off, since operators last accepted a clock.
     """
 
     id: int
@@ -63,6 +64,7 @@ class ClockAnchor:
     boot: Millis
     offset: Millis
     doubt: str
+    unvouched: Millis = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ class Saved:
     """What a timekeeper knows.
 
     known is the last instant that was believed, boot the boot clock then; offset is the believed wall minus boot clock,
-    last moved at the boot instant `since`. unaccounted is how long licd may have been down without knowing it.
+    last moved at the boot instant `since`. unaccounted is how long licd may have been down without knowing it, and
+    unvouched the sum of that which nobody has vouched for since.
     """
 
     mark: Instant
@@ -80,6 +83,7 @@ class Saved:
     since: Millis
     jumped: str
     unaccounted: Millis
+    unvouched: Millis
 
 
 class Timekeeper:
@@ -91,15 +95,16 @@ class Timekeeper:
         """told: whether the time since the mark is to be accounted for; not where others have decided meanwhile."""
         self._clock: Final = clock
         wall, boot = clock.wall(), clock.boot()
+        unvouched = anchor.unvouched if anchor else 0
         self._boot_id: Final = clock.boot_id()
         if anchor is not None and anchor.boot_id == self._boot_id and anchor.boot <= boot:
             known = max(anchor.known, mark)
-            self._saved = Saved(mark, known, anchor.boot, anchor.offset, anchor.boot, anchor.doubt, 0)
+            self._saved = Saved(mark, known, anchor.boot, anchor.offset, anchor.boot, anchor.doubt, 0, unvouched)
             return
         doubt = anchor.doubt if anchor else ""
         known = mark if doubt else max(wall, mark)
         unaccounted = known - mark if mark and told else 0
-        self._saved = Saved(mark, known, boot, wall - boot, boot, doubt, unaccounted)
+        self._saved = Saved(mark, known, boot, wall - boot, boot, doubt, unaccounted, unvouched + unaccounted)
 
     @property
     def mark(self) -> Instant:
@@ -115,7 +120,12 @@ class Timekeeper:
     def anchor(self) -> ClockAnchor:
         """What is to be kept with the mark."""
         saved = self._saved
-        return ClockAnchor(1, saved.known, self._boot_id, saved.boot, saved.offset, saved.jumped)
+        return ClockAnchor(1, saved.known, self._boot_id, saved.boot, saved.offset, saved.jumped, saved.unvouched)
+
+    @property
+    def unvouched(self) -> Millis:
+        """How much of the time that has passed is known by the wall clock alone, and nobody has vouched for it."""
+        return self._saved.unvouched
 
     def saved(self) -> Saved:
         """What it knows, to go back to when a batch fails."""
@@ -161,18 +171,23 @@ class Timekeeper:
         offset, since = saved.offset, saved.since
         if slack:
             offset, since = offset + max(-slack, min(slack, gap)), boot
-        return Reading(mark, ""), Saved(mark, mark, boot, offset, since, "", saved.unaccounted)
+        return Reading(mark, ""), Saved(mark, mark, boot, offset, since, "", saved.unaccounted, saved.unvouched)
 
     def account(self) -> None:
         """What may still be acted on after the unaccounted time was taken into account."""
         self._saved = replace(self._saved, unaccounted=0)
 
     def accept(self) -> Instant:
-        """A clock that is in doubt is right now; the mark follows it, also backwards. Returns the new mark."""
-        if not self.look().doubt:
+        """A clock that is in doubt is right now; the mark follows it, also backwards. Returns the new mark.
+
+        Where time moves by it two persons have vouched for the clock, else one who saw that it is in step.
+        """
+        reading, saved = self.look(), self._saved
+        if not reading.doubt:
             return self.read().now
         wall, boot = self._clock.wall(), self._clock.boot()
-        self._saved = Saved(wall, wall, boot, wall - boot, boot, "", self._saved.unaccounted)
+        unvouched = 0 if abs(wall - reading.now) > JUMP else saved.unvouched
+        self._saved = Saved(wall, wall, boot, wall - boot, boot, "", saved.unaccounted, unvouched)
         return wall
 
 

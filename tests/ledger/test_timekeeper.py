@@ -1,7 +1,7 @@
 """Whether the deciding clock can be believed, and what is done meanwhile."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -379,6 +379,63 @@ def test_what_had_expired_stays_so_when_the_clock_is_accepted_backwards(rig: Rig
         assert isinstance(refused, Refusal)
         assert reason(refused) == "LICENCE_EXPIRED"
     assert [entry["licence"] for entry in system.rig.entries("licence.expired")] == [b"north-1"]
+
+
+@pytest.mark.parametrize("restarts", [(), ("licd",), ("machine",), ("machine", "licd")], ids="-".join)
+def test_a_term_that_was_over_by_a_clock_that_nobody_vouches_for_is_not_over_for_good(
+    rig: Rig, restarts: tuple[str, ...]
+):
+    """A machine whose clock is years ahead when it starts, until a time service has been reached."""
+    rig.licence(term=30 * DAY)
+    system = PaperSystem(rig, "alpha")
+    system.open(wish(1))
+    rig.clock.reboot(365 * DAY)
+    system.rig = again = rig.reopened()
+    assert reason(cast("Refusal", system.open())) == "LICENCE_EXPIRED"
+    for each in restarts:
+        if each == "machine":
+            again.clock.reboot(MINUTE)
+        system.rig = again = again.reopened()
+        assert reason(cast("Refusal", system.open())) == "LICENCE_EXPIRED"
+    again.clock.jump(-365 * DAY)
+    assert again.ledger.impediments()
+    accept(again)
+    assert isinstance(system.open(wish(1)), Permit)
+    assert again.entries("licence.expired") == []
+    [entry] = again.entries("clock.accepted")
+    assert int(entry["unvouched"]) >= 365 * DAY
+    again.clock.advance(30 * DAY)
+    assert reason(cast("Refusal", system.open())) == "LICENCE_EXPIRED"
+
+
+def test_a_term_that_was_over_without_the_time_that_nobody_vouches_for_stays_over(rig: Rig):
+    rig.licence(term=DAY)
+    rig.licence("south-1", term=DAY + HOUR + 1)
+    rig.clock.advance(DAY)
+    rig.do(SUSPEND)
+    rig.clock.reboot(2 * HOUR)
+    again = rig.reopened()
+    again.clock.advance(HOUR)
+    again.do(CreateCustomer("south", "South", "alice"))
+    again.clock.jump(-DAY)
+    assert again.ledger.impediments()
+    accept(again)
+    assert [entry["licence"] for entry in again.entries("licence.expired")] == [b"north-1"]
+
+
+@pytest.mark.parametrize(("move", "unvouched"), [(0, 2 * HOUR), (3 * SECOND, 0)], ids=["one", "two"])
+def test_time_is_vouched_for_where_two_persons_accept_a_move(rig: Rig, move: int, unvouched: int):
+    rig.licence()
+    rig.clock.reboot(2 * HOUR)
+    again = rig.reopened()
+    again.clock.jump(HOUR)
+    assert again.ledger.impediments()
+    again.look(lambda tx: tx.now)
+    again.clock.jump(move - HOUR)
+    assert again.ledger.timekeeper.unvouched == 2 * HOUR
+    accept(again)
+    assert again.ledger.timekeeper.unvouched == unvouched
+    assert again.reopened().ledger.timekeeper.unvouched == unvouched
 
 
 def test_an_expired_licence_comes_back_with_a_later_end_alone(rig: Rig):

@@ -27,7 +27,8 @@ class AcceptClock:
 
     move is how far deciding time goes on by that, as they were told; another move by more than two seconds is refused
     with Conflict. Forwards, every seat in use stays so for as long as its permits run on their holders' boot clocks;
-    backwards, what had come to its end is written down as ended, and does not come back.
+    backwards, what had come to its end is written down as ended, and does not come back. Terms that ended in time that
+    nobody vouches for are not: the clock that told of it is what is found wrong now.
     """
 
     grants: ClassVar[bool] = False
@@ -44,9 +45,9 @@ class AcceptClock:
             raise Conflict(
                 f"the clock would move licd's time by {move} ms, not by {self.move} ms; look again", field="move_ms"
             )
-        before = self.timekeeper.mark
+        before, unvouched = self.timekeeper.mark, self.timekeeper.unvouched
         kept = keep_seats(tx, tx.now, move) if move > 0 else 0
-        ended = end_what_is_over(tx) if move < 0 else 0
+        ended = end_what_is_over(tx, unvouched) if move < 0 else 0
         mark = self.timekeeper.accept()
         tx.log(
             "clock.accepted",
@@ -58,6 +59,7 @@ class AcceptClock:
             ("move", move),
             ("seats_kept", kept),
             ("ended", ended),
+            ("unvouched", unvouched),
         )
         return mark
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from licd.core.deployment import expire_invitation
 from licd.core.model import DeploymentStatus, LicenceStatus
 from licd.core.rights import expire_licence
+from licd.core.time import Instant, Millis
 from licd.ledger import tables
 from licd.ledger.queries import licences_to_reap
 from licd.ledger.records import ApprovalStatus
@@ -17,17 +18,21 @@ from licd.ledger.rows import APPROVALS, DEPLOYMENTS, LICENCES
 from licd.ledger.transaction import Transaction
 
 
-def end_what_is_over(tx: Transaction) -> int:
-    """Ends leases, terms, join tokens and approvals whose time has come by now. Returns how many."""
+def end_what_is_over(tx: Transaction, unvouched: Millis) -> int:
+    """Ends leases, terms, join tokens and approvals whose time has come by now. Returns how many.
+
+    A term comes back by two persons for each licence alone, so it is over only if it would be without the time that
+    nobody vouches for. The rest is asked for anew in a minute.
+    """
     tx.flush()
     leases = sum(tx.state(licence).reap(tx.now) for licence in licences_to_reap(tx.connection, tx.now))
-    return leases + _terms(tx) + _invitations(tx) + _approvals(tx)
+    return leases + _terms(tx, tx.now - unvouched) + _invitations(tx) + _approvals(tx)
 
 
-def _terms(tx: Transaction) -> int:
+def _terms(tx: Transaction, at: Instant) -> int:
     column = tables.licence.c
     standing = LICENCES.where(tx.connection, column.status != LicenceStatus.TERMINATED.value, column.expired_at == 0)
-    over = [each.id for each in standing if each.terms.not_after <= tx.now]
+    over = [each.id for each in standing if each.terms.not_after <= at]
     for licence in over:
         expire_licence(tx.state(licence), tx.now)
     return len(over)

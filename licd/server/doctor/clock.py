@@ -19,8 +19,8 @@ from licd.server.state_dir import in_use
 MADE: Final[Instant] = int(datetime(2025, 1, 1, tzinfo=UTC).timestamp()) * SECOND
 LAST_SANE: Final[Instant] = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()) * SECOND
 LONG_IDLE: Final = 30 * DAY
-KEPT_SINCE: Final = "0003"
-"""The schema that first keeps both clocks."""
+KEPT_SINCE: Final = "0007"
+"""The schema that first keeps both clocks as they are read now."""
 QUIET: Final = 30 * MINUTE
 """A daemon writes at least every ten minutes, when it forgets old answers."""
 SET_IT: Final = "set the clock (timedatectl status; chronyc tracking) and keep it by NTP"
