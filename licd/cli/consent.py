@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, TypeVar
 
-import typer
 from google.protobuf.message import Message
 
 from licd.cli.command import ReadCommand, read_result, refuse_other_request, signed
@@ -23,8 +22,8 @@ R = TypeVar("R", bound=Message)
 def widen(desk: Desk, method: "grpc.UnaryUnaryMultiCallable[Q, R]", request: Q) -> R:
     """Asks for what may need a second person; the answer, once there is nobody left to ask.
 
-    Raises typer.Exit(PENDING) after it has said who must sign next; Stopped(UNVERIFIED) when licd made another
-    request of it than was sent.
+    Raises Stopped(PENDING) after it has said who must sign next; Stopped(UNVERIFIED) when licd made another request of
+    it than was sent.
     """
     response = desk.ask(method, request)
     approval = getattr(response, str(response.WhichOneof("outcome")), None)
@@ -48,7 +47,7 @@ def sign(desk: Desk, found: ReadCommand) -> Approval:
     return desk.ask(ApprovalServiceStub(desk.channel).SignApproval, request).approval
 
 
-def pending(desk: Desk, approval: Approval) -> Exception:
+def pending(desk: Desk, approval: Approval) -> Stopped:
     """Says who must sign next; gives what ends the command."""
     name, missing = approval.approval, max(1, approval.needed - len(set(approval.signed_by)))
     if approval.status != APPROVAL_STATUS_PENDING:
@@ -56,12 +55,12 @@ def pending(desk: Desk, approval: Approval) -> Exception:
         return Stopped(
             Exit.CONFLICT, f"approval {name} is {status}" + (approval.rejection and f": {approval.rejection}")
         )
+    persons = "1 more person" if missing == 1 else f"{missing} more persons"
     if desk.printer.is_json:
         desk.printer.value({"approval": as_json(approval)})
     else:
-        persons = "1 more person" if missing == 1 else f"{missing} more persons"
         desk.printer.line(f"approval {name} needs {persons}: licctl approval show {name}; licctl approval sign {name}")
-    return typer.Exit(Exit.PENDING)
+    return Stopped(Exit.PENDING, f"approval {name} waits for {persons}; until then nothing is done")
 
 
 def _unsigned(approval: Approval, error: Exception) -> Exception:

@@ -68,3 +68,8 @@ def entries(database: MemoryDatabase, kind: str) -> int:
 def fenced(database: MemoryDatabase) -> set[str]:
     """The systems that count as forked."""
     return {str(each) for (each,) in database.look("SELECT id FROM deployment WHERE status = 'fenced'")}
+
+
+def boot_compared(database: MemoryDatabase) -> str:
+    """The start of licd's machine in which its clocks were last written down."""
+    return "".join(str(each) for (each,) in database.look("SELECT boot_id FROM clock_anchor"))

@@ -63,6 +63,8 @@ class World:
         """Systems of which there is, or was, more than one copy: a fork of theirs is no false alarm."""
         self.misfortunes: Final[list[str]] = []
         self.clock_is_wrong = False
+        self.clock_is_looked_at = False
+        """Two persons are about to say that licd's clock is right: nobody sets it wrong meanwhile."""
         self._leaves: list[bytes] = []
         self.vendor.database.after_commit = self._committed
         self.vendor.on_death = self._died
@@ -117,6 +119,11 @@ class World:
         self.judge.tampered.update((of.name, name))
         self.doubles.append(double)
         return double
+
+    @property
+    def clock_is_compared(self) -> bool:
+        """Whether licd has written down what its clocks said since its machine was started."""
+        return rows.boot_compared(self.vendor.database) == self.vendor.machine.boot_id()
 
     # ------------------------------------------------------------------------------------------- rows
     def _committed(self) -> None:

@@ -88,6 +88,15 @@ def test_says_who_must_sign_next(licctl: Licctl) -> None:
     assert licctl(*REINSTATE).stdout == expected
 
 
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_says_beside_the_answer_that_nothing_is_done_yet(licctl: Licctl, form: str) -> None:
+    """A script that looks at the exit code shows what is on standard error."""
+    wait_for_second(licctl, "ReinstateLicence", licences.ReinstateLicenceResponse)
+    result = licctl("--output", form, *REINSTATE)
+    assert result.exit_code == 5
+    assert result.stderr == "licctl: approval A-1 waits for 1 more person; until then nothing is done\n"
+
+
 def test_where_policy_lets_one_person_it_is_done_at_once(licctl: Licctl) -> None:
     wait_for_second(licctl, "ReinstateLicence", licences.ReinstateLicenceResponse)
     response = licences.ReinstateLicenceResponse(licence=licence(epoch=4))
