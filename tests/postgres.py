@@ -158,16 +158,23 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving_postgres(*settings: str) -> Iterator[Server]:
-    """A server that ends with the block, and leaves nothing."""
+def folder_of_servers() -> Iterator[Path]:
+    """A folder that the account of the servers may reach, gone after the block."""
     folder = Path(mkdtemp(prefix="licd-pg-"))
     folder.chmod(0o755)
     try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def serving_postgres(*settings: str) -> Iterator[Server]:
+    """A server that ends with the block, and leaves nothing."""
+    with folder_of_servers() as folder:
         make_cluster(folder, *settings)
         server = start(folder)
         try:
             yield server
         finally:
             server.end()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
