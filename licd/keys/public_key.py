@@ -7,8 +7,7 @@ Garillot and Nikolaenko, "Taming the many EdDSAs", 2020.
 
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
+from licd.keys.ed25519 import PublicKey
 from licd.keys.errors import KeysError
 
 PUBLIC_KEY_BYTES: Final = 32
@@ -32,7 +31,7 @@ class PublicKeyError(KeysError):
     """These bytes are no Ed25519 public key that licd accepts."""
 
 
-def parse_public_key(raw: bytes) -> Ed25519PublicKey:
+def parse_public_key(raw: bytes) -> PublicKey:
     """Read a raw Ed25519 public key.
 
     Raises PublicKeyError for a wrong length, a non-canonical encoding, or a point of small order.
@@ -44,4 +43,4 @@ def parse_public_key(raw: bytes) -> Ed25519PublicKey:
         raise PublicKeyError("the public key is not in canonical form")
     if y in _SMALL_ORDER_Y:
         raise PublicKeyError("the public key is a point of small order: it would verify forged signatures")
-    return Ed25519PublicKey.from_public_bytes(raw)
+    return PublicKey(raw)

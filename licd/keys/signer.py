@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Final, Protocol, TypeAlias
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
+from licd.keys.ed25519 import PrivateKey
 from licd.keys.kinds import KeyPurpose
 from licd.keys.verification_key import VerificationKey, key_id_of
 
@@ -51,10 +50,10 @@ class MemorySigner:
         """Make the signer from the 32 secret bytes. Raises ValueError for another length."""
         if len(seed) != SEED_BYTES:
             raise ValueError(f"an Ed25519 secret has {SEED_BYTES} bytes, not {len(seed)}")
-        private_key = Ed25519PrivateKey.from_private_bytes(seed)
+        private_key = PrivateKey(seed)
         self._sign: Final = private_key.sign
         self.purpose: Final = purpose
-        self.public_key: Final = private_key.public_key().public_bytes_raw()
+        self.public_key: Final = private_key.public_raw
         self.key_id: Final = key_id_of(purpose, self.public_key)
 
     @classmethod

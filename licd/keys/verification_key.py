@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from licd.keys.ed25519 import PublicKey
 from licd.keys.kinds import KeyPurpose
 from licd.keys.public_key import parse_public_key
 from licd.v1 import trust_pb2
@@ -35,7 +35,7 @@ class VerificationKey:
     not_after_ms: int
     max_token_life_ms: int
     owner: str
-    parsed: Ed25519PublicKey = field(repr=False, compare=False)
+    parsed: PublicKey = field(repr=False, compare=False)
 
     @classmethod
     def of(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from licd.evidence.checkpoint import LogVerifier
 from licd.evidence.note import VerifierKey
 from licd.keys.kinds import KeyPurpose
+from licd.keys.public_key import PublicKeyError, parse_public_key
 from licd.keys.signer import Signer
 from licd.ledger.log import LogKeeper
 from licd.server.keychain import Keychain, note_signer
@@ -38,7 +38,7 @@ def _log_verifier(origin: str, public_keys: Sequence[bytes]) -> LogVerifier:
 def verify_ed25519(public_key: bytes, signature: bytes, message: bytes) -> bool:
     """Whether it is that key's signature."""
     try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
-    except (InvalidSignature, ValueError):
+        parse_public_key(public_key).verify(signature, message)
+    except (InvalidSignature, PublicKeyError):
         return False
     return True

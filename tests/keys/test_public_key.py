@@ -87,4 +87,4 @@ def test_refuses_another_length(length: int) -> None:
 @given(st.binary(min_size=32, max_size=32))
 def test_accepts_every_key_that_is_made(seed: bytes) -> None:
     public_key = MemorySigner(KeyPurpose.ROOT, seed).public_key
-    assert parse_public_key(public_key).public_bytes_raw() == public_key
+    assert parse_public_key(public_key).raw == public_key

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from licd.keys.ed25519 import PublicKey
 from licd.keys.envelope import open_envelope, seal
 from licd.keys.keyring import Keyring
 from licd.keys.kinds import KeyPurpose, Kind
@@ -24,7 +24,7 @@ PERMIT = seal(Kind.PERMIT, b"leases", ONLINE).SerializeToString()
 class Counting:
     """Counts the signatures that are really checked."""
 
-    inner: Ed25519PublicKey
+    inner: PublicKey
     count: int = 0
 
     def verify(self, signature: bytes, message: bytes) -> None:
@@ -35,7 +35,7 @@ class Counting:
 def counted(version: int = 1) -> tuple[Keyring, Counting]:
     known = key(ONLINE)
     counting = Counting(known.parsed)
-    return Keyring([replace(known, parsed=cast("Ed25519PublicKey", counting))], version=version), counting
+    return Keyring([replace(known, parsed=cast("PublicKey", counting))], version=version), counting
 
 
 def reason_of(cache: VerifiedCache, raw: bytes, kind: Kind, keyring: Keyring, now: int = NOW) -> SealReason:
