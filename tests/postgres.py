@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -51,17 +52,13 @@ class Server:
 
     def promote(self) -> None:
         """A standby becomes the primary; returns when it takes writes."""
-        _run(self.folder, "pg_ctl", "promote", "-w", "-D", str(self.folder / "data"))
+        assert self.execute("SELECT pg_promote(true, 60)") == [(True,)]
 
     def end(self) -> None:
-        """Ends it as a crash does, if it runs."""
+        """Ends it as a crash does (an immediate shutdown), if it runs."""
         if self.process.poll() is None:
-            self.stop("immediate")
-
-    def stop(self, how: str = "fast") -> None:
-        """Ends it in an orderly way, or as a crash does (immediate)."""
-        _run(self.folder, "pg_ctl", "stop", "-w", "-m", how, "-D", str(self.folder / "data"))
-        self.process.wait()
+            self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(STARTS_WITHIN)
 
 
 def _programs() -> Path:
@@ -72,7 +69,7 @@ def _programs() -> Path:
     return max(Path(found.submodule_search_locations[0]).glob("pginstall*")) / "bin"
 
 
-def _account() -> dict[str, object]:
+def account() -> dict[str, object]:
     """PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return {}
@@ -87,7 +84,7 @@ def _run(folder: Path, program: str, *arguments: str) -> None:
         capture_output=True,
         env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC"},
         check=False,
-        **_account(),  # type: ignore[call-overload]
+        **account(),  # type: ignore[call-overload]
     )
     assert done.returncode == 0, (program, done.stderr.decode())
 
@@ -114,7 +111,7 @@ def start(folder: Path, port: int = 0) -> Server:
             stderr=log,
             env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC"},
             start_new_session=True,
-            **_account(),  # type: ignore[call-overload]
+            **account(),  # type: ignore[call-overload]
         )
     server = Server(folder, port, process, count(1))
     eventually(lambda: process.poll() is not None or _answers(server), STARTS_WITHIN, "PostgreSQL answers")

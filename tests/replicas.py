@@ -15,25 +15,25 @@ from licd.server.transfer import import_rows
 from tests.daemon import Daemon, serving, set_limits
 
 
-def shared_states(first: StateDirectory, url: str, number: int) -> list[StateDirectory]:
+def shared_states(first: StateDirectory, url: str, number: int, *, prepared: bool = True) -> list[StateDirectory]:
     """Moves a fresh state's rows to the server, and makes the directories of more replicas beside it."""
+    _point_at(first.root, url, prepared)
     config = read_config(first.root)
-    store = Store.of(first, config).at(url)
+    store = Store.of(first, config)
     import_rows(store, config, first.database)
     first.database.unlink()
-    _point_at(first.root, url)
     roots = [first.root.with_name(f"{first.root.name}-{other}") for other in range(2, number + 1)]
     for root in roots:
         add_replica(store, root, root.name, 7441)
         shutil.copytree(first.root / "operators", root / "operators")
         set_limits(root)
-        _point_at(root, url)
+        _point_at(root, url, prepared)
     return [first, *map(StateDirectory, roots)]
 
 
-def _point_at(root: Path, url: str) -> None:
-    file = root / "licd.toml"
-    file.write_text(file.read_text() + f'[database]\nurl = "{url}"\n')
+def _point_at(root: Path, url: str, prepared: bool) -> None:
+    with (root / "licd.toml").open("a") as file:
+        file.write(f'[database]\nurl = "{url}"\nprepared_statements = {str(prepared).lower()}\n')
 
 
 @contextmanager

@@ -113,7 +113,14 @@ def _in_a_process(row: Row, seed: int, cycles: int) -> Outcome:
     command = [sys.executable, "-m", "tests.gate", "--alone", "--seed", str(seed), "--cycles", str(cycles), row.name]
     KEPT.mkdir(parents=True, exist_ok=True)
     with (KEPT / f"{row.name}.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            env=os.environ | {"GRPC_ENABLE_FORK_SUPPORT": "0"},  # a row starts programs while its callers call
+        )
     try:
         said, _ = process.communicate(timeout=row.seconds)
         return Outcome(**json.loads(said))

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from licd.client import sync as sdk
 from licd.core.errors import Unauthenticated
+from licd.core.terms import Basis
+from licd.server.caller import Listener
 from licd.server.config import read_config
 from licd.server.store import Store
 from licd.server.transfer import export_rows
@@ -16,15 +19,21 @@ from licd.v1 import customer_service_pb2, key_service_pb2, session_pb2, status_s
 from tests.daemon import PATIENCE, Daemon, fresh, make_state, new_id
 from tests.eventually import eventually
 from tests.office import Office
-from tests.postgres import serving_postgres
+from tests.postgres import Server, serving_postgres
 from tests.replicas import replicas, shared_states
-from tests.wired_system import System, acquire, joined, reason
+from tests.wired_system import PURPOSE, System, acquire, joined, reason, target
 
 
 @pytest.fixture(scope="module")
-def daemons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Daemon]]:
+def server() -> Iterator[Server]:
+    with serving_postgres() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def daemons(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Iterator[list[Daemon]]:
     state = make_state(tmp_path_factory.mktemp("replicas") / "licd")
-    with serving_postgres() as server, replicas(shared_states(state, server.new_database(), 2)) as running:
+    with replicas(shared_states(state, server.new_database(), 2)) as running:
         yield running
 
 
@@ -132,3 +141,27 @@ def test_the_log_of_both_is_one_log_that_holds(two: Two, tmp_path: Path):
     config = read_config(state.root)
     made = export_rows(Store.of(state, config), config, tmp_path / "all.db")
     assert made.log_size > 3
+
+
+def test_a_system_goes_on_at_another_replica_when_its_own_is_gone(tmp_path: Path, server: Server):
+    states = shared_states(make_state(tmp_path / "licd"), server.new_database(), 2)
+    with replicas(states) as running:
+        addresses = ",".join(each.address(Listener.CUSTOMER) for each in running)
+        for each in running:
+            each.up.daemon.addresses.customer = addresses
+        office = Office(running[0])
+        sdk.System.enrol(office.alice.invite(office.licence()), tmp_path / "system")
+        with sdk.System.open(tmp_path / "system") as system:
+            lease = system.acquire(
+                target=target(1), purpose=PURPOSE, claims=[("NO", Basis.NUMBER_PLAN)], limit=PATIENCE
+            )
+            [its_own] = [each for each in running if each.up.daemon.push.streams]
+            [other] = [each for each in running if each is not its_own]
+            its_own.stop()
+            eventually(lambda: other.up.daemon.push.streams == 1, PATIENCE, "it is at the other one")
+            assert lease.check() > 0
+            again = system.acquire(
+                target=target(2), purpose=PURPOSE, claims=[("NO", Basis.NUMBER_PLAN)], limit=PATIENCE
+            )
+            assert again.check() > 0
+            assert lease.check() > 0
