@@ -155,15 +155,7 @@ class LicenceState:
     def end(self, lease: Lease, now: Instant, reason: str, *, barred_until: Instant = 0) -> Lease:
         """Ends a live lease; its seat cools until every permit decided for it has run out and rested."""
         until, free_at = self._ends(lease)
-        ended = replace(
-            lease,
-            seat_until=until,
-            attached=False,
-            ended_at=now,
-            free_at=free_at,
-            end_reason=reason,
-            barred_until=barred_until,
-        )
+        ended = lease.ended(now, reason, until, free_at, barred_until)
         self.put(ended)
         self.record(
             "lease.ended",

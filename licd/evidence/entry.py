@@ -139,21 +139,28 @@ class Sealed:
 def seal(fields: Sequence[tuple[str, bytes]], salts: bytes) -> Sealed:
     """Commit to these (name, value) pairs. `salts` is fresh randomness, 16 bytes for each field in order.
 
-    The hot path: about one microsecond a field. Equal to encoding an Entry of the same fields and taking its leaf.
+    Equal to encoding an Entry of the same fields and taking its leaf.
     Raises EntryInvalid for bad names, values or length of `salts`.
     """
-    shape = _shape(tuple([name for name, _ in fields]))
-    values = [value for _, value in fields]
+    return Sealed(*seal_columns(tuple([name for name, _ in fields]), [value for _, value in fields], salts))
+
+
+def seal_columns(names: tuple[str, ...], values: Sequence[bytes], salts: bytes) -> tuple[bytes, bytes]:
+    """As `seal`, names and values each by themselves: the leaf hash and the encoding. The hot path.
+
+    About one microsecond a field, nearly all of it the hash.
+    """
+    shape = _shape(names)
     if len(salts) != SALT_SIZE * len(values):
         raise EntryInvalid(f"{len(values)} fields need {SALT_SIZE * len(values)} bytes of salt, not {len(salts)}")
-    lengths = [len(value) for value in values]
+    lengths = list(map(len, values))
     _check_values(sum(lengths))
     commitments = [
-        sha256(head + salts[start : start + SALT_SIZE] + value).digest()
-        for head, start, value in zip(shape.field_heads, shape.salt_starts, values, strict=True)
+        sha256(head + salt + value).digest()
+        for head, salt, value in zip(shape.field_heads, shape.salts.unpack(salts), values, strict=True)
     ]
     leaf = sha256(shape.leaf_head + b"".join(commitments)).digest()
-    return Sealed(leaf, b"".join((shape.stored_head, salts, shape.lengths.pack(*lengths), *values)))
+    return leaf, b"".join((shape.stored_head, salts, shape.lengths.pack(*lengths), *values))
 
 
 def erase(entry: Entry, names: Collection[str]) -> Entry:
@@ -267,7 +274,7 @@ class _Shape:
     """What all new entries with the same names in the same order share. There are few such shapes: cached."""
 
     field_heads: tuple[bytes, ...]
-    salt_starts: range
+    salts: struct.Struct
     leaf_head: bytes
     stored_head: bytes
     lengths: struct.Struct
@@ -282,7 +289,7 @@ def _shape(names: tuple[str, ...]) -> _Shape:
     tag = bytes((_PRESENT,))
     return _Shape(
         field_heads=tuple(_FIELD_DOMAIN + name for name in encoded),
-        salt_starts=range(0, SALT_SIZE * len(names), SALT_SIZE),
+        salts=struct.Struct(f"{SALT_SIZE}s" * len(names)),
         leaf_head=b"\x00" + _ENTRY_DOMAIN + count + b"".join(encoded),
         stored_head=bytes((_VERSION,)) + count + b"".join(tag + name for name in encoded),
         lengths=struct.Struct(f">{len(names)}I"),

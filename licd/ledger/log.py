@@ -8,12 +8,12 @@ from typing import Final
 
 from sqlalchemy import asc, bindparam, select
 
-from licd.core.model import Entry, FieldValue
+from licd.core.model import Entry
 from licd.core.time import MINUTE, Instant
 from licd.evidence.canonical import MAX_SIZE
 from licd.evidence.checkpoint import Checkpoint, LogVerifier, parse_checkpoint, sign_checkpoint
 from licd.evidence.entry import Entry as RecordedEntry
-from licd.evidence.entry import ErasedField, decode, encode, seal
+from licd.evidence.entry import ErasedField, decode, encode, seal_columns
 from licd.evidence.errors import EvidenceInvalid
 from licd.evidence.merkle import Frontier
 from licd.evidence.note import Signer, parse_note
@@ -102,12 +102,16 @@ def _lines(entries: Sequence[Entry], first: int, now: Instant, random: Callable[
     lines: list[LoggedEntry] = []
     used = 0
     for index, entry in enumerate(entries, first):
-        fields = [("kind", entry.kind.encode()), ("at", at)]
-        fields += [(name, _value(value)) for name, value in entry.fields]
-        end = used + SALT_BYTES * len(fields)
-        sealed = seal(fields, salts[used:end])
+        names, values = zip(*entry.fields, strict=True) if entry.fields else ((), ())
+        end = used + SALT_BYTES * (len(HEAD_FIELDS) + len(names))
+        content = [
+            entry.kind.encode(),
+            at,
+            *[v if type(v) is bytes else v.encode() if isinstance(v, str) else b"%d" % v for v in values],
+        ]
+        leaf, encoded = seal_columns((*HEAD_FIELDS, *names), content, salts[used:end])
         used = end
-        lines.append(LoggedEntry(index, now, entry.kind, _licence_of(entry), sealed.leaf_hash, sealed.encoded))
+        lines.append(LoggedEntry(index, now, entry.kind, _licence_of(entry), leaf, encoded))
     return lines
 
 
@@ -117,12 +121,6 @@ def _licence_of(entry: Entry) -> str:
     if name == "licence":
         return str(value)
     return next((str(value) for name, value in entry.fields if name == "licence"), "")
-
-
-def _value(value: FieldValue) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    return value.encode() if isinstance(value, str) else b"%d" % value
 
 
 def read_head(connection: Connection) -> LogHead | None:
