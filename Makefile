@@ -71,8 +71,9 @@ test: $(READY) ## Run the tests; T="tests/core -k seat" runs some (JOBS=2 in par
 gate: $(READY) ## Fault tests on real processes (root, Linux); GATE="kill power" SEED=7 runs some rows again
 	@$(BIN)/python -m tests.gate $(GATE) $(if $(SEED),--seed $(SEED))
 
-nightly: $(READY) ## 20 000 seeds of the simulation, in parts: SHARD=1/10 runs the first tenth
+nightly: $(READY) ## 20 000 seeds of the simulation, 2 000 000 walks of core; in parts: SHARD=1/10 is the first tenth
 	@$(BIN)/python -m simulator seeds --shard $(or $(SHARD),1/1) --number 20000 --processes 2
+	@$(BIN)/python -m tests.core.walks --shard $(or $(SHARD),1/1) --number 2000000 --processes 2
 
 cover: $(READY) ## Run the tests and show which lines and branches they leave out
 	@$(BIN)/python -m coverage run -m pytest -n 0 $(T)

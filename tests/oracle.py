@@ -1,7 +1,6 @@
 """What licd should decide about seats, worked out slowly from the list of all permits that it ever gave.
 
-Nothing here knows licd's rules from licd: plain numbers, no index, and every answer walks the whole list. The systems
-are the worst there are: they keep every permit and use it to its end.
+Plain numbers, no index, nothing of licd's. The systems are the worst there are: they use every permit to its end.
 """
 
 from collections.abc import Iterable
@@ -89,7 +88,8 @@ class Oracle:
 
     # ------------------------------------------------------------------------------------ what is so now
     def live(self, now: int) -> list[Holding]:
-        return [each for each in self.holdings.values() if not each.is_ended and self.last_end(each.lease) > now]
+        permitted = {each.lease for each in self.given if each.hard_end > now}
+        return [each for each in self.holdings.values() if not each.is_ended and each.lease in permitted]
 
     def usable(self, now: int) -> set[bytes]:
         """Targets that somebody who kept all permits can act on."""

@@ -15,6 +15,7 @@ from simulator.chance import stream
 from simulator.deterministic.judge import Promise, Violation
 from simulator.deterministic.loop import VirtualLoop
 from simulator.deterministic.plan import play
+from simulator.deterministic.signatures import remembered
 from simulator.deterministic.world import Shape, World
 
 JITTERS: Final = (0.0, 0.0005, 0.002)
@@ -54,7 +55,7 @@ def run(seed: int, shape: Shape | None = None, *, only: tuple[str, ...] = ()) ->
     loop = VirtualLoop(chance, chance.choice(JITTERS))  # type: ignore[abstract]  # what is left out has no sense here
     asyncio.set_event_loop(loop)
     try:
-        with _kept_logs() as logged:
+        with _kept_logs() as logged, remembered():
             try:
                 return loop.run_until_complete(_run(seed, shape or Shape(), only, logged))
             finally:

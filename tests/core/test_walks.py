@@ -8,23 +8,29 @@ from hypothesis import settings
 from licd.core.state import LicenceState
 from tests import oracle
 from tests.core.walk import Walk
+from tests.core.walks import STEPS, differ, differences, part
 from tests.core.world import World
+from tests.oracle import Oracle
 
 pytestmark = pytest.mark.timeout(300)
 
-STEPS = 60
-CHUNK = 500
-CHUNKS = 40 if settings().max_examples >= 5_000 else 3
+CHUNK = 250
+WALKS = 20_000 if settings().max_examples >= 5_000 else 5_000
 
 
-@pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_licd_decides_as_the_oracle_does(chunk: int):
-    for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
-        try:
-            Walk(seed).go(STEPS)
-        except AssertionError as error:
-            error.add_note(f"Walk({seed}).go({STEPS})")
-            raise
+@pytest.mark.parametrize("first", range(0, WALKS, CHUNK))
+def test_licd_decides_as_the_oracle_does(first: int):
+    assert list(differences(first, CHUNK, 1)) == []
+
+
+def test_a_walk_on_which_licd_differs_is_named(monkeypatch):
+    monkeypatch.setattr(Oracle, "busy", lambda self, now: set())
+    assert "Walk(0).go(60): AssertionError" in differ(0)
+
+
+@pytest.mark.parametrize(("shard", "expected"), [("1/1", (0, 10)), ("1/3", (0, 3)), ("2/3", (3, 3)), ("3/3", (6, 4))])
+def test_the_parts_of_a_night_are_all_of_it(shard: str, expected: tuple[int, int]):
+    assert part(10, shard) == expected
 
 
 @pytest.mark.parametrize("seed", range(0, 2_000, 50))

@@ -97,5 +97,9 @@ class Row:
     smoke: int
     tools: tuple[Tool, ...]
     run: Callable[[Trial], None]
+    takes: int = 100
+    """Seconds, about, on two cores that do nothing else: the longest begin first."""
+    patient: bool = False
+    """Nothing in it depends on when: it takes of the machine what rows on real processes leave."""
     seconds: int = 3_600
     """When it has hung: far beyond what it takes on a machine that does ten other things."""

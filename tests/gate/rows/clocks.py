@@ -218,6 +218,7 @@ ROWS = (
         2,
         (FAKETIME, PRELOADED),
         under_licd,
+        takes=110,
     ),
     Row(
         "sdkclock",
@@ -227,6 +228,7 @@ ROWS = (
         1,
         (FAKETIME, PRELOADED),
         under_systems,
+        takes=88,
     ),
     Row(
         "reboot",
@@ -236,5 +238,6 @@ ROWS = (
         1,
         (ROOT_RIGHTS, UNSHARE, MOUNT),
         rebooted,
+        takes=86,
     ),
 )

@@ -121,6 +121,10 @@ def stopped_process(trial: Trial) -> None:
 
 
 ROWS = (
-    Row("drain", "S6 S7 L1", "SIGTERM under load, restarted at once, SDK systems on top", 8, 1, (), under_load),
-    Row("stopped", "S9", "SIGSTOP of SDK systems for longer than L+G, then SIGCONT", 6, 1, (), stopped_process),
+    Row(
+        "drain", "S6 S7 L1", "SIGTERM under load, restarted at once, SDK systems on top", 8, 1, (), under_load, takes=78
+    ),
+    Row(
+        "stopped", "S9", "SIGSTOP of SDK systems for longer than L+G, then SIGCONT", 6, 1, (), stopped_process, takes=96
+    ),
 )

@@ -157,7 +157,16 @@ def _until_full(system: System, told: Told) -> int:
 
 NEEDS = (ROOT_RIGHTS, MOUNT)
 ROWS = (
-    Row("ioerror", "S6 S7", "EIO, ENOSPC in fdatasync, pwrite64, fsync (strace inject)", 32, 2, (STRACE,), injected),
+    Row(
+        "ioerror",
+        "S6 S7",
+        "EIO, ENOSPC in fdatasync, pwrite64, fsync (strace inject)",
+        32,
+        2,
+        (STRACE,),
+        injected,
+        takes=200,
+    ),
     Row(
         "fulldisk",
         "S2 S6 S7",
@@ -166,5 +175,6 @@ ROWS = (
         1,
         (ROOT_RIGHTS, MOUNT),
         full,
+        takes=36,
     ),
 )

@@ -86,6 +86,15 @@ def at_a_call(trial: Trial) -> None:
 
 
 ROWS = (
-    Row("kill", "S1 S2 S6 S7", "kill -9 at random moments under load", 145, 2, (), at_random),
-    Row("syscall", "S1 S2 S6 S7", "kill -9 at the n-th system call (strace inject)", 112, 3, (STRACE,), at_a_call),
+    Row("kill", "S1 S2 S6 S7", "kill -9 at random moments under load", 145, 2, (), at_random, takes=330),
+    Row(
+        "syscall",
+        "S1 S2 S6 S7",
+        "kill -9 at the n-th system call (strace inject)",
+        112,
+        3,
+        (STRACE,),
+        at_a_call,
+        takes=320,
+    ),
 )

@@ -123,8 +123,44 @@ def _when(chance: random.Random) -> int:
 
 NEEDS = (ROOT_RIGHTS, FUSE, FUSE_DEVICE)
 ROWS = (
-    Row("power", "S1 S6 S7", "power cut under licd (FUSE forgets unsynced pages, names)", 50, 2, NEEDS, under_licd),
-    Row("hasty", "S6", "the same with a planted fault, synchronous=NORMAL: found", 8, 5, NEEDS, under_a_hasty_licd),
-    Row("sdkpower", "S6", "power cut under SDK systems (FUSE): never taken for a copy", 15, 1, NEEDS, under_a_system),
-    Row("sdkdisk", "S6", "power cut under the SDK's disk (FUSE): replace, write_at", 60, 3, NEEDS, under_a_scribe),
+    Row(
+        "power",
+        "S1 S6 S7",
+        "power cut under licd (FUSE forgets unsynced pages, names)",
+        50,
+        2,
+        NEEDS,
+        under_licd,
+        takes=140,
+    ),
+    Row(
+        "hasty",
+        "S6",
+        "the same with a planted fault, synchronous=NORMAL: found",
+        8,
+        5,
+        NEEDS,
+        under_a_hasty_licd,
+        takes=32,
+    ),
+    Row(
+        "sdkpower",
+        "S6",
+        "power cut under SDK systems (FUSE): never taken for a copy",
+        15,
+        1,
+        NEEDS,
+        under_a_system,
+        takes=125,
+    ),
+    Row(
+        "sdkdisk",
+        "S6",
+        "power cut under the SDK's disk (FUSE): replace, write_at",
+        60,
+        3,
+        NEEDS,
+        under_a_scribe,
+        takes=105,
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simulator.deterministic.many import Tally, replay
 from simulator.deterministic.run import run
+from tests.core.walks import STEPS, differ
 from tests.gate.row import Row, Trial
 from tests.simulation.planted import FAULTS
 
@@ -47,7 +48,47 @@ def _breaks(name: str, seed: int) -> bool:
         return bool(run(seed).violations)
 
 
+def core(trial: Trial) -> None:
+    """A cycle is a walk of core alone, each step of it compared with an oracle that shares no code."""
+    first = trial.chance.randrange(SEEDS)
+    for cycle in trial.each():
+        difference = differ(first + cycle)
+        trial.need(not difference, difference)
+    trial.figures |= {"first seed": first, "steps": trial.done * STEPS}
+
+
 ROWS = (
-    Row("seeds", "S1-S3 S6-S9 L1", "daemon and SDK on a virtual clock, seeded misfortunes", 1_000, 2, (), seeds),
-    Row("planted", "(all)", "mistakes planted in the simulation, searched for afresh", len(FAULTS), 1, (), planted),
+    Row(
+        "seeds",
+        "S1-S3 S6-S9 L1",
+        "daemon and SDK on a virtual clock, seeded misfortunes",
+        1_000,
+        2,
+        (),
+        seeds,
+        takes=700,
+        patient=True,
+    ),
+    Row(
+        "planted",
+        "(all)",
+        "mistakes planted in the simulation, searched for afresh",
+        len(FAULTS),
+        1,
+        (),
+        planted,
+        takes=40,
+        patient=True,
+    ),
+    Row(
+        "core",
+        "S1-S4",
+        "core alone, step by step against the slow oracle",
+        100_000,
+        200,
+        (),
+        core,
+        takes=450,
+        patient=True,
+    ),
 )
