@@ -17,8 +17,6 @@ from licd.core.time import Millis
 from licd.wire.errors import from_rpc_error
 
 MOST_MESSAGE_BYTES: Final = 256 * 1024
-LAST_ANSWERS: Final = 5.0
-"""Seconds in which calls on a connection that was given up may still be answered."""
 
 _RETRIED: Final = (Method.ACQUIRE_LEASE, Method.RELEASE_LEASE, Method.CHECK_LICENCE, Method.RENEW_CERTIFICATE)
 """Calls that carry a request id, or change nothing: gRPC itself may send them again when licd was not there."""
@@ -44,9 +42,11 @@ OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.http2.max_pings_without_data", 0),
     # How long one attempt to connect may take, by gRPC's name for it: TCP, TLS and HTTP/2 are four to five round trips.
     ("grpc.min_reconnect_backoff_ms", 5_000),
-    # The machine has its own backoff, with jitter, up to a heartbeat. gRPC's is never waited for: see GrpcTransport.
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
+    # The machine has its own backoff, with jitter, up to a heartbeat; gRPC's is not waited for, see GrpcTransport. It
+    # is as long as an attempt, since a channel tries again by it without being asked: when thousands come back at once
+    # those attempts alone were more handshakes than licd can do, and none of them came to its end.
+    ("grpc.initial_reconnect_backoff_ms", 5_000),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
     ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
     # Each system has a certificate of its own: connections are not to be shared between them.
@@ -93,7 +93,6 @@ class GrpcTransport:
         self._credentials: Final = credentials
         self._channel = self._connect()
         self._closed = False
-        self._closing: Final[set[asyncio.Task[None]]] = set()
 
     def _connect(self) -> grpc.aio.Channel:
         return grpc.aio.secure_channel(self._addresses[0], self._credentials, options=OPTIONS)
@@ -108,14 +107,11 @@ class GrpcTransport:
             self._anew(channel)
 
     def _anew(self, given_up: grpc.aio.Channel) -> None:
-        """Whoever still waits on the old connection may do so for a while."""
         if self._closed or given_up is not self._channel:
             return
+        # Let go it closes by itself, once whatever was asked on it has ended; closed here, that would seem cancelled.
         self._addresses.rotate(-1)
         self._channel = self._connect()
-        task = asyncio.ensure_future(given_up.close(LAST_ANSWERS))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
 
     async def call(self, method: Method, request: bytes, within: Millis) -> bytes:
         """Make a unary call. Raises NoAnswer, LicdError."""
@@ -141,7 +137,7 @@ class GrpcTransport:
     async def close(self, within: Millis = 0) -> None:
         """Close the connection; calls on it end."""
         self._closed = True
-        await asyncio.gather(self._channel.close(within / 1_000 if within else None), *self._closing)
+        await self._channel.close(within / 1_000 if within else None)
 
 
 class GrpcStream:

@@ -12,10 +12,12 @@ from typing import Any, Final
 from simulator.clock import SECOND, Millis
 from simulator.crowd.gauge import Course
 from simulator.crowd.scenario import Bars, CrowdScenario, Phase
+from simulator.crowd.watch import GIVEN_UP
 
 BUCKET: Final[Millis] = 100
 SCHEMA: Final = 1
 ALMOST_ALL: Final = 0.99
+PATIENCE: Final = (GIVEN_UP, "DEADLINE_EXCEEDED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class Spread:
 class Storm:
     """All come back at once. Instants count from when licd served again; ends are by status and when they had begun."""
 
-    away: Millis
+    stopping: Millis
+    starting: Millis
     all_back: bool
     back: int
     dials: Spread
@@ -58,8 +61,12 @@ class Storm:
 
     @property
     def refused(self) -> int:
-        """Streams and calls that were begun while licd served, and ended with an error."""
-        return sum(number for words, number in self.ends.items() if words.endswith("while licd served"))
+        """Streams and calls that were begun while licd served, and ended with an error of licd's or of gRPC's.
+
+        What came to nothing because no answer came in the SDK's time is none: it dials again, and it is told as well.
+        """
+        ended = [(words, number) for words, number in self.ends.items() if words.endswith("while licd served")]
+        return sum(number for words, number in ended if not words.startswith(PATIENCE) and "timed out" not in words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +163,8 @@ def in_words(figures: Figures, bars: Bars) -> Iterator[str]:
     kib = 1024 * figures.memory.mean / phase.systems
     yield f"  {figures.heartbeats:.0f} frames/s; {kib:.0f} KiB of licd's memory a system"
     if storm is not None:
-        yield f"  licd away for {storm.away / SECOND:.1f} s; then dials: {storm.dials}; answers: {storm.answers}"
+        yield f"  licd took {storm.stopping / SECOND:.1f} s to end and {storm.starting / SECOND:.1f} s to serve again"
+        yield f"  then {storm.dials.count} dials: {storm.dials}; first answers: {storm.answers}"
     yield f"  suspended: decided {stop.decided} ms after the call, answered after {stop.answered} ms"
     yield f"  from the entry to the directive's arrival: {stop.arrivals}; to the last act: {stop.stops}"
     for each in judge(figures, bars):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,6 +19,7 @@ from simulator.crowd.hand import Hand
 from simulator.crowd.member import PURPOSE, REGION
 from simulator.crowd.policies import CATEGORY, volume, write_policies
 from simulator.crowd.scenario import CrowdScenario, Phase
+from simulator.crowd.watch import GIVEN_UP
 from simulator.daemon import Daemon, temporary_folder
 from simulator.office import Desk, Office
 from simulator.papers import OperatorPapers, example_policies
@@ -25,8 +27,12 @@ from simulator.wanted_terms import DAY, Volume, WantedTerms
 
 INVITING_AT_ONCE: Final = 16
 ENROLLING_AT_ONCE: Final = 8
-OPENING_AT_ONCE: Final = 16
+OPENING_AT_ONCE: Final = 4
+ADDRESS: Final = re.compile(r"ipv[46]:[^ ]+")
+LAST_WORDS: Final = 60
 LOOK_EVERY: Final[Millis] = SECOND
+STRAGGLERS: Final[Millis] = 30 * SECOND
+"""How much longer than any reachable system may take they are waited for: how late they are is a figure."""
 SUSPEND_WITHIN: Final = 120.0
 """Seconds that the operator's call may take: how long it took is a figure."""
 LIMITS: Final = {
@@ -206,7 +212,8 @@ async def _restart(on: Ground) -> Storm:
     answers = [at - serving for at in together(looks, "answered") if at > gone]
     ends = Counter(_kind(words, begun, serving) for begun, ended, words in together(looks, "bad") if ended > serving)
     return Storm(
-        away=serving - down,
+        stopping=gone - down,
+        starting=serving - gone,
         all_back=all_back,
         back=total(await on.look(gone), "heard"),
         dials=Spread.of(dials),
@@ -217,8 +224,10 @@ async def _restart(on: Ground) -> Storm:
 
 
 def _kind(words: str, begun: Millis, serving: Millis) -> str:
-    """The status alone, and whether licd was there when the stream was asked for."""
-    return f"{words.partition(':')[0]} {'of a dial while licd served' if begun > serving else 'of an earlier dial'}"
+    """The status and its last words, and whether licd was there when the stream was asked for."""
+    status, _, said = words.partition(": ")
+    last = "" if status == GIVEN_UP else f" ({ADDRESS.sub('', said)[-LAST_WORDS:].strip()})"
+    return f"{status}{last} {'of a dial while licd served' if begun > serving else 'of an earlier dial'}"
 
 
 async def _suspend(on: Ground) -> Stop:
@@ -237,7 +246,8 @@ async def _suspend(on: Ground) -> Stop:
     answered = clock.boot_ms()
     on.say(f"everything suspended; licd answered in {answered - asked} ms")
     bounds = answer.bounds
-    await on.until(lambda looks: len(together(looks, "stopped")) == phase.systems, asked, bounds.unreachable_ms)
+    patience = bounds.push_ms + bounds.pull_ms + STRAGGLERS
+    await on.until(lambda looks: len(together(looks, "stopped")) == phase.systems, asked, patience)
     looks = await on.look(asked)
     decided = answer.decided_ms - offset
     settled = await _settled(on, answer.suspension)

@@ -11,6 +11,9 @@ from licd.client.errors import NoAnswer
 from licd.client.transport import Credentials, Method, Network, Stream, Transport
 from simulator.clock import Millis
 
+GIVEN_UP: Final = "GIVEN_UP"
+"""What stands for a status where the SDK itself ended a stream on which nothing had come."""
+
 
 @dataclass(frozen=True, slots=True)
 class BadEnd:
@@ -95,7 +98,7 @@ class _WatchedStream:
             raise
         except asyncio.CancelledError:
             if not self._spoke:
-                network.went_wrong(self._begun, NoAnswer("GIVEN_UP: no answer within the SDK's time"))
+                network.went_wrong(self._begun, NoAnswer(f"{GIVEN_UP}: no answer within the SDK's time"))
             raise
         if frame is not None:
             network.heard_at = network.clock.boot_ms()
