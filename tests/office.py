@@ -130,6 +130,15 @@ class Office:
         )
         return cast("operator_pb2.Licence", self.agree("LicenceService.ReinstateLicence", request).licence)
 
+    def continuity(self, licence: str, length: Millis, **more: Any) -> licence_service_pb2.ContinuityIssuedList:
+        """For all systems of a licence, from now on for so long."""
+        until = self.daemon.clock.wall() + length
+        request = licence_service_pb2.IssueContinuityPermitRequest(
+            licence=licence, until_ms=until, detail="the hall moves", **more
+        )
+        done = self.agree("LicenceService.IssueContinuityPermit", request)
+        return cast("licence_service_pb2.ContinuityIssuedList", done.issued)
+
     def admit(self, name: str, *roles: str) -> Operator:
         """A new operator with these roles."""
         key = make_private_key()

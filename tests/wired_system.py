@@ -270,6 +270,7 @@ class Stream:
         self.directives: list[session_pb2.Directive] = []
         self.payloads: list[bytes] = []
         self.licences: list[Envelope] = []
+        self.continuities: list[Envelope] = []
         self.call: Any = channel.stream_stream(
             method.path,
             session_service_pb2.SessionRequest.SerializeToString,
@@ -323,6 +324,8 @@ class Stream:
             self.payloads.append(frame.directive.payload)
         elif frame.HasField("licence"):
             self.licences.append(frame.licence)
+        elif frame.HasField("continuity"):
+            self.continuities.append(frame.continuity)
 
     def beat(self, *operations: session_pb2.Operation, **changes: Any) -> Reply:
         """Sends the next link and takes its reply."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from licd.cli import licence_grant, licence_stop
+from licd.cli import licence_continuity, licence_grant, licence_stop
 from licd.cli.desk import Desk
 from licd.cli.failure import Exit, Stopped
 from licd.cli.licence_view import COLUMNS, licence_pairs
@@ -72,4 +72,5 @@ def export(
 
 
 app.add_typer(licence_grant.app)
+app.add_typer(licence_continuity.app)
 app.add_typer(licence_stop.app)

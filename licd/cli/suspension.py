@@ -61,11 +61,14 @@ def scope_words(scope: pb.SuspensionScope) -> str:
 def bounds_pairs(bounds: pb.StopBounds, now: Instant) -> Pairs:
     """W by what still reaches a system, and the latest hard end on record as a clock time."""
     hard_end = bound_time(bounds.latest_hard_end_ms, now) if bounds.latest_hard_end_ms else "none on record"
+    until = bounds.continuity_until_ms
+    added: Pairs = [("continuity permit", f"holds until {bound_time(until, now)}")] if until else []
     return [
         ("W connected", f"{span(bounds.push_ms)} (pushed)"),
         ("W heart-beating", f"{span(bounds.pull_ms)} (told in the next reply)"),
         ("W unreachable", f"{span(bounds.unreachable_ms)} (its permit runs out)"),
         ("latest hard end", hard_end),
+        *added,
     ]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from licd.client.lease import Lease
-from licd.client.notices import LeaseLost, Reinstated, Suspended
+from licd.client.notices import ContinuityBegun, LeaseLost, Reinstated, Suspended
 from licd.core.time import Millis
 
 _LOG: Final = logging.getLogger("licd.client")
@@ -28,6 +28,7 @@ class Callbacks:
     on_reinstated: Callable[[Reinstated], Told] | None = None
     on_lapsing: Callable[[Lease, Millis], Told] | None = None
     on_lost: Callable[[Lease, LeaseLost], Told] | None = None
+    on_continuity: Callable[[ContinuityBegun], Told] | None = None
 
 
 @dataclass(slots=True)

@@ -43,6 +43,14 @@ class LeaseLost:
 
 
 @dataclass(frozen=True, slots=True)
+class ContinuityBegun:
+    """licd is silent, and the system goes on under a continuity permit: for `remaining` milliseconds at the most."""
+
+    continuity: str
+    remaining: Millis
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseRegained:
     """A lease stands again after a reinstatement."""
 
@@ -110,6 +118,7 @@ Notice = (
     | LeaseLapsing
     | LeaseLost
     | LeaseRegained
+    | ContinuityBegun
     | FrameDropped
     | ContactLost
     | ContactMade

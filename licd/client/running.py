@@ -19,6 +19,7 @@ from licd.client.lease import Lease
 from licd.client.notices import (
     ContactLost,
     ContactMade,
+    ContinuityBegun,
     DropReason,
     FrameDropped,
     LeaseLapsing,
@@ -153,6 +154,8 @@ class Running:
                 self.terms = terms
             case TrustChanged():
                 self.driver.accept(self.machine.view.trust.bundle.tls_authorities_pem)
+            case ContinuityBegun():
+                call(callbacks.on_continuity, notice)
             case LeaseRegained():
                 pass
             case _:
@@ -170,6 +173,7 @@ class Running:
             refused=None if refused is None else refused.denied,
             epoch_seen=view.standing.epoch_seen,
             leases=view.acted_on(now),
+            continuity="" if view.continuity is None else view.continuity.id,
             links=view.chain.sequence,
             last_decided=self._last_decided,
             bundle_version=view.trust.bundle.version,

@@ -14,8 +14,9 @@ class Status:
     """A look at an open system.
 
     connected says that the stream stands and that nothing is overdue on it. refused is the authoritative no in force.
-    leases counts those that may be acted on. last_decided is licd's time in its last reply, 0 before the first one.
-    contact_detail says what went wrong with the last attempt. failure is what ended the background work.
+    leases counts those that may be acted on, continuity names the continuity permit that is held. last_decided is
+    licd's time in its last reply, 0 before the first one. contact_detail says what went wrong with the last attempt.
+    failure is what ended the background work.
     """
 
     system: str
@@ -24,6 +25,7 @@ class Status:
     refused: Denied | None
     epoch_seen: int
     leases: int
+    continuity: str
     links: int
     last_decided: Instant
     bundle_version: int

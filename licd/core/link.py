@@ -112,7 +112,14 @@ def _open(state: LicenceState, session: Session, link: Link, opening: Opening, n
         ("sequence", link.sequence),
         ("head", link.payload_hash),
     )
-    return replace(session, session=opening.session, opened_at=now, boot_nonce=link.boot_nonce)
+    return replace(
+        session,
+        session=opening.session,
+        opened_at=now,
+        boot_nonce=link.boot_nonce,
+        continuity="",
+        continuity_payload=b"",
+    )
 
 
 def _refusal(state: LicenceState, session: Session, deployment: str, link: Link, now: Instant) -> Denied | None:

@@ -96,7 +96,9 @@ class Session:
     sequence, link_hash, frame (its envelope as it came) and reply belong to the last accepted link; recent holds the
     truncated hashes of the accepted links that are remembered (chain.recall says which); replaced_reply holds the
     hashes of the replies to it whose place a refusal has taken. renewed_at, length, grace and licence_end are the
-    figures of the last permit: every attached lease's hard end derives from them.
+    figures of the last permit: every attached lease's hard end derives from them. continuity names the continuity
+    permit that was last given, until its use is over; its payload stays until the system says that it holds it,
+    continuity_until for good.
     """
 
     deployment: str
@@ -118,6 +120,9 @@ class Session:
     length: Millis
     grace: Millis
     licence_end: Instant
+    continuity: str = ""
+    continuity_payload: bytes = b""
+    continuity_until: Instant = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Kind(StrEnum):
     # An inquiry runs for weeks and must be provable for years: longer than any permit-online key lives.
     INQUIRY = "inquiry", KeyPurpose.EVIDENCE
     INQUIRY_ANSWER = "inquiry-answer", KeyPurpose.CONTACT
+    CONTINUITY_PERMIT = "continuity-permit", KeyPurpose.PERMIT_ONLINE
 
     purpose: KeyPurpose
     """The one purpose whose keys may sign this kind."""

@@ -142,6 +142,11 @@ class SystemNow:
         """The latest hard end on record; 0 when it never had a permit that still counts."""
         return max((self._bound(lease) for lease in self.leases), default=0)
 
+    @property
+    def continuity_until(self) -> Instant:
+        """Until when its last continuity permit holds; 0 when it never had one."""
+        return self.session.continuity_until if self.session is not None else 0
+
     def _bound(self, lease: Lease) -> Instant:
         if lease.ended_at or not lease.attached or self.session is None or not self.session.renewed_at:
             return lease.seat_until
@@ -167,12 +172,13 @@ def systems_of(connection: Connection, licences: Sequence[str], now: Instant) ->
 
 @dataclass(frozen=True, slots=True)
 class SuspensionNow:
-    """A suspension with the systems it hit, their acknowledgements, and what is still live."""
+    """A suspension with the systems it hit, their acknowledgements, what is live, continuity permits' ends."""
 
     suspension: Suspension
     systems: tuple[SuspensionSystem, ...]
     acknowledged: dict[str, Acknowledged]
     live: dict[str, int]
+    continuity: dict[str, Instant]
 
 
 def suspension_now(connection: Connection, identifier: str) -> SuspensionNow | None:
@@ -185,6 +191,7 @@ def suspension_now(connection: Connection, identifier: str) -> SuspensionNow | N
     )
     acknowledged: dict[str, Acknowledged] = {}
     live: dict[str, int] = {}
+    continuity: dict[str, Instant] = {}
     for system in systems:
         column = tables.acknowledgement.c
         newer = ACKNOWLEDGEMENTS.select(
@@ -193,9 +200,11 @@ def suspension_now(connection: Connection, identifier: str) -> SuspensionNow | N
         rows = _all(connection, ACKNOWLEDGEMENTS, newer.order_by(asc(column.epoch)).limit(1))
         if rows:
             acknowledged[system.deployment] = rows[0]
+        session = SESSIONS.get(connection, system.deployment)
+        continuity[system.deployment] = session.continuity_until if session is not None else 0
         lease = tables.lease.c
         live[system.deployment] = count(connection, LEASES, lease.deployment == system.deployment, lease.ended_at == 0)
-    return SuspensionNow(found, tuple(systems), acknowledged, live)
+    return SuspensionNow(found, tuple(systems), acknowledged, live, continuity)
 
 
 def unconfirmed_systems(connection: Connection, now: Instant) -> tuple[int, int]:

@@ -121,6 +121,9 @@ session = Table(
     _long("length"),
     _long("grace"),
     _long("licence_end"),
+    _text_later("continuity"),
+    _bytes("continuity_payload", later=True),
+    _later("continuity_until"),
     Index("session_by_licence", "licence"),
 )
 

@@ -5,6 +5,7 @@ Rules
 - Stopping is never slowed down: no verb of ALONE may need a second person.
 - A role that changes nothing calls nothing but verbs that read.
 - Accepting a clock that moves the deciding time takes two persons, whatever else does.
+- So does a continuity permit: until it ends nothing stops a system that cannot be reached.
 - Every verb that needs a second person can be asked for by somebody, and approved by somebody.
 """
 
@@ -22,6 +23,7 @@ from licd.policy.reader import Reader
 LONGEST_APPROVAL: Millis = 4 * HOUR
 APPROVE = "ApprovalService.SignApproval"
 CLOCK = "StatusService.AcceptClock"
+CONTINUITY = "LicenceService.IssueContinuityPermit"
 ALONE = frozenset(
     (
         "LicenceService.SuspendLicence",
@@ -87,6 +89,8 @@ def read_roles(reader: Reader) -> RolePolicy:
     four_eyes.done()
     if CLOCK in callable_verbs and CLOCK not in policy.second_person | policy.second_person_when_widening:
         reader.note("four_eyes", f"{CLOCK} must wait for a second person: whoever moves the clock moves every term")
+    if CONTINUITY in callable_verbs and CONTINUITY not in policy.second_person:
+        reader.note("four_eyes", f"{CONTINUITY} must wait for a second person: until it ends nothing calls it back")
     if APPROVE not in callable_verbs:
         reader.note("role", f"no role names {APPROVE}: nothing could ever be approved")
     return policy

@@ -50,6 +50,7 @@ from licd.server.resealing import Resealing
 from licd.server.reserve import FileReserve, NoReserve
 from licd.server.secrets import Secrets
 from licd.server.services.approvals import ApprovalService
+from licd.server.services.continuity import ContinuityPermits
 from licd.server.services.customers import CustomerService
 from licd.server.services.deployments import DeploymentService
 from licd.server.services.enrolment import EnrolmentService
@@ -314,6 +315,7 @@ def _services(
         limits=SessionLimits(float(config.limits.stream_age_seconds)),
     )
     licences = Licences(reader=reader, changes=changes, codes=codes, policies=policies, wall=wall)
+    continuity = ContinuityPermits(reader=reader, changes=changes, wall=wall)
     suspensions = Suspensions(
         reader=seams.urgent_reader,
         changes=changes,
@@ -355,7 +357,7 @@ def _services(
         "DeploymentService": (deployments,),
         "KeyService": (keys,),
         "LeaseService": (LeaseService(reader, changes, codes, wall),),
-        "LicenceService": (licences, suspensions),
+        "LicenceService": (licences, continuity, suspensions),
         "LogService": (LogService(reader, log_origin, proofs),),
         "PolicyService": (PolicyService(policies),),
         "StatusService": (status,),

@@ -413,11 +413,14 @@ class StopBounds(_message.Message):
     PULL_MS_FIELD_NUMBER: _builtins.int
     UNREACHABLE_MS_FIELD_NUMBER: _builtins.int
     LATEST_HARD_END_MS_FIELD_NUMBER: _builtins.int
+    CONTINUITY_UNTIL_MS_FIELD_NUMBER: _builtins.int
     push_ms: _builtins.int
     pull_ms: _builtins.int
     unreachable_ms: _builtins.int
     latest_hard_end_ms: _builtins.int
     """Latest hard end on record for the licence; a longer, since narrowed grace may still run."""
+    continuity_until_ms: _builtins.int
+    """Until when the last continuity permit holds, where one adds to that; else 0."""
     def __init__(
         self,
         *,
@@ -425,10 +428,11 @@ class StopBounds(_message.Message):
         pull_ms: _builtins.int = ...,
         unreachable_ms: _builtins.int = ...,
         latest_hard_end_ms: _builtins.int = ...,
+        continuity_until_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["latest_hard_end_ms", b"latest_hard_end_ms", "pull_ms", b"pull_ms", "push_ms", b"push_ms", "unreachable_ms", b"unreachable_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["continuity_until_ms", b"continuity_until_ms", "latest_hard_end_ms", b"latest_hard_end_ms", "pull_ms", b"pull_ms", "push_ms", b"push_ms", "unreachable_ms", b"unreachable_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -570,6 +574,7 @@ class SystemStop(_message.Message):
     STOPPED_AT_MS_FIELD_NUMBER: _builtins.int
     BOUNDED_UNTIL_MS_FIELD_NUMBER: _builtins.int
     LIVE_LEASES_FIELD_NUMBER: _builtins.int
+    CONTINUITY_UNTIL_MS_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
     licence: _builtins.str
     state: Global___StopState.ValueType
@@ -578,6 +583,8 @@ class SystemStop(_message.Message):
     """As the system states it."""
     bounded_until_ms: _builtins.int
     live_leases: _builtins.int
+    continuity_until_ms: _builtins.int
+    """Until when its continuity permit holds, which bounded_until_ms contains; 0 when it has none."""
     def __init__(
         self,
         *,
@@ -588,10 +595,11 @@ class SystemStop(_message.Message):
         stopped_at_ms: _builtins.int = ...,
         bounded_until_ms: _builtins.int = ...,
         live_leases: _builtins.int = ...,
+        continuity_until_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_at_ms", b"acknowledged_at_ms", "bounded_until_ms", b"bounded_until_ms", "deployment", b"deployment", "licence", b"licence", "live_leases", b"live_leases", "state", b"state", "stopped_at_ms", b"stopped_at_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_at_ms", b"acknowledged_at_ms", "bounded_until_ms", b"bounded_until_ms", "continuity_until_ms", b"continuity_until_ms", "deployment", b"deployment", "licence", b"licence", "live_leases", b"live_leases", "state", b"state", "stopped_at_ms", b"stopped_at_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -709,6 +717,120 @@ class ReinstateLicenceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
 Global___ReinstateLicenceResponse: _TypeAlias = ReinstateLicenceResponse  # noqa: Y015
+
+@_typing.final
+class IssueContinuityPermitRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LICENCE_FIELD_NUMBER: _builtins.int
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    UNTIL_MS_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    licence: _builtins.str
+    deployment: _builtins.str
+    """Only this system; all of the licence's if empty."""
+    until_ms: _builtins.int
+    """When it ends, at the latest 24 hours from when it is decided."""
+    detail: _builtins.str
+    """The outage it is for."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        licence: _builtins.str = ...,
+        deployment: _builtins.str = ...,
+        until_ms: _builtins.int = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "detail", b"detail", "licence", b"licence", "request_id", b"request_id", "until_ms", b"until_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IssueContinuityPermitRequest: _TypeAlias = IssueContinuityPermitRequest  # noqa: Y015
+
+@_typing.final
+class ContinuityIssued(_message.Message):
+    """What one system was given."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    CONTINUITY_FIELD_NUMBER: _builtins.int
+    LEASES_FIELD_NUMBER: _builtins.int
+    LATEST_HARD_END_MS_FIELD_NUMBER: _builtins.int
+    deployment: _builtins.str
+    continuity: _builtins.str
+    leases: _builtins.int
+    latest_hard_end_ms: _builtins.int
+    """The latest hard end of its leases: not after until_ms, the term, or an authorisation."""
+    def __init__(
+        self,
+        *,
+        deployment: _builtins.str = ...,
+        continuity: _builtins.str = ...,
+        leases: _builtins.int = ...,
+        latest_hard_end_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["continuity", b"continuity", "deployment", b"deployment", "latest_hard_end_ms", b"latest_hard_end_ms", "leases", b"leases"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContinuityIssued: _TypeAlias = ContinuityIssued  # noqa: Y015
+
+@_typing.final
+class ContinuityIssuedList(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERMITS_FIELD_NUMBER: _builtins.int
+    DECIDED_MS_FIELD_NUMBER: _builtins.int
+    decided_ms: _builtins.int
+    @_builtins.property
+    def permits(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContinuityIssued]: ...
+    def __init__(
+        self,
+        *,
+        permits: _abc.Iterable[Global___ContinuityIssued] | None = ...,
+        decided_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decided_ms", b"decided_ms", "permits", b"permits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContinuityIssuedList: _TypeAlias = ContinuityIssuedList  # noqa: Y015
+
+@_typing.final
+class IssueContinuityPermitResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ISSUED_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def issued(self) -> Global___ContinuityIssuedList: ...
+    @_builtins.property
+    def approval(self) -> _operator_pb2.Approval: ...
+    def __init__(
+        self,
+        *,
+        issued: Global___ContinuityIssuedList | None = ...,
+        approval: _operator_pb2.Approval | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "issued", b"issued", "outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "issued", b"issued", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["issued", "approval"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___IssueContinuityPermitResponse: _TypeAlias = IssueContinuityPermitResponse  # noqa: Y015
 
 @_typing.final
 class TerminateLicenceRequest(_message.Message):

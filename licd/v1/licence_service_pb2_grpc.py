@@ -79,6 +79,11 @@ class LicenceServiceStub:
                 request_serializer=licd_dot_v1_dot_licence__service__pb2.ReinstateLicenceRequest.SerializeToString,
                 response_deserializer=licd_dot_v1_dot_licence__service__pb2.ReinstateLicenceResponse.FromString,
                 _registered_method=True)
+        self.IssueContinuityPermit = channel.unary_unary(
+                '/licd.v1.LicenceService/IssueContinuityPermit',
+                request_serializer=licd_dot_v1_dot_licence__service__pb2.IssueContinuityPermitRequest.SerializeToString,
+                response_deserializer=licd_dot_v1_dot_licence__service__pb2.IssueContinuityPermitResponse.FromString,
+                _registered_method=True)
         self.TerminateLicence = channel.unary_unary(
                 '/licd.v1.LicenceService/TerminateLicence',
                 request_serializer=licd_dot_v1_dot_licence__service__pb2.TerminateLicenceRequest.SerializeToString,
@@ -150,6 +155,14 @@ class LicenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IssueContinuityPermit(self, request, context):
+        """For a planned outage: what the licence's systems hold now may be acted on, once, while licd is silent. Needs a
+        second person, whatever policy says.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def TerminateLicence(self, request, context):
         """Final; the licence is kept as a tombstone.
         """
@@ -204,6 +217,11 @@ def add_LicenceServiceServicer_to_server(servicer, server):
                     servicer.ReinstateLicence,
                     request_deserializer=licd_dot_v1_dot_licence__service__pb2.ReinstateLicenceRequest.FromString,
                     response_serializer=licd_dot_v1_dot_licence__service__pb2.ReinstateLicenceResponse.SerializeToString,
+            ),
+            'IssueContinuityPermit': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueContinuityPermit,
+                    request_deserializer=licd_dot_v1_dot_licence__service__pb2.IssueContinuityPermitRequest.FromString,
+                    response_serializer=licd_dot_v1_dot_licence__service__pb2.IssueContinuityPermitResponse.SerializeToString,
             ),
             'TerminateLicence': grpc.unary_unary_rpc_method_handler(
                     servicer.TerminateLicence,
@@ -454,6 +472,33 @@ class LicenceService:
             '/licd.v1.LicenceService/ReinstateLicence',
             licd_dot_v1_dot_licence__service__pb2.ReinstateLicenceRequest.SerializeToString,
             licd_dot_v1_dot_licence__service__pb2.ReinstateLicenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueContinuityPermit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/licd.v1.LicenceService/IssueContinuityPermit',
+            licd_dot_v1_dot_licence__service__pb2.IssueContinuityPermitRequest.SerializeToString,
+            licd_dot_v1_dot_licence__service__pb2.IssueContinuityPermitResponse.FromString,
             options,
             channel_credentials,
             insecure,

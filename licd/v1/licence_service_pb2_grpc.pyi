@@ -47,6 +47,10 @@ class LicenceServiceStub:
     """How far a suspension has come: who has stopped, who is only bounded by W."""
     ReinstateLicence: _grpc.UnaryUnaryMultiCallable[_licence_service_pb2.ReinstateLicenceRequest, _licence_service_pb2.ReinstateLicenceResponse]
     """Needs a second person."""
+    IssueContinuityPermit: _grpc.UnaryUnaryMultiCallable[_licence_service_pb2.IssueContinuityPermitRequest, _licence_service_pb2.IssueContinuityPermitResponse]
+    """For a planned outage: what the licence's systems hold now may be acted on, once, while licd is silent. Needs a
+    second person, whatever policy says.
+    """
     TerminateLicence: _grpc.UnaryUnaryMultiCallable[_licence_service_pb2.TerminateLicenceRequest, _licence_service_pb2.TerminateLicenceResponse]
     """Final; the licence is kept as a tombstone."""
 
@@ -69,6 +73,10 @@ class LicenceServiceAsyncStub(LicenceServiceStub):
     """How far a suspension has come: who has stopped, who is only bounded by W."""
     ReinstateLicence: _aio.UnaryUnaryMultiCallable[_licence_service_pb2.ReinstateLicenceRequest, _licence_service_pb2.ReinstateLicenceResponse]  # type: ignore[assignment]
     """Needs a second person."""
+    IssueContinuityPermit: _aio.UnaryUnaryMultiCallable[_licence_service_pb2.IssueContinuityPermitRequest, _licence_service_pb2.IssueContinuityPermitResponse]  # type: ignore[assignment]
+    """For a planned outage: what the licence's systems hold now may be acted on, once, while licd is silent. Needs a
+    second person, whatever policy says.
+    """
     TerminateLicence: _aio.UnaryUnaryMultiCallable[_licence_service_pb2.TerminateLicenceRequest, _licence_service_pb2.TerminateLicenceResponse]  # type: ignore[assignment]
     """Final; the licence is kept as a tombstone."""
 
@@ -142,6 +150,16 @@ class LicenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_licence_service_pb2.ReinstateLicenceResponse, _abc.Awaitable[_licence_service_pb2.ReinstateLicenceResponse]]:
         """Needs a second person."""
+
+    @_abc_1.abstractmethod
+    def IssueContinuityPermit(
+        self,
+        request: _licence_service_pb2.IssueContinuityPermitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_licence_service_pb2.IssueContinuityPermitResponse, _abc.Awaitable[_licence_service_pb2.IssueContinuityPermitResponse]]:
+        """For a planned outage: what the licence's systems hold now may be acted on, once, while licd is silent. Needs a
+        second person, whatever policy says.
+        """
 
     @_abc_1.abstractmethod
     def TerminateLicence(

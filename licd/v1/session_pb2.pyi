@@ -81,6 +81,8 @@ class Link(_message.Message):
     EPOCH_SEEN_FIELD_NUMBER: _builtins.int
     JOURNAL_FIELD_NUMBER: _builtins.int
     LATEST_DECIDED_MS_FIELD_NUMBER: _builtins.int
+    CONTINUITY_FIELD_NUMBER: _builtins.int
+    CONTINUITY_USED_FIELD_NUMBER: _builtins.int
     system: _builtins.str
     """customer/C/system/S"""
     sequence: _builtins.int
@@ -99,6 +101,10 @@ class Link(_message.Message):
     """Newest epoch the sender has acted on; licd sends what came after it."""
     latest_decided_ms: _builtins.int
     """Highest decided_ms the sender has ever seen."""
+    continuity: _builtins.str
+    """The continuity permit that the sender holds, or whose use has just ended; licd stops sending it."""
+    continuity_used: _builtins.bool
+    """True when the sender has acted under it."""
     @_builtins.property
     def opening(self) -> Global___Opening: ...
     @_builtins.property
@@ -132,10 +138,12 @@ class Link(_message.Message):
         epoch_seen: _builtins.int = ...,
         journal: Global___JournalHead | None = ...,
         latest_decided_ms: _builtins.int = ...,
+        continuity: _builtins.str = ...,
+        continuity_used: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "heartbeat", b"heartbeat", "journal", b"journal", "opening", b"opening"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "boot_nonce", b"boot_nonce", "boot_time_ms", b"boot_time_ms", "epoch_seen", b"epoch_seen", "heartbeat", b"heartbeat", "held", b"held", "journal", b"journal", "latest_decided_ms", b"latest_decided_ms", "nonce", b"nonce", "opening", b"opening", "operations", b"operations", "previous", b"previous", "sequence", b"sequence", "session", b"session", "system", b"system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "boot_nonce", b"boot_nonce", "boot_time_ms", b"boot_time_ms", "continuity", b"continuity", "continuity_used", b"continuity_used", "epoch_seen", b"epoch_seen", "heartbeat", b"heartbeat", "held", b"held", "journal", b"journal", "latest_decided_ms", b"latest_decided_ms", "nonce", b"nonce", "opening", b"opening", "operations", b"operations", "previous", b"previous", "sequence", b"sequence", "session", b"session", "system", b"system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["opening", "heartbeat"]  # noqa: Y015
     _WhichOneofArgType_action: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
@@ -588,6 +596,73 @@ class LeaseEnd(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LeaseEnd: _TypeAlias = LeaseEnd  # noqa: Y015
+
+@_typing.final
+class ContinuityPermit(_message.Message):
+    """Payload of kind continuity-permit: for one planned outage of licd, decided by two persons. Lease i acts on target
+    targets[32*i : 32*i+32] until hard_ends_ms[i] while licd is silent, once: whoever has acted under it and hears licd
+    again has no more of it. It holds for this session of this process of the system, under this epoch, and adds no lease.
+    A system counts from the moment it sent any link that was answered: boot clock < first send + (hard end - decided).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ISSUER_FIELD_NUMBER: _builtins.int
+    SYSTEM_FIELD_NUMBER: _builtins.int
+    ENROLMENT_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    BOOT_NONCE_FIELD_NUMBER: _builtins.int
+    LICENCE_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    CONTINUITY_FIELD_NUMBER: _builtins.int
+    DECIDED_MS_FIELD_NUMBER: _builtins.int
+    UNTIL_MS_FIELD_NUMBER: _builtins.int
+    LEASES_FIELD_NUMBER: _builtins.int
+    TARGETS_FIELD_NUMBER: _builtins.int
+    HARD_ENDS_MS_FIELD_NUMBER: _builtins.int
+    issuer: _builtins.str
+    """Trust domain of the issuing installation."""
+    system: _builtins.str
+    """The audience: customer/C/system/S, its enrolment, its open session, and the process that holds it."""
+    enrolment: _builtins.int
+    session: _builtins.str
+    boot_nonce: _builtins.bytes
+    licence: _builtins.str
+    epoch: _builtins.int
+    continuity: _builtins.str
+    """Names it, for the log and for its one use."""
+    decided_ms: _builtins.int
+    until_ms: _builtins.int
+    """No hard end is later."""
+    targets: _builtins.bytes
+    @_builtins.property
+    def leases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def hard_ends_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        issuer: _builtins.str = ...,
+        system: _builtins.str = ...,
+        enrolment: _builtins.int = ...,
+        session: _builtins.str = ...,
+        boot_nonce: _builtins.bytes = ...,
+        licence: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        continuity: _builtins.str = ...,
+        decided_ms: _builtins.int = ...,
+        until_ms: _builtins.int = ...,
+        leases: _abc.Iterable[_builtins.int] | None = ...,
+        targets: _builtins.bytes = ...,
+        hard_ends_ms: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_nonce", b"boot_nonce", "continuity", b"continuity", "decided_ms", b"decided_ms", "enrolment", b"enrolment", "epoch", b"epoch", "hard_ends_ms", b"hard_ends_ms", "issuer", b"issuer", "leases", b"leases", "licence", b"licence", "session", b"session", "system", b"system", "targets", b"targets", "until_ms", b"until_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContinuityPermit: _TypeAlias = ContinuityPermit  # noqa: Y015
 
 @_typing.final
 class Refusal(_message.Message):

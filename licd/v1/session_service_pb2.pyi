@@ -142,6 +142,7 @@ class SessionResponse(_message.Message):
     DIRECTIVE_FIELD_NUMBER: _builtins.int
     LICENCE_FIELD_NUMBER: _builtins.int
     TRUST_FIELD_NUMBER: _builtins.int
+    CONTINUITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def reply(self) -> _envelope_pb2.Envelope:
         """Kind permit or denial: answers the outstanding link."""
@@ -158,6 +159,10 @@ class SessionResponse(_message.Message):
     def trust(self) -> _trust_pb2.TrustBundleChain:
         """New trust bundles."""
 
+    @_builtins.property
+    def continuity(self) -> _envelope_pb2.Envelope:
+        """Kind continuity-permit: after the reply to a link, until a link says that the system holds it."""
+
     def __init__(
         self,
         *,
@@ -165,12 +170,13 @@ class SessionResponse(_message.Message):
         directive: _envelope_pb2.Envelope | None = ...,
         licence: _envelope_pb2.Envelope | None = ...,
         trust: _trust_pb2.TrustBundleChain | None = ...,
+        continuity: _envelope_pb2.Envelope | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["directive", b"directive", "frame", b"frame", "licence", b"licence", "reply", b"reply", "trust", b"trust"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["continuity", b"continuity", "directive", b"directive", "frame", b"frame", "licence", b"licence", "reply", b"reply", "trust", b"trust"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["directive", b"directive", "frame", b"frame", "licence", b"licence", "reply", b"reply", "trust", b"trust"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["continuity", b"continuity", "directive", b"directive", "frame", b"frame", "licence", b"licence", "reply", b"reply", "trust", b"trust"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["reply", "directive", "licence", "trust"]  # noqa: Y015
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["reply", "directive", "licence", "trust", "continuity"]  # noqa: Y015
     _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
 

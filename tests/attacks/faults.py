@@ -37,6 +37,7 @@ def _fault(name: str, file: str, right: str, wrong: str, *tests: str) -> Fault:
 CHAIN: Final = "licd/core/chain.py"
 LINK: Final = "licd/core/link.py"
 BUNDLES: Final = "licd/keys/bundle_update.py"
+OUTAGE: Final = "licd/client/session/outage.py"
 
 FAULTS: Final = (
     _fault(
@@ -227,6 +228,48 @@ def follow(current, bundles, now):
         "    except DecodeError as error:\n        raise Invalid(",
         "    except ZeroDivisionError as error:\n        raise Invalid(",
         "test_proto_fuzz_on_every_rpc",
+    ),
+    _fault(
+        "a continuity permit ends when the last possible one would",
+        OUTAGE,
+        "min(end + to_boot, latest)",
+        "latest",
+        "test_continuity_permit_used_ends_with_its_hour",
+    ),
+    _fault(
+        "a continuity permit is taken twice",
+        OUTAGE,
+        "    state.continuities_seen.add(permit.continuity)\n",
+        "",
+        "test_continuity_permit_replayed",
+    ),
+    _fault(
+        "a continuity permit outlasts the contact",
+        OUTAGE,
+        "        state.continuity = None\n        return ends\n",
+        "        return ends\n",
+        "test_continuity_permit_used_a_second_time",
+    ),
+    _fault(
+        "a continuity permit is anybody's",
+        OUTAGE,
+        "    if meant != ours or not permit.session:\n",
+        "    if permit.licence != state.licence:\n",
+        "test_continuity_permit_shown_to_another_system",
+    ),
+    _fault(
+        "a continuity permit outlasts a no",
+        "licd/client/session/stops.py",
+        "    state.continuity = None\n",
+        "",
+        "test_continuity_permit_after_a_suspension",
+    ),
+    _fault(
+        "a continuity permit holds no seat",
+        "licd/core/continuity.py",
+        "        free_at = max(lease.free_at, each.hard_end + _rest(state, each.hard_end - now))\n",
+        "        free_at = lease.free_at\n",
+        "test_continuity_permit_and_a_suspension_that_cannot_be_delivered",
     ),
 )
 

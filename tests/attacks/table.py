@@ -47,6 +47,20 @@ ATTACKS: Final[dict[str, tuple[str, ...]]] = {
 }
 """What 02-protocol calls it → tests in this folder."""
 
+OURS: Final[dict[str, tuple[str, ...]]] = {
+    "continuity permit used beyond its end": ("test_continuity.py::test_continuity_permit_used_ends_with_its_hour",),
+    "continuity permit replayed": ("test_continuity.py::test_continuity_permit_replayed",),
+    "continuity permit used a second time": ("test_continuity.py::test_continuity_permit_used_a_second_time",),
+    "continuity permit shown to another system": (
+        "test_continuity.py::test_continuity_permit_shown_to_another_system",
+    ),
+    "continuity permit after a suspension": (
+        "test_continuity.py::test_continuity_permit_after_a_suspension",
+        "test_continuity.py::test_continuity_permit_and_a_suspension_that_cannot_be_delivered",
+    ),
+}
+"""Attacks on what 02-protocol leaves to us → tests in this folder."""
+
 NOT_YET: Final[dict[str, str]] = {
     "suspend racing 1 000 renewals on 3 replicas": "there is one replica; the race on one is tested",
     "false pseudonym in an inquiry": "there are no inquiries",

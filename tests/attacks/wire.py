@@ -83,6 +83,8 @@ class Wire:
     sent: list[tuple[str, bytes]] = field(default_factory=list)
     """Every frame and request that went up, with what it was: a method's name, or `frame`."""
     lost: int = 0
+    injected: list[bytes] = field(default_factory=list)
+    """Frames that come down beside what licd says."""
 
     def cut(self) -> None:
         """Nothing gets through any more."""
@@ -146,6 +148,8 @@ class TamperedStream:
             await self.inner.send(frame)
 
     async def receive(self) -> bytes | None:
+        if self.wire.injected:
+            return self.wire.injected.pop(0)
         while (frame := await self.inner.receive()) is not None:
             if not self.wire.count(self.wire.drops_down(SessionResponse.FromString(frame))):
                 return frame

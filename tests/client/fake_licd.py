@@ -299,6 +299,27 @@ class FakeLicd:
         permit.targets = b"".join(seat.target for seat in seats)
         permit.hard_ends_ms.extend(self.hard_end(seat) for seat in seats)
 
+    # ---------------------------------------------------------------------------------------- outages
+    def continuity(self, length: int, **changes: Any) -> Envelope:
+        """For every lease there is, to be delivered or not."""
+        seats = list(self.seats.values())
+        fields: dict[str, Any] = {
+            "issuer": DOMAIN,
+            "system": SYSTEM,
+            "session": self.session,
+            "boot_nonce": self.links[-1].boot_nonce,
+            "licence": LICENCE,
+            "epoch": self.epoch,
+            "continuity": f"C-{len(self.links)}",
+            "decided_ms": self.now_ms,
+            "until_ms": self.now_ms + length,
+            "leases": [seat.lease for seat in seats],
+            "targets": b"".join(seat.target for seat in seats),
+            "hard_ends_ms": [self.now_ms + length for _ in seats],
+        }
+        payload = session_pb2.ContinuityPermit(**(fields | changes)).SerializeToString()
+        return seal(Kind.CONTINUITY_PERMIT, payload, self.signer)
+
     # ---------------------------------------------------------------------------------------- orders
     def suspend(self, detail: str = "suspected misuse", reason: Reason = Reason.LICENCE_SUSPENDED) -> Envelope:
         """Suspend the licence. Returns the directive, to be delivered or not."""
@@ -332,6 +353,10 @@ class FakeLicd:
 
 def directive_frame(envelope: Envelope) -> bytes:
     return session_service_pb2.SessionResponse(directive=envelope).SerializeToString()
+
+
+def continuity_frame(envelope: Envelope) -> bytes:
+    return session_service_pb2.SessionResponse(continuity=envelope).SerializeToString()
 
 
 def reply_frame(envelope: Envelope) -> bytes:

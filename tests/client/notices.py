@@ -20,7 +20,12 @@ class Told:
 
     def callbacks(self) -> Callbacks:
         """To be given to the system."""
-        return Callbacks(on_suspended=self.note, on_reinstated=self.note, on_lost=lambda lease, lost: self.note(lost))
+        return Callbacks(
+            on_suspended=self.note,
+            on_reinstated=self.note,
+            on_lost=lambda lease, lost: self.note(lost),
+            on_continuity=self.note,
+        )
 
     def note(self, notice: object) -> None:
         """Something came."""

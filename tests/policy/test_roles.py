@@ -79,6 +79,11 @@ def test_stopping_never_waits_for_a_second_person(folder: Folder, verb: str):
         ("[four_eyes]", "[six_eyes]", "four_eyes is missing"),
         ("verbs_when_widening = ", "verbs_when_wider = ", "verbs_when_widening is missing"),
         ('\n    "StatusService.AcceptClock",\n]\n', "\n]\n", "whoever moves the clock moves every term"),
+        (
+            'AddOperator",\n    "LicenceService.IssueContinuityPermit",\n',
+            'AddOperator",\n',
+            "until it ends nothing calls it back",
+        ),
     ],
 )
 def test_refuses_a_division_of_work_that_does_not_hold(folder: Folder, old: str, new: str, told: str):

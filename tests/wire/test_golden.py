@@ -6,8 +6,9 @@ import pytest
 from google.protobuf.message import Message
 
 from licd.core.acquire_lease import Granted
+from licd.core.continuity import Continuity
 from licd.core.link import Permit, Renewed
-from licd.core.model import Directive, DirectiveKind, Lease
+from licd.core.model import Deployment, DeploymentStatus, Directive, DirectiveKind, Lease, Session
 from licd.core.reasons import Denied, Reason, SeatHeld
 from licd.core.release_lease import Released
 from licd.core.terms import (
@@ -31,6 +32,7 @@ from licd.core.time import DAY
 from licd.keys.kinds import Kind
 from licd.keys.payload import refuse_unknown_fields
 from licd.v1 import licence_pb2, session_pb2
+from licd.wire.continuity import continuity_payload
 from licd.wire.session import Header, directive_payload, permit_payload, refusal_payload
 from licd.wire.terms import terms_from_payload, terms_payload
 
@@ -178,6 +180,37 @@ def operator_command() -> session_pb2.OperatorCommand:
     )
 
 
+def continuity() -> bytes:
+    deployment = Deployment(
+        "s1", "l1", "c1", DeploymentStatus.ENROLLED, AT, b"", AT, 2, AT, b"key", b"hash", b"", "1.0", "DE", 3
+    )
+    session = Session(
+        "s1",
+        "l1",
+        2,
+        "5e55",
+        7,
+        b"",
+        b"",
+        b"",
+        b"",
+        "permit",
+        3,
+        b"",
+        AT,
+        AT,
+        b"\x44" * 16,
+        AT,
+        20_000,
+        300_000,
+        AT + DAY,
+    )
+    given = Continuity(
+        "C-1", deployment, session, (Renewed(LEASE.id, TARGET, AT + 7_200_000), Renewed(8, OTHER, AT + 9))
+    )
+    return continuity_payload(given, issuer="licd.example", epoch=3, decided=AT, until=AT + 7_200_000)
+
+
 PAYLOADS: dict[Kind, tuple[bytes, type[Message]]] = {
     Kind.LICENCE: (terms_payload(TERMS), licence_pb2.LicenceTerms),
     Kind.PERMIT: (permit_payload(HEADER, PERMIT, 5_000), session_pb2.Permit),
@@ -186,6 +219,7 @@ PAYLOADS: dict[Kind, tuple[bytes, type[Message]]] = {
     Kind.LINK: (link().SerializeToString(), session_pb2.Link),
     Kind.ACKNOWLEDGEMENT: (acknowledgement().SerializeToString(), session_pb2.Acknowledgement),
     Kind.OPERATOR_COMMAND: (operator_command().SerializeToString(), session_pb2.OperatorCommand),
+    Kind.CONTINUITY_PERMIT: (continuity(), session_pb2.ContinuityPermit),
 }
 
 

@@ -45,6 +45,8 @@ class LinkParts:
     latest_decided: Instant
     journal: tuple[int, bytes]
     opening: session_pb2.Opening | None = None
+    continuity: str = ""
+    continuity_used: bool = False
 
 
 class Chain:
@@ -96,6 +98,8 @@ class Chain:
             epoch_seen=parts.epoch_seen,
             journal=session_pb2.JournalHead(size=parts.journal[0], root=parts.journal[1]),
             latest_decided_ms=parts.latest_decided,
+            continuity=parts.continuity,
+            continuity_used=parts.continuity_used,
         )
         if parts.opening is not None:
             link.opening.CopyFrom(parts.opening)

@@ -14,7 +14,7 @@ from typing import Final
 from licd.client.answers import Granted, StopCause, Stopped
 from licd.client.pace import Pace
 from licd.client.session.hold import Hold, HoldState
-from licd.core.time import Millis
+from licd.core.time import SECOND, Millis
 from licd.v1 import session_pb2
 
 MOST_OPERATIONS: Final = 256
@@ -170,6 +170,19 @@ class Holds:
                 boundary = min(boundary, hold.warn_at)
         self.next_boundary = boundary
         return left_out
+
+    def stretch(self, ends: Mapping[int, tuple[bytes, Millis]], now: Millis) -> bool:
+        """Give those that are about to run out, and have not, longer ends. Returns whether there were any."""
+        found = False
+        nothing = (b"", 0)
+        for lease, holds in self._by_lease.items():
+            target, until = ends.get(lease, nothing)
+            for hold in holds:
+                due = hold.state is HoldState.HELD and hold.warn_at <= now < hold.until
+                if due and hold.target == target and until > hold.until + SECOND:
+                    hold.may_act(until, until - min(self._pace.lapsing, (until - now) // 2))
+                    found = True
+        return found
 
     def take_unary(self, hold: Hold, granted: Granted, until: Millis, now: Millis) -> None:
         """A lease had by a unary call: it is kept apart, because links do not renew it."""

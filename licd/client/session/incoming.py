@@ -4,6 +4,7 @@ from licd.client.notices import DropReason
 from licd.client.session.line import LineState
 from licd.client.session.links import contact_failed
 from licd.client.session.orders import take_directive
+from licd.client.session.outage import take_continuity
 from licd.client.session.replies import take_reply
 from licd.client.session.state import MachineState
 from licd.client.session.trust import parsed
@@ -43,6 +44,8 @@ def take_frame(state: MachineState, frame: bytes, now: Millis) -> None:
             take_reply(state, message.reply, now)
         case "directive":
             take_directive(state, message.directive, now)
+        case "continuity":
+            take_continuity(state, message.continuity, now)
         case "licence":
             take_licence(state, message.licence)
         case "trust":

@@ -79,7 +79,7 @@ def make_link(state: MachineState, now: Millis, *, opening: bool) -> Outstanding
     """Make the next link and have it written down. None when the system's key could not sign; tried again later."""
     silent = state.standing.refused is not None or state.closing_at is not None
     taken: list[Asked] = [] if silent else state.holds.take()
-    outfit = state.outfit
+    outfit, continuity = state.outfit, None if opening else state.continuity
     opens = session_pb2.Opening(deployment_region=outfit.region, software=outfit.software) if opening else None
     parts = LinkParts(
         now=now,
@@ -89,6 +89,8 @@ def make_link(state: MachineState, now: Millis, *, opening: bool) -> Outstanding
         latest_decided=state.trust.anchor.latest,
         journal=state.journal,
         opening=opens,
+        continuity="" if continuity is None else continuity.id,
+        continuity_used=continuity is not None and continuity.used_at is not None,
     )
     try:
         link = state.chain.extend(parts, outfit.randomness(NONCE_BYTES), lambda each: _sealed(state, each))

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from licd.client.answers import StopCause, Stopped
 from licd.client.notices import LeaseLapsing, LeaseLost
-from licd.client.session import incoming, links, unary, upkeep, wishes
+from licd.client.session import incoming, links, outage, unary, upkeep, wishes
 from licd.client.session.chain_record import ChainRecord
 from licd.client.session.effects import Effect, WakeAt
 from licd.client.session.events import (
@@ -158,6 +158,7 @@ class Machine:
 
     def _go_on(self, now: Millis) -> None:
         state = self._state
+        outage.go_on(state, now)
         lapsed, lapsing = state.holds.pass_time(now)
         for hold in lapsed:
             state.notify(LeaseLost(hold.op, hold.stopped))

@@ -28,7 +28,7 @@ def ends_of(permit: session_pb2.Permit, sent_at: Millis, longest: Millis) -> End
     return {lease: (target, min(end + to_boot, latest)) for lease, target, end in zip(*columns, strict=True)}
 
 
-def columns_of(permit: session_pb2.Permit) -> Columns | None:
+def columns_of(permit: session_pb2.Permit | session_pb2.ContinuityPermit) -> Columns | None:
     """Leases, targets, hard ends; None when there are not as many of each."""
     leases, targets, hard_ends = list(permit.leases), permit.targets, list(permit.hard_ends_ms)
     if len(targets) != TARGET_BYTES * len(leases) or len(hard_ends) != len(leases):

@@ -8,6 +8,7 @@ from licd.client.session.chain import Outstanding
 from licd.client.session.hold import Hold, HoldState
 from licd.client.session.holds import Asked, GivingUp
 from licd.client.session.line import LineState
+from licd.client.session.outage import take_contact
 from licd.client.session.permits import Ends, ends_of, life_of
 from licd.client.session.standing import OF_THE_SESSION
 from licd.client.session.state import MachineState
@@ -109,6 +110,8 @@ def _take_permit(state: MachineState, permit: session_pb2.Permit, ends: Ends, li
         _refuse_in_flight(state, asked, _refusal_in_force(state), now)
         return
     resume(state, permit.header.epoch)
+    state.to_boot = link.sent_at - permit.header.decided_ms
+    ends = take_contact(state, ends, link.sent_at)
     for each, outcome in zip(asked, permit.outcomes, strict=True):
         _take_outcome(state, each, outcome, ends, sent_at=link.sent_at, now=now)
     ended = {each.lease: each.reason for each in permit.ended}

@@ -1,8 +1,10 @@
 """Everything a session machine knows, in one place; the verbs beside it change it."""
 
+from __future__ import annotations
+
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from licd.client.answers import Outcome, Released
 from licd.client.notices import DropReason, FrameDropped, Notice
@@ -18,6 +20,9 @@ from licd.client.session.trust import Trust
 from licd.core.time import Instant, Millis
 from licd.keys.bundle import Bundle
 from licd.keys.signer import Randomness, Signer
+
+if TYPE_CHECKING:
+    from licd.client.session.outage import Continuity
 
 NONCE_BYTES: Final = 16
 MOST_SAID: Final = 64
@@ -52,6 +57,8 @@ class MachineState:
         "certificate_due",
         "chain",
         "closing_at",
+        "continuities_seen",
+        "continuity",
         "finished",
         "heartbeat",
         "holds",
@@ -74,6 +81,7 @@ class MachineState:
         "stop_refusal",
         "stop_said",
         "stop_unsure",
+        "to_boot",
         "trust",
         "urgent",
         "wake_at",
@@ -116,6 +124,12 @@ class MachineState:
         """licd's time at which the certificate in use is to be renewed; 0 for never."""
         self.renewing = False
         self.renew_after: Millis = 0
+        self.to_boot: Millis | None = None
+        """What leads from licd's time to the boot clock, early rather than late: by the last link that was answered."""
+        self.continuity: Continuity | None = None
+        """The continuity permit that is held."""
+        self.continuities_seen: set[str] = set()
+        """Those that were ever taken by this process: none is taken twice."""
         self.closing_at: Millis | None = None
         """When to be closed at the latest; None while the system is open."""
         self.started = False

@@ -14,6 +14,7 @@ from licd.v1 import session_pb2, session_service_pb2
 
 def stop_all(state: MachineState, denied: Denied, epoch: int, carrier: bytes, now: Millis) -> Refused:
     """Take an authoritative no: stop every lease, for now or for good. Returns the refusal in force."""
+    state.continuity = None
     known = state.standing.refused
     news = state.standing.is_news(denied, epoch)
     acted_on = state.acted_on(now)

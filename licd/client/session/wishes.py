@@ -80,6 +80,7 @@ def reboot(state: MachineState, now: Millis) -> None:
     if state.chain.outstanding is not None:
         state.chain.outstanding = replace(state.chain.outstanding, own=False)
     state.chain.session = ""
+    state.continuity = state.to_boot = None
     state.trust.anchor.forget(now)
     state.trust.due = now
     state.next_beat = now

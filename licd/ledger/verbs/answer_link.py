@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 from sqlalchemy import Select, asc, bindparam
 
 from licd.core.chain import LinkClaim, Verdict, judge, recall
+from licd.core.continuity import take_word
 from licd.core.deployment import fence_deployment, system_of
 from licd.core.errors import Behind, ClockDoubted, Forbidden, Forked, StaleFrame
 from licd.core.link import Link, Opening, Operation, Permit, answer_link
@@ -24,6 +25,7 @@ from licd.ledger import tables
 from licd.ledger.records import Fork, IssuedDirective
 from licd.ledger.rows import DIRECTIVES
 from licd.ledger.transaction import Transaction
+from licd.ledger.verbs.continuity import deliverable
 from licd.ledger.verbs.denials import log_denial
 from licd.v1 import session_pb2
 from licd.wire.session import Header, permit_payload, refusal_payload
@@ -46,7 +48,10 @@ REPLY_KINDS: Final = {kind.value: kind for kind in (Kind.PERMIT, Kind.DENIAL)}
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is signed and sent. directives are those after the link's epoch_seen, oldest first."""
+    """What is signed and sent. directives are those after the link's epoch_seen, oldest first.
+
+    continuity is the payload of a continuity permit that goes after it, if there is one.
+    """
 
     kind: Kind
     payload: bytes
@@ -55,6 +60,7 @@ class Reply:
     licence: str
     directives: tuple[IssuedDirective, ...]
     outcomes: tuple[object, ...] = ()
+    continuity: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,8 @@ class AnswerLink:
     address: str
     epoch_seen: int
     frame: bytes
+    continuity: str = ""
+    continuity_used: bool = False
 
     @property
     def within(self) -> str:
@@ -172,13 +180,16 @@ class AnswerLink:
         decided, answer = answer_link(state, self.deployment, link, tx.now, tx.random_id)
         answer = _advised(tx, answer)
         kind, payload = self._payload(tx, state, decided.session, answer)
-        advanced = self._advanced(decided, kind, payload, state.licence.epoch, tx.now)
+        told = take_word(state, decided, self.continuity, used=self.continuity_used)
+        advanced = self._advanced(told, kind, payload, state.licence.epoch, tx.now)
         state.put(replace(advanced, recent=recall(session, self.claim)))
         if session.accepted_at // HOUR != tx.now // HOUR:
             self._log_head(state)
         self._log_denials(tx, state, answer)
-        outcomes = answer.outcomes if isinstance(answer, Permit) else (answer,)
-        return self._reply(tx, state, kind, payload, decided.session, outcomes)
+        if isinstance(answer, Denied):
+            return self._reply(tx, state, kind, payload, decided.session, (answer,))
+        reply = self._reply(tx, state, kind, payload, decided.session, answer.outcomes)
+        return replace(reply, continuity=deliverable(state, advanced, tx.now))
 
     def _log_head(self, state: LicenceState) -> None:
         """Renewals are not logged one by one; the head of the chain they make is, every hour."""

@@ -141,6 +141,9 @@ class SessionService:
         if newer is not None:  # before what may be sealed by its keys
             await stream.send(pb.SessionResponse(trust=newer))
         await stream.send(pb.SessionResponse(reply=self._signing.seal(reply.kind, reply.payload)))
+        if reply.continuity:
+            sealed = self._signing.seal(Kind.CONTINUITY_PERMIT, reply.continuity)
+            await stream.send(pb.SessionResponse(continuity=sealed))
         for directive in reply.directives:
             await stream.send(self._push.frame_of(directive))
         if reply.directives:
@@ -159,6 +162,8 @@ class SessionService:
             raise Invalid(f"the caller is {owner}", field="link.system")
         if len(link.held) > HELD_LIMIT or len(link.operations) > OPERATIONS_LIMIT:
             raise Invalid(f"at most {HELD_LIMIT} held leases and {OPERATIONS_LIMIT} operations", field="link")
+        if len(link.continuity) > NONCE_LIMIT:
+            raise Invalid(f"at most {NONCE_LIMIT} characters", field="link.continuity")
         if not link.nonce or len(link.nonce) > NONCE_LIMIT or len(link.boot_nonce) > NONCE_LIMIT:
             raise Invalid(f"from 1 to {NONCE_LIMIT} bytes", field="link.nonce")
         if len(link.opening.software) > SOFTWARE_LIMIT or len(link.opening.deployment_region) > SOFTWARE_LIMIT:
@@ -198,6 +203,8 @@ class SessionService:
             address=caller.address,
             epoch_seen=link.epoch_seen,
             frame=envelope.SerializeToString(),
+            continuity=link.continuity,
+            continuity_used=link.continuity_used,
         )
         answer = await self._writer.execute(command)
         if isinstance(answer, ForkSeen):

@@ -84,6 +84,7 @@ class Suspensions:
             pull_ms=bounds.pull,
             unreachable_ms=bounds.unreachable,
             latest_hard_end_ms=max((system.latest_hard_end for system in systems), default=0),
+            continuity_until_ms=_ahead(max((system.continuity_until for system in systems), default=0), self._wall()),
         )
 
     async def suspend_licence(self, request: pb.SuspendLicenceRequest, caller: Caller) -> pb.SuspendLicenceResponse:
@@ -180,4 +181,10 @@ def _stop(found: SuspensionNow, system: SuspensionSystem, now: Instant) -> pb.Sy
         stopped_at_ms=acknowledged.stopped_at if acknowledged else 0,
         bounded_until_ms=system.bounded_until,
         live_leases=found.live[system.deployment],
+        continuity_until_ms=_ahead(found.continuity[system.deployment], found.suspension.decided_at),
     )
+
+
+def _ahead(until: Instant, now: Instant) -> Instant:
+    """The end of a continuity permit, where it adds something; 0 where it had run out by then."""
+    return until if until > now else 0
