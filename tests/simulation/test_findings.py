@@ -1,4 +1,4 @@
-"""What the simulation once found, where a seed of the whole plan would not stay: fewer misfortunes, and the mistake put back."""
+"""What the simulation found, where a seed of the whole plan would not stay: few misfortunes, the mistake put back."""
 
 import pytest
 
