@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007_unvouched_time"
-down_revision = "0004_turns"
+revision = "0006_unvouched_time"
+down_revision = "0005_continuity"
 branch_labels = None
 depends_on = None
 
