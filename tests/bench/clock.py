@@ -18,6 +18,10 @@ def seconds() -> float:
     return time.perf_counter()
 
 
+def cpu_seconds() -> float:
+    return time.thread_time()
+
+
 def request_id() -> str:
     """A UUIDv7."""
     raw = bytearray(now_ms().to_bytes(6, "big") + os.urandom(10))

@@ -26,6 +26,7 @@ from licd.keys.file_signer import read_key_file
 from licd.keys.kinds import KeyPurpose, Kind
 from licd.keys.pem_files import private_key_to_pem
 from licd.keys.signer import MemorySigner
+from licd.server.state_dir import StateDirectory
 from licd.v1 import (
     approval_service_pb2,
     approval_service_pb2_grpc,
@@ -42,6 +43,7 @@ from licd.v1 import (
     operator_pb2,
 )
 from tests.bench import clock
+from tests.replicas import shared_states
 
 ROOT = Path(__file__).parents[2]
 LICENCE = "bench-licence"
@@ -123,11 +125,12 @@ def staged(database: str = "") -> Iterator[Stage]:
         state, base = Path(folder) / "state", _free_base()
         policies = wide_policies(Path(folder) / "policies")
         quota = {f"LICD_LIMITS__{name}": value for name, value in WIDE.items()}
-        elsewhere = ["--database", database] if database else []
-        _licd("init", "--state", str(state), "--base-port", str(base), "--policies", str(policies), *elsewhere)
+        _licd("init", "--state", str(state), "--base-port", str(base), "--policies", str(policies))
+        if database:
+            shared_states(StateDirectory(state), database, 1)
         log = (Path(folder) / "daemon.log").open("wb")
         daemon = subprocess.Popen(
-            [sys.executable, "-c", LICD, "serve", "--state", str(state), *elsewhere],
+            [sys.executable, "-c", LICD, "serve", "--state", str(state)],
             cwd=ROOT,
             stderr=log,
             env={**os.environ, **quota},
