@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from tests.bench import against, checks, database, fanout, heartbeats, load, measures, plot, size, stream
+from tests.bench import against, checks, clock, database, fanout, heartbeats, load, measures, plot, size, stream
 from tests.bench.measures import CONNECTIONS, Measured, run_on_loop
 from tests.bench.peers.service import Absent
 from tests.bench.stage import LICENCE, Enrolled, Stage, enrol_all, issue, staged
@@ -35,10 +35,10 @@ class Bench:
         issue(made, "bench-customer", LICENCE)
         return made
 
-    @cached_property
+    @property
     def systems(self) -> list[Enrolled]:
-        """As many systems as the unary measures have connections."""
-        return enrol_all(self.stage, LICENCE, [f"raw-{number}" for number in range(CONNECTIONS)])
+        """As many systems as the unary measures have connections; new ones each time, for a chain is begun once."""
+        return enrol_all(self.stage, LICENCE, [f"raw-{number}-{clock.now_ms()}" for number in range(CONNECTIONS)])
 
     @cached_property
     def beats(self) -> tuple[float, float]:
@@ -108,8 +108,8 @@ def main(wanted: list[str]) -> int:
         for key in keys:
             found.append(_measured(key, bench))
             _print(found[-1])
+            REPORT.write_text(json.dumps({each.key: each.report() for each in found}, indent=2) + "\n")
         _plot(bench)
-    REPORT.write_text(json.dumps({each.key: each.report() for each in found}, indent=2) + "\n")
     print(f"{REPORT}; medians of {load.ROUNDS} rounds of {load.SECONDS:g} s where rates are compared")
     return 0
 
