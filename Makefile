@@ -82,7 +82,8 @@ cover: $(READY) ## Run the tests and show which lines and branches they leave ou
 fuzz: $(READY) ## Fuzz one target, T=seals, or T=all; SECONDS=60 SEED=1 (without T: list them)
 	@$(BIN)/python -m tests.fuzz $(T) --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
-bench: $(READY) ## Measure, into build/bench.json; BENCH="acquire_vs_echo" measures one
+bench: $(READY) ## Measure, into build/bench.json and build/cost.svg; BENCH=acquire measures one
+	@.ci/peers
 	@$(BIN)/python -m tests.bench $(BENCH)
 
 demo: $(READY) ## Start licd and a fleet of simulated customers, and watch a suspension take effect
