@@ -21,6 +21,7 @@ VERBS = {
         "get",
         "list",
         "amend",
+        "continuity",
         "renew",
         "suspend",
         "follow",
