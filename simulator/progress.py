@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from itertools import islice
 from typing import Final, Protocol
 
@@ -19,6 +20,14 @@ from simulator.timeline import Told
 
 EVENTS_SHOWN: Final = 8
 LINE_EVERY: Final[Millis] = 5 * SECOND
+COLUMNS: Final = ("licence", "customer", "status", "cap", "permits", "at work", "reached", "grants", "denials")
+"""permits: targets that somebody may act on; at work: acted on; reached: systems that are not cut off, of all."""
+GAP: Final = 2
+MOST: Final = {"status": 10, "cap": 3, "permits": 7, "at work": 7, "reached": 7, "grants": 6, "denials": 7}
+FIGURES_TAKE: Final = sum(MOST.values()) + len(MOST) * GAP
+"""Columns that all but the names take."""
+WIDE: Final = 100
+"""Columns of a terminal that has room for all of it."""
 
 
 class Progress(Protocol):
@@ -126,19 +135,27 @@ class LiveTable:
 
     def _table(self, fleet: Fleet, elapsed: Millis) -> Table:
         seconds = f"{elapsed / SECOND:.0f} of {fleet.scenario.duration / SECOND:.0f} s"
-        table = Table(title=f"{fleet.scenario.title}: {seconds}", title_justify="left")
-        for column in ("licence", "customer", "status"):
-            table.add_column(column)
-        for column in ("cap", "under permit", "worked on", "systems", "not cut off", "grants", "denials"):
-            table.add_column(column, justify="right")
-        for row in rows(fleet, self._count):
-            table.add_row(*row)
-        return table
+        return drawn(f"{fleet.scenario.title}: {seconds}", rows(fleet, self._count), self._live.console.width)
 
     def close(self) -> None:
         """Leave the last table standing."""
         if self._drawing:
             self._live.stop()
+
+
+def drawn(title: str, rows: Iterable[tuple[str, ...]], width: int) -> Table:
+    """One line a licence, on 80 columns as well: a name too long is cut, and whose it is stands where there is room."""
+    names = [name for name in COLUMNS if name != "customer" or width >= WIDE]
+    table = Table(title=title, title_justify="left", box=None, padding=(0, GAP, 0, 0))
+    room = (width - FIGURES_TAKE) // (len(names) - len(COLUMNS) + 2)
+    for name in names:
+        if name in {"licence", "customer"}:
+            table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=room - GAP)
+        else:
+            table.add_column(name, no_wrap=True, justify="left" if name == "status" else "right", min_width=MOST[name])
+    for row in rows:
+        table.add_row(*(cell for name, cell in zip(COLUMNS, row, strict=True) if name in names))
+    return table
 
 
 def rows(fleet: Fleet, count: Count) -> list[tuple[str, ...]]:
@@ -154,8 +171,7 @@ def rows(fleet: Fleet, count: Count) -> list[tuple[str, ...]]:
             cap,
             len(targets),
             sum(system.working for system in own),
-            len(own),
-            sum(system.reachable for system in own),
+            f"{sum(system.reachable for system in own)}/{len(own)}",
             count.grants[name],
             count.denials[name],
         )

@@ -5,13 +5,15 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import hypothesis
 import pytest
+
+T = TypeVar("T")
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
@@ -88,6 +90,29 @@ def loopback_only() -> Iterator[None]:
             channel = importlib.import_module(module).Channel
             patch.setattr(channel, "__init__", guarded_channel(channel.__init__))
         yield
+
+
+# ---------------------------------------------------------------------------------------------- the long ones first
+USUAL = 60
+"""Seconds that a test may take without saying so."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that may take long begin first, dealt out among the workers: none is left to run when all others are done.
+
+    Each worker begins with an equal stretch of the list, and takes from the others' ends when its own is done.
+    """
+    long = [item for item in items if (mark := item.get_closest_marker("timeout")) and mark.args[0] > USUAL]
+    taken = set(long)
+    rest = [item for item in items if item not in taken]
+    items[:] = dealt(long, rest, getattr(config, "workerinput", {}).get("workercount", 1))
+
+
+def dealt(long: Sequence[T], rest: Sequence[T], workers: int) -> list[T]:
+    """One list, of which each worker's stretch has its share of the long ones in front."""
+    hands = [[*long[nth::workers], *rest[nth::workers]] for nth in range(workers)]
+    return [each for hand in hands for each in hand]
 
 
 # ----------------------------------------------------------------------------------------------- a skip is counted

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from tests.architecture.sources import ROOT
-from tests.conftest import grpc_hosts
+from tests.conftest import dealt, grpc_hosts
 
 ELSEWHERE = "192.0.2.1"  # TEST-NET-1, RFC 5737
 
@@ -91,3 +91,9 @@ def test_a_skip_is_only_counted_elsewhere(tmp_path: Path) -> None:
     code, output = run_pytest(tmp_path, ci="", workers=0)
     assert code == 0
     assert "skipped, with a reason: 2" in output
+
+
+def test_every_worker_begins_with_its_share_of_what_may_take_long() -> None:
+    assert dealt(["A", "B", "C"], list("abcde"), 1) == list("ABCabcde")
+    assert dealt(["A", "B", "C"], list("abcde"), 2) == [*"ACace", *"Bbd"]
+    assert dealt([], list("abc"), 2) == ["a", "c", "b"]
