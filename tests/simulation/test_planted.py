@@ -20,7 +20,7 @@ FOUND: dict[str, tuple[int, Promise]] = {
     "late_frames_are_forks": (0, Promise.FORK),
     "commits_are_not_synced": (0, Promise.DURABLE),
     "grants_are_not_logged": (0, Promise.AUDIT),
-    "clock_is_never_doubted": (0, Promise.CLOSED),
+    "clock_is_never_doubted": (3, Promise.CAP),
     "deadline_counted_from_the_reply": (0, Promise.CLOSED),
     "links_are_written_down_later": (0, Promise.LIVENESS),
     "a_no_is_not_heard": (3, Promise.CLOSED),
