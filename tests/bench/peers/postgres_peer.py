@@ -15,7 +15,7 @@ import psycopg
 
 from tests.bench import clock
 from tests.bench.load import Call
-from tests.bench.peers.service import Difference, Papers, free_port, papers, program, running
+from tests.bench.peers.service import Difference, Papers, free_port, papers, program, running, until
 from tests.bench.stage import Stage
 
 CONNECTIONS: Final = 8
@@ -44,7 +44,7 @@ DIFFERENCE: Final = Difference(
 
 
 @contextmanager
-def serving(files: Papers, folder: Path, *, tls: bool = True) -> Iterator[int]:
+def serving(files: Papers, folder: Path) -> Iterator[int]:
     """The server's port: a cluster of its own, below folder, as another user than root. Raises Absent."""
     newest = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: float(each.parent.name))
     initdb = program("initdb", "postgresql", *(each / "initdb" for each in reversed(newest)))
@@ -58,15 +58,14 @@ def serving(files: Papers, folder: Path, *, tls: bool = True) -> Iterator[int]:
         [initdb, "-D", str(data), "-U", OWNER, "-A", "trust", "-E", "UTF8", "--locale=C"],
         check=True, stdout=subprocess.DEVNULL, user=user, cwd=folder,
     )  # fmt: skip
-    if tls:
-        (data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 trust clientcert=verify-ca\n")
+    (data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 trust clientcert=verify-ca\n")
     settings = {
         "port": str(port),
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": "",
         "max_connections": "200",
         "shared_buffers": "256MB",
-        "ssl": "on" if tls else "off",
+        "ssl": "on",
         "ssl_cert_file": str(files.server),
         "ssl_key_file": str(files.server_key),
         "ssl_ca_file": str(files.authority),
@@ -75,7 +74,17 @@ def serving(files: Papers, folder: Path, *, tls: bool = True) -> Iterator[int]:
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
     with running(command, port, folder / "postgres.log", user):
+        until(lambda: _answers(files, port), "PostgreSQL takes connections")
         yield port
+
+
+def _answers(files: Papers, port: int) -> bool:
+    """It listens while it still starts, and refuses whoever comes then."""
+    try:
+        psycopg.connect(address(files, port)).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def papers_for(stage: Stage, folder: Path) -> Papers:
