@@ -145,6 +145,7 @@ def test_continuity_permit_after_a_suspension(office: Office, tmp_path: Path):
         office.alice.suspend(licence)
         honest.told.wait(Suspended)
         assert not usable(lease)
+        assert system.status.continuity == "", "it is gone with the no, not only at the next occasion"
         shown(honest, system, frame)
         assert not usable(lease)
         assert system.status.continuity == ""
