@@ -121,7 +121,8 @@ def seeds(
         f"{tally.permits} permits, {tally.refusals} refusals, {tally.acts} acts: {tally.violations} violations"
     )
     if json is not None:
-        json.write_text(dumps(asdict(tally), indent=2) + "\n", encoding="utf-8")
+        told = asdict(tally) | {"misfortunes": dict(tally.misfortunes)}  # asdict makes pairs of a Counter's keys
+        json.write_text(dumps(told, indent=2) + "\n", encoding="utf-8")
     raise typer.Exit(Exit.VIOLATION if tally.violations else Exit.OK)
 
 

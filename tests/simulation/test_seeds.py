@@ -1,9 +1,11 @@
 """Whole systems on a virtual clock: no promise is broken, whatever goes wrong; and the same seed is the same run."""
 
+import json
 import os
 import subprocess
 import sys
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 import typer
@@ -66,9 +68,14 @@ def test_a_part_that_there_is_not_is_refused(shard: str) -> None:
         _part(0, 10, shard)
 
 
-def test_a_broken_promise_is_told_with_the_command_that_shows_it_again(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_promise_is_told_with_the_command_that_shows_it_again(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     seed, _ = FOUND["suspension_stops_nothing"]
     with FAULTS["suspension_stops_nothing"](), pytest.raises(typer.Exit) as ended:
-        seeds(seed)
+        seeds(seed, json=tmp_path / "seeds.json")
     assert ended.value.exit_code == Exit.VIOLATION
     assert replay(seed) in capsys.readouterr().out
+    written = json.loads((tmp_path / "seeds.json").read_text())
+    assert written["failed"] == [seed]
+    assert sum(written["misfortunes"].values()) > 0
