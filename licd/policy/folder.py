@@ -14,6 +14,7 @@ from licd.core.regions import TABLE_VERSION
 from licd.policy.categories import read_categories
 from licd.policy.defaults import read_defaults
 from licd.policy.denials import read_denials
+from licd.policy.diligence import read_diligence
 from licd.policy.offences import read_offences
 from licd.policy.policies import Policies, PolicyFile
 from licd.policy.problems import PolicyError, Problem
@@ -34,6 +35,7 @@ FILES = (
     "suspension.toml",
     "denials.toml",
     "roles.toml",
+    "diligence.toml",
 )
 TEMPLATES = "licences"
 TEST_SUFFIX = ".test.toml"
@@ -63,7 +65,17 @@ def gather(folder: Path) -> tuple[Policies | None, list[Problem]]:
     )
     denials = reading.file("denials.toml", read_denials)
     roles = reading.file("roles.toml", read_roles)
+    broken, told = bool(reading.problems), len(reading.problems)
+    diligence = reading.file(
+        "diligence.toml", lambda reader: read_diligence(reader, words.categories, words.suspension.suspend)
+    )
+    if not words.categories:
+        # Its floors and lists are named for categories, and these cannot be read.
+        del reading.problems[told:]
     templates = _read_templates(reading, words)
+    if broken:
+        # Judged by broken files, these would be blamed for their faults.
+        reading.problems[:] = [problem for problem in reading.problems if not problem.refers]
     if reading.problems:
         return None, sorted(reading.problems)
     return (
@@ -79,6 +91,7 @@ def gather(folder: Path) -> tuple[Policies | None, list[Problem]]:
             suspension=words.suspension,
             defaults=words.defaults,
             templates=MappingProxyType(templates),
+            diligence=diligence,
         ),
         [],
     )
@@ -120,7 +133,6 @@ class _Reading:
 
 
 def _read_templates(reading: _Reading, words: Vocabulary) -> dict[str, TermsTemplate]:
-    broken = bool(reading.problems)
     found = {}
     for path in template_paths(reading.folder):
         name = Path(path).stem
@@ -129,9 +141,6 @@ def _read_templates(reading: _Reading, words: Vocabulary) -> dict[str, TermsTemp
             return read_template(reader.name(name), reader, words)
 
         found[name] = reading.file(path, read_one)
-    if broken:
-        # Judged by broken files, a template would be blamed for their faults.
-        reading.problems[:] = [problem for problem in reading.problems if not problem.refers]
     return found
 
 

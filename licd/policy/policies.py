@@ -9,6 +9,7 @@ from licd.core.reasons import Reason
 from licd.policy.categories import Category
 from licd.policy.defaults import Defaults
 from licd.policy.denials import RetryHint
+from licd.policy.diligence import DiligencePolicy
 from licd.policy.offences import OffencePolicy
 from licd.policy.purposes import PurposePolicy
 from licd.policy.regions import RegionPolicy
@@ -46,6 +47,7 @@ class Policies:
     suspension: SuspensionPolicy
     defaults: Defaults
     templates: Mapping[str, TermsTemplate]
+    diligence: DiligencePolicy
 
     @property
     def examples(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from licd.core.time import Millis
@@ -87,6 +88,18 @@ class Reader:
         if value is not None and not isinstance(value, bool):
             self.note(key, f"{key} must be true or false, got {shown(value)}")
         return value is True
+
+    def thousandths(self, key: str, *, least: int, most: int) -> int:
+        """A number of at most three decimals, times 1000; so are least and most."""
+        value = self._take(key, None)
+        if value is None:
+            return least
+        exact = Decimal(repr(value)) * 1000 if type(value) in {int, float} else None
+        if exact is None or not exact.is_finite() or exact != int(exact) or not least <= exact <= most:
+            wanted = f"a number from {least / 1000:g} to {most / 1000:g} with at most three decimals"
+            self.note(key, f"{key} must be {wanted}, got {shown(value)}")
+            return least
+        return int(exact)
 
     # ------------------------------------------------------------------------------------------------- several values
     def texts(

@@ -8,13 +8,16 @@ from ipaddress import ip_address
 from typing import TypeVar
 
 from licd.core.bounds import epsilon, stop_bounds
+from licd.core.diligence import Reading, judge
 from licd.core.reasons import Reason
 from licd.core.regions import permits
 from licd.core.scope import Acquisition, Place, RegionClaim, place_denial, scope_denial
 from licd.core.terms import Terms, rights_of
 from licd.core.time import DAY, HOUR, SECOND
+from licd.policy.indicators.sources import SOURCES
 from licd.policy.limits import BASES, KEYS, Volume, exceeded, read_bases
 from licd.policy.policies import Policies
+from licd.policy.problems import unknown
 from licd.policy.reader import Reader
 from licd.policy.templates import TermsTemplate
 
@@ -124,6 +127,28 @@ def template_trial(template: TermsTemplate) -> Trial:
     return trial
 
 
+def diligence_trial(policies: Policies, given: Reader) -> Answer:
+    """The category an opportunity comes to; with list = true what must be done before a licence."""
+    policy = policies.diligence
+    table = given.table_at("indicators") if given.has("indicators") else None
+    readings = [] if table is None else [_reading(table, dimension) for dimension in table.table]
+    term = given.span("days", DAY)
+    asked = given.table_at("answers")
+    answers = {name: asked.text(name) for name in asked.table}
+    judged = judge(policy.rules, readings, policy.answered(answers, given.text("product"), term))
+    return list(policy.checklists[judged.category]) if given.flag("list", default=False) else judged.category
+
+
+def _reading(table: Reader, dimension: str) -> Reading:
+    scale = next((source for source in SOURCES.values() if dimension in source.dimensions), None)
+    if scale is None:
+        table.note(
+            dimension, unknown("indicator", dimension, [name for one in SOURCES.values() for name in one.dimensions])
+        )
+        raise NotAsked
+    return Reading(dimension, table.thousandths(dimension, least=scale.least, most=scale.most), year=1)
+
+
 TRIALS: Mapping[str, Trial] = {
     "categories": category_trial,
     "regions": region_trial,
@@ -133,6 +158,7 @@ TRIALS: Mapping[str, Trial] = {
     "roles": role_trial,
     "suspension": suspension_trial,
     "defaults": default_trial,
+    "diligence": diligence_trial,
 }
 
 

@@ -14,3 +14,12 @@ def folder(tmp_path: Path) -> Folder:
 @pytest.fixture(scope="session")
 def policies() -> Policies:
     return load(SHIPPED)
+
+
+@pytest.fixture(scope="session")
+def publishers() -> Path:
+    """The folder of the publishers' own files, beside the checkout; they are not ours to redistribute."""
+    folder = Path(__file__).parents[3] / "shared" / "data"
+    if not (folder / "wgidataset.xlsx").is_file():
+        pytest.skip("the publishers' own files are not beside this checkout, in ../shared/data")
+    return folder

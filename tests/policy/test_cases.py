@@ -32,6 +32,7 @@ def test_a_figure_that_changes_fails_its_test(folder: Folder, name: str):
         "roles": ('expect = "alone"', 'expect = "refused"'),
         "suspension": ('expect = ["approvals"]', 'expect = ["approval"]'),
         "defaults": ("expect = 321_065", "expect = 321_064"),
+        "diligence": ('expect = "low"', 'expect = "high"'),
     }[name]
     file = f"{name}.test.toml"
     line = folder.text(file).split(old)[0].count("\n") + 1
