@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from licd.v1 import licence_pb2, licence_service_pb2, operator_pb2
 from simulator.bench import Bench
-from simulator.clock import Clock, Instant
+from simulator.clock import SECOND, Clock, Instant, Millis
 from simulator.kinds import make_system
 from simulator.office import Office
 from simulator.oracle.record import Record
@@ -21,6 +22,8 @@ from simulator.scenario import Scenario, WantedLicence
 from simulator.wanted_terms import term_of
 
 ENROLLING_AT_ONCE: Final = 8
+LONGEST_TERM: Final[Millis] = 366 * 86_400 * SECOND
+"""For how long each customer is assessed; the longest licence of a scenario is of a year."""
 
 
 class Fleet:
@@ -54,13 +57,31 @@ class Fleet:
 
     # ------------------------------------------------------------------------------------------- set up
     async def gather(self) -> None:
-        """Create customers, issue licences, invite and enrol systems. Licences that end early come last."""
+        """Create and assess customers, issue licences, invite and enrol systems. Licences that end early come last.
+
+        A customer gets all his licences before his systems are enrolled: of each that is enrolled the gate asks whether
+        it acknowledges orders, and none of them is let loose yet.
+        """
+        await self._office.import_indicators(_year_before(self.clock.wall_ms()))
         for customer in self.scenario.customers:
             await self._office.create_customer(customer.name, customer.title)
-        for wanted in sorted(self.scenario.licences, key=lambda each: bool(each.ends_after or each.starts_after)):
-            licence = await self._office.issue(self._request(wanted, self.clock.wall_ms()))
-            self.licences[licence.licence] = licence
+        for customer_name, product in sorted({(each.customer, self._product(each)) for each in self.scenario.licences}):
+            await self._office.assess(customer_name, product, LONGEST_TERM)
+        early = [each for each in self.scenario.licences if each.ends_after or each.starts_after]
+        for wanted in [each for each in self.scenario.licences if each not in early]:
+            await self._issue(wanted)
+        for licence in list(self.licences.values()):
             await self._enrol(licence)
+        for wanted in early:
+            await self._enrol(await self._issue(wanted))
+
+    def _product(self, wanted: WantedLicence) -> str:
+        return wanted.terms.product if wanted.terms else self._figures.products[wanted.template]
+
+    async def _issue(self, wanted: WantedLicence) -> operator_pb2.Licence:
+        licence = await self._office.issue(self._request(wanted, self.clock.wall_ms()))
+        self.licences[licence.licence] = licence
+        return licence
 
     def _request(self, wanted: WantedLicence, now: Instant) -> licence_service_pb2.IssueLicenceRequest:
         request = licence_service_pb2.IssueLicenceRequest(customer=wanted.customer, licence=wanted.name)
@@ -111,6 +132,10 @@ class Fleet:
             tasks.create_task(self.bench.run())
             for system in self.systems:
                 tasks.create_task(system.run(), name=system.name)
+
+
+def _year_before(now: Instant) -> int:
+    return datetime.fromtimestamp(now / SECOND, UTC).year - 1
 
 
 async def _enrol_in_turn(system: Participant, join_token: str, turn: asyncio.Semaphore) -> None:

@@ -19,6 +19,9 @@ from licd.v1 import (
     deployment_service_pb2 as deployment_pb,
 )
 from licd.v1 import (
+    diligence_service_pb2 as diligence_pb,
+)
+from licd.v1 import (
     key_service_pb2 as key_pb,
 )
 from licd.v1 import (
@@ -36,12 +39,14 @@ from licd.v1 import (
 from licd.v1.approval_service_pb2_grpc import ApprovalServiceStub
 from licd.v1.customer_service_pb2_grpc import CustomerServiceStub
 from licd.v1.deployment_service_pb2_grpc import DeploymentServiceStub
+from licd.v1.diligence_service_pb2_grpc import DiligenceServiceStub
 from licd.v1.key_service_pb2_grpc import KeyServiceStub
 from licd.v1.lease_service_pb2_grpc import LeaseServiceStub
 from licd.v1.licence_pb2 import Constraint
 from licd.v1.licence_service_pb2_grpc import LicenceServiceStub
 from simulator.chance import Random
 from simulator.clock import SECOND, Clock, Millis, sleep
+from simulator.diligence import indicators, opportunity
 from simulator.papers import OperatorPapers
 from simulator.request_id import request_id
 
@@ -65,6 +70,7 @@ class Desk:
         self.approvals: Final = ApprovalServiceStub(channel)
         self.customers: Final = CustomerServiceStub(channel)
         self.deployments: Final = DeploymentServiceStub(channel)
+        self.diligence: Final = DiligenceServiceStub(channel)
         self.keys: Final = KeyServiceStub(channel)
         self.leases: Final = LeaseServiceStub(channel)
         self.licences: Final = LicenceServiceStub(channel)
@@ -104,6 +110,18 @@ class Office:
         """Raises AioRpcError, as everything here does when licd refuses or cannot be reached."""
         request = customer_pb.CreateCustomerRequest(request_id=self.request_id(), customer=name, name=title)
         await self._ask(self._first.customers.CreateCustomer, request)
+
+    async def import_indicators(self, year: int) -> None:
+        """Both publishers' files of a year, about a country that does not exist."""
+        for source in ("wgi", "cpi"):
+            request = diligence_pb.ImportIndicatorsRequest(request_id=self._id(), file=indicators(source, year))
+            await self._ask(self._first.diligence.ImportIndicators, request)
+
+    async def assess(self, customer: str, product: str, term: Millis) -> str:
+        """Assess a customer, with everything done that a category can ask for. Returns the category."""
+        request = opportunity(customer, product, term)
+        request.request_id = self._id()
+        return (await self._ask(self._first.diligence.AssessCustomer, request)).assessment.category
 
     async def issue(self, request: licence_pb.IssueLicenceRequest) -> operator.Licence:
         """Issue a licence; the request comes without an id."""

@@ -56,17 +56,21 @@ class PolicyFigures:
     rate_error: int
     terms: dict[str, Millis]
     """How long a licence from each template lasts."""
+    products: dict[str, str]
+    """What a licence from each template is for."""
 
     @classmethod
     def read(cls, policies: Path) -> PolicyFigures:
         """Raises OSError, KeyError, tomllib.TOMLDecodeError."""
         defaults = _toml(policies / "defaults.toml")
         templates = [path for path in (policies / "licences").glob("*.toml") if not path.name.endswith(".test.toml")]
+        read = {path.stem: _toml(path) for path in templates}
         return cls(
             act=defaults["act_milliseconds"],
             skew=defaults["skew_milliseconds"],
             rate_error=defaults["clock_rate_error_ppm"],
-            terms={path.stem: _toml(path)["limits"]["term_days"] * 86_400 * SECOND for path in templates},
+            terms={name: found["limits"]["term_days"] * 86_400 * SECOND for name, found in read.items()},
+            products={name: found["product"] for name, found in read.items()},
         )
 
 

@@ -28,6 +28,7 @@ from licd.v1 import (
     status_service_pb2,
 )
 from tests.daemon import VERBS, Papers, Reachable, call, fresh, new_id
+from tests.diligence import assess, gate_stands
 
 
 @dataclass
@@ -65,6 +66,13 @@ class Operator:
     # what tests begin with
 
     def customer(self, name: str = "") -> str:
+        """One who has been assessed, where policy asks for that before a licence."""
+        name = self.unassessed(name)
+        if gate_stands(self):
+            assess(self, name)
+        return name
+
+    def unassessed(self, name: str = "") -> str:
         name = name or fresh("customer")
         self.call(
             "CustomerService.CreateCustomer", customer_service_pb2.CreateCustomerRequest(customer=name, name=name)

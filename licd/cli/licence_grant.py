@@ -128,6 +128,16 @@ def renew(
     _show(desk, widen(desk, LicenceServiceStub(desk.channel).RenewLicence, request).licence, save)
 
 
+@verb(app, "drill")
+def drill(desk: Desk, licence: Named) -> None:
+    """Send an order that takes nothing back: each system acknowledges it, which proves the road of a suspension."""
+    request = pb.DrillLicenceRequest(request_id=desk.request_id(), licence=licence)
+    made = desk.ask(LicenceServiceStub(desk.channel).DrillLicence, request).licence
+    desk.printer.record(made, licence_pairs(made, desk.now, counted=False))
+    if not desk.printer.is_json:
+        desk.printer.line(f"who has acknowledged epoch {made.epoch}: licctl deployment get DEPLOYMENT")
+
+
 def _show(desk: Desk, licence: Licence, save: Path | None) -> None:
     desk.printer.record(licence, licence_pairs(licence, desk.now))
     hand_out(desk, licence, save)

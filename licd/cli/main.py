@@ -25,6 +25,7 @@ INSTALLATION: Final = "This installation"
 
 NOUNS: Final = (
     ("customer", "customer", RIGHTS, "Customers: create, look up, ban and unban."),
+    ("diligence", "diligence", RIGHTS, "Due diligence: indicators, assessments, checklists, reviews."),
     ("licence", "licence", RIGHTS, "Licences: issue, amend, renew, suspend, reinstate, terminate, export."),
     ("deployment", "deployment", RIGHTS, "Deployed systems: invite, revoke, enrol anew."),
     ("lease", "lease", RIGHTS, "Leases: look up, force-release."),

@@ -1,4 +1,4 @@
-"""The verbs that change a licence: suspend, reinstate, terminate, amend. Each raises the epoch by exactly one.
+"""The verbs that change a licence: suspend, reinstate, terminate, amend, drill. Each raises the epoch by exactly one.
 
 draft → active ⇄ suspended → {active | active-restricted | terminated}. The term runs on while suspended; terminated
 is final. Epochs are never reset or reused. What an amendment no longer permits is not renewed from there on.
@@ -86,6 +86,19 @@ def amend_licence(
         state.record("licence.extended", ("actor", actor), ("expired_at", 0))
     _end_outside(state, now, attested=attested)
     return state.direct(DirectiveKind.AMEND, now, code, detail)
+
+
+def drill_licence(state: LicenceState, now: Instant, *, actor: str) -> Directive:
+    """Orders nothing of every system, so that each acknowledges: the order takes the road of a suspension.
+
+    It takes back no lease, and is acknowledged as one that does. Raises IllegalTransition for one not in force.
+    """
+    licence = state.licence
+    if licence.status not in IN_FORCE:
+        raise IllegalTransition(f"licence {licence.id} is {licence.status}; only one in force can be drilled")
+    _step(state)
+    state.record("licence.drilled", ("actor", actor))
+    return state.direct(DirectiveKind.FORCE_RELEASE, now, "drill", "an order that takes nothing back")
 
 
 def expire_licence(state: LicenceState, now: Instant) -> None:

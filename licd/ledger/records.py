@@ -200,3 +200,35 @@ class LogCheckpoint:
     size: int
     at: Instant
     note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredIndicators:
+    """One year of one publisher's file as it was imported; body is a message Indicators."""
+
+    id: str
+    source: str
+    year: int
+    file_sha256: bytes
+    imported_at: Instant
+    imported_by: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Somebody has to look at a licence again. closed_by names the assessment that ended it; closed_at is 0 till then.
+
+    cause: calendar, indicators, rule, case.
+    """
+
+    id: str
+    licence: str
+    customer: str
+    assessment: str
+    cause: str
+    detail: str
+    opened_at: Instant
+    due_at: Instant
+    closed_at: Instant
+    closed_by: str

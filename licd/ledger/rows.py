@@ -13,6 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.elements import ColumnElement
 
+from licd.core.gate import Assessment, ChecklistItem, ItemState
 from licd.core.model import Customer, Deployment, DeploymentStatus, Lease, Licence, LicenceStatus, Session
 from licd.core.terms import Basis
 from licd.ledger import tables
@@ -29,7 +30,9 @@ from licd.ledger.records import (
     LoggedEntry,
     LogHead,
     Operator,
+    Review,
     StoredBundle,
+    StoredIndicators,
     Suspension,
     SuspensionSystem,
 )
@@ -161,6 +164,10 @@ LOG_ENTRIES: Final = Rows(tables.log_entry, LoggedEntry)
 LOG_HEADS: Final = Rows(tables.log_head, LogHead)
 LOG_CHECKPOINTS: Final = Rows(tables.log_checkpoint, LogCheckpoint)
 CLOCK_ANCHORS: Final = Rows(tables.clock_anchor, ClockAnchor)
+INDICATORS: Final = Rows(tables.indicators, StoredIndicators)
+ASSESSMENTS: Final = Rows(tables.assessment, Assessment)
+CHECKLIST_ITEMS: Final = Rows(tables.checklist_item, ChecklistItem, {"state": _as(ItemState)})
+REVIEWS: Final = Rows(tables.review, Review)
 
 ALL: Final[tuple[Rows[Any], ...]] = (
     CUSTOMERS,
@@ -182,6 +189,10 @@ ALL: Final[tuple[Rows[Any], ...]] = (
     LOG_HEADS,
     LOG_CHECKPOINTS,
     CLOCK_ANCHORS,
+    INDICATORS,
+    ASSESSMENTS,
+    CHECKLIST_ITEMS,
+    REVIEWS,
 )
 
 BY_KIND: Final[dict[type, Rows[Any]]] = {rows.kind: rows for rows in ALL}

@@ -321,3 +321,68 @@ trust_bundle = Table(
     Column("version", BigInteger, primary_key=True, autoincrement=False),
     _bytes("envelope"),
 )
+
+indicators = Table(
+    "indicators",
+    metadata,
+    _text("id", primary_key=True),
+    _text("source"),
+    _long("year"),
+    _bytes("file_sha256"),
+    _long("imported_at"),
+    _text("imported_by"),
+    _bytes("body"),
+    Index("indicators_by_source", "source", "year"),
+)
+
+assessment = Table(
+    "assessment",
+    metadata,
+    _text("id", primary_key=True),
+    _text("customer"),
+    _text("product"),
+    _text("country"),
+    _text("category"),
+    _text("judged"),
+    _long("term"),
+    _text("policy_version"),
+    _long("assessed_at"),
+    _text("assessed_by"),
+    _long("review_due"),
+    _bytes("facts"),
+    _bytes("judgement"),
+    _text("overridden_by"),
+    _long("overridden_at"),
+    _text("override_reason"),
+    _text("superseded_by"),
+    Index("assessment_by_customer", "customer", "product"),
+)
+
+checklist_item = Table(
+    "checklist_item",
+    metadata,
+    _text("assessment", primary_key=True),
+    _text("item", primary_key=True),
+    _text("accepts"),
+    _text("state"),
+    _text("evidence"),
+    _text("note"),
+    _text("actor"),
+    _long("decided_at"),
+)
+
+review = Table(
+    "review",
+    metadata,
+    _text("id", primary_key=True),
+    _text("licence"),
+    _text("customer"),
+    _text("assessment"),
+    _text("cause"),
+    _text("detail"),
+    _long("opened_at"),
+    _long("due_at"),
+    _long("closed_at"),
+    _text("closed_by"),
+    Index("review_by_licence", "licence", "closed_at"),
+)

@@ -55,6 +55,7 @@ SAYS: Final[Mapping[str, tuple[Says, ...]]] = {
     "licence.suspended": (_licence("suspended"),),
     "licence.reinstated": (_licence("active"),),
     "licence.terminated": (_licence("terminated"),),
+    "licence.drilled": (_licence(),),
     "licence.amended": (_licence("", "token"),),
     "licence.renewed": (_licence("", "token"),),
     "licence.resealed": (_licence("", "token"),),

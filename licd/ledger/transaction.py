@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from licd.core.bounds import Timing
 from licd.core.errors import Behind, DiskFull, LicdError, NotFound
+from licd.core.gate import OPEN, Gate
 from licd.core.model import Customer, Directive, Entry, FieldValue
 from licd.core.reasons import Denied
 from licd.core.state import Changes, LicenceState
@@ -35,7 +36,8 @@ class Installation:
     completes a denial with what policy says about asking again; signs tells whether the key that signs replies now does
     so for what is decided at an instant. Of what was answered before reconciled_at something is
     known to be lost. answered is the highest epoch of each licence that is known to have been answered when licd
-    started; silent_since the instant from which on nothing was granted that its rows do not hold, 0: unknown.
+    started; silent_since the instant from which on nothing was granted that its rows do not hold, 0: unknown. gate is
+    what policy asks before a right is made, lengthened or widened.
     """
 
     trust_domain: str
@@ -48,6 +50,7 @@ class Installation:
     reconciled_at: Instant = 0
     answered: Mapping[str, int] = field(default_factory=dict)
     silent_since: Instant = 0
+    gate: Gate = OPEN
 
 
 class Command(Protocol[R_co]):

@@ -60,7 +60,10 @@ class Answering(Generic[M]):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a request comes to: the command, how its result is answered, and what signers agree to."""
+    """What a request comes to: the command, how its result is answered, and what signers agree to.
+
+    persons counts those who must sign, the one who asks included.
+    """
 
     command: Command[Any]
     respond: Callable[[Any], Message]
@@ -69,6 +72,7 @@ class Plan:
     seen_version: int
     summary: str
     widens: bool = True
+    persons: int = PERSONS
 
 
 Planner = Callable[[Any, str], Awaitable[Plan]]
@@ -125,7 +129,7 @@ class Changes:
             subject=plan.subject,
             subject_version=plan.seen_version,
             summary=plan.summary,
-            needed=PERSONS,
+            needed=plan.persons,
             life=self._policies.roles.approval_life,
             urgent=plan.command.urgent,
         )

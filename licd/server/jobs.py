@@ -1,4 +1,4 @@
-"""What licd does by the clock: ends what has run out, accounts for counted denials, forgets, takes its own measure.
+"""What licd does by the clock: ends what has run out, accounts for counted denials, forgets, reviews, measures.
 
 The truth is in the rows: a missed run is made up by the next, and each can run any number of times.
 """
@@ -20,6 +20,7 @@ from licd.ledger.verbs.leases import ReapLeases
 from licd.server.observation import Observation
 from licd.server.reader import Reader
 from licd.server.reserve import FileReserve, NoReserve
+from licd.server.reviews import Reviews
 from licd.server.writer import Writer
 
 logger = structlog.get_logger("licd.jobs")
@@ -28,6 +29,7 @@ REAP_SECONDS: Final = 5
 OBSERVE_SECONDS: Final = 5
 FOLLOW_SECONDS: Final = 0.5
 """How late a replica that has nothing to do may hear of what another one decided: a part of a suspension's bound."""
+REVIEW_SECONDS: Final = 60
 FORGET_SECONDS: Final = 600
 
 
@@ -39,12 +41,14 @@ class Jobs:
         writer: Writer,
         reader: Reader,
         observation: Observation,
+        reviews: Reviews,
         reserve: FileReserve | NoReserve,
         wall: Callable[[], Instant],
     ) -> None:
         self._writer: Final = writer
         self._reader: Final = reader
         self._observation: Final = observation
+        self._reviews: Final = reviews
         self._reserve: Final = reserve
         self._wall: Final = wall
 
@@ -70,6 +74,10 @@ class Jobs:
         """Takes the measures that the metrics page shows."""
         await self._observation.take()
 
+    async def review(self) -> None:
+        """Opens the reviews that are due, and narrows where a country has become worse and policy says so."""
+        await self._reviews.round()
+
 
 class Schedule:
     """Jobs on real time. Kept in memory: what is due follows from the rows."""
@@ -81,7 +89,12 @@ class Schedule:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone="UTC",
         )
-        rounds = [(jobs.reap, REAP_SECONDS), (jobs.observe, OBSERVE_SECONDS), (jobs.forget, FORGET_SECONDS)]
+        rounds = [
+            (jobs.reap, REAP_SECONDS),
+            (jobs.observe, OBSERVE_SECONDS),
+            (jobs.review, REVIEW_SECONDS),
+            (jobs.forget, FORGET_SECONDS),
+        ]
         for job, seconds in [*rounds, (jobs.follow, FOLLOW_SECONDS)] if shared else rounds:
             self._scheduler.add_job(_logged(job), "interval", seconds=seconds, id=job.__name__)
 

@@ -48,12 +48,15 @@ from licd.server.reader import Reader
 from licd.server.reason_codes import ReasonCodes
 from licd.server.resealing import Resealing
 from licd.server.reserve import FileReserve, NoReserve
+from licd.server.reviews import Reviews
 from licd.server.secrets import Secrets
 from licd.server.services.approvals import ApprovalService
 from licd.server.services.continuity import ContinuityPermits
 from licd.server.services.customers import CustomerService
 from licd.server.services.deployments import DeploymentService
+from licd.server.services.diligence import Assessments
 from licd.server.services.enrolment import EnrolmentService
+from licd.server.services.indicators import Indicators
 from licd.server.services.keys import KeyService
 from licd.server.services.leases import LeaseService
 from licd.server.services.licences import Licences
@@ -167,6 +170,7 @@ def build(
         reconciled_at=reconciled_at(connection),
         answered=answered.ever_answered() if answered else {},
         silent_since=answered.silent_since if answered else 0,
+        gate=policies.diligence.gate,
     )
     ledger = Ledger(
         connection,
@@ -263,7 +267,8 @@ def _daemon(
         wall=wall,
     )
     metrics.watch(observation.snapshot)
-    jobs = Jobs(writer, seams.reader, observation, seams.reserve, wall)
+    reviews = Reviews(writer, seams.reader, policies, wall)
+    jobs = Jobs(writer, seams.reader, observation, reviews, seams.reserve, wall)
     return Daemon(
         dispatch=dispatch,
         ledger=ledger,
@@ -355,6 +360,7 @@ def _services(
         "ApprovalService": (ApprovalService(reader, changes, wall),),
         "CustomerService": (CustomerService(reader, changes, codes),),
         "DeploymentService": (deployments,),
+        "DiligenceService": (Assessments(reader, changes, policies, wall), Indicators(reader, changes, wall)),
         "KeyService": (keys,),
         "LeaseService": (LeaseService(reader, changes, codes, wall),),
         "LicenceService": (licences, continuity, suspensions),

@@ -84,6 +84,11 @@ class LicenceServiceStub:
                 request_serializer=licd_dot_v1_dot_licence__service__pb2.IssueContinuityPermitRequest.SerializeToString,
                 response_deserializer=licd_dot_v1_dot_licence__service__pb2.IssueContinuityPermitResponse.FromString,
                 _registered_method=True)
+        self.DrillLicence = channel.unary_unary(
+                '/licd.v1.LicenceService/DrillLicence',
+                request_serializer=licd_dot_v1_dot_licence__service__pb2.DrillLicenceRequest.SerializeToString,
+                response_deserializer=licd_dot_v1_dot_licence__service__pb2.DrillLicenceResponse.FromString,
+                _registered_method=True)
         self.TerminateLicence = channel.unary_unary(
                 '/licd.v1.LicenceService/TerminateLicence',
                 request_serializer=licd_dot_v1_dot_licence__service__pb2.TerminateLicenceRequest.SerializeToString,
@@ -163,6 +168,13 @@ class LicenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DrillLicence(self, request, context):
+        """An order that changes nothing, for every system to acknowledge: proves the road that a suspension takes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def TerminateLicence(self, request, context):
         """Final; the licence is kept as a tombstone.
         """
@@ -222,6 +234,11 @@ def add_LicenceServiceServicer_to_server(servicer, server):
                     servicer.IssueContinuityPermit,
                     request_deserializer=licd_dot_v1_dot_licence__service__pb2.IssueContinuityPermitRequest.FromString,
                     response_serializer=licd_dot_v1_dot_licence__service__pb2.IssueContinuityPermitResponse.SerializeToString,
+            ),
+            'DrillLicence': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrillLicence,
+                    request_deserializer=licd_dot_v1_dot_licence__service__pb2.DrillLicenceRequest.FromString,
+                    response_serializer=licd_dot_v1_dot_licence__service__pb2.DrillLicenceResponse.SerializeToString,
             ),
             'TerminateLicence': grpc.unary_unary_rpc_method_handler(
                     servicer.TerminateLicence,
@@ -499,6 +516,33 @@ class LicenceService:
             '/licd.v1.LicenceService/IssueContinuityPermit',
             licd_dot_v1_dot_licence__service__pb2.IssueContinuityPermitRequest.SerializeToString,
             licd_dot_v1_dot_licence__service__pb2.IssueContinuityPermitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrillLicence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/licd.v1.LicenceService/DrillLicence',
+            licd_dot_v1_dot_licence__service__pb2.DrillLicenceRequest.SerializeToString,
+            licd_dot_v1_dot_licence__service__pb2.DrillLicenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,8 @@ class LicenceServiceStub:
     """For a planned outage: what the licence's systems hold now may be acted on, once, while licd is silent. Needs a
     second person, whatever policy says.
     """
+    DrillLicence: _grpc.UnaryUnaryMultiCallable[_licence_service_pb2.DrillLicenceRequest, _licence_service_pb2.DrillLicenceResponse]
+    """An order that changes nothing, for every system to acknowledge: proves the road that a suspension takes."""
     TerminateLicence: _grpc.UnaryUnaryMultiCallable[_licence_service_pb2.TerminateLicenceRequest, _licence_service_pb2.TerminateLicenceResponse]
     """Final; the licence is kept as a tombstone."""
 
@@ -77,6 +79,8 @@ class LicenceServiceAsyncStub(LicenceServiceStub):
     """For a planned outage: what the licence's systems hold now may be acted on, once, while licd is silent. Needs a
     second person, whatever policy says.
     """
+    DrillLicence: _aio.UnaryUnaryMultiCallable[_licence_service_pb2.DrillLicenceRequest, _licence_service_pb2.DrillLicenceResponse]  # type: ignore[assignment]
+    """An order that changes nothing, for every system to acknowledge: proves the road that a suspension takes."""
     TerminateLicence: _aio.UnaryUnaryMultiCallable[_licence_service_pb2.TerminateLicenceRequest, _licence_service_pb2.TerminateLicenceResponse]  # type: ignore[assignment]
     """Final; the licence is kept as a tombstone."""
 
@@ -160,6 +164,14 @@ class LicenceServiceServicer(metaclass=_abc_1.ABCMeta):
         """For a planned outage: what the licence's systems hold now may be acted on, once, while licd is silent. Needs a
         second person, whatever policy says.
         """
+
+    @_abc_1.abstractmethod
+    def DrillLicence(
+        self,
+        request: _licence_service_pb2.DrillLicenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_licence_service_pb2.DrillLicenceResponse, _abc.Awaitable[_licence_service_pb2.DrillLicenceResponse]]:
+        """An order that changes nothing, for every system to acknowledge: proves the road that a suspension takes."""
 
     @_abc_1.abstractmethod
     def TerminateLicence(

@@ -56,6 +56,7 @@ def test_stolen_operator_key(daemon: Daemon, office: Office):
     system = joined(office, licence)
     thief.suspend(licence)
     found = thief.licence_of(licence)
+    other_one = thief.licence_of(office.licence())
     attempts: list[tuple[str, Any]] = [
         (
             "LicenceService.ReinstateLicence",
@@ -72,7 +73,10 @@ def test_stolen_operator_key(daemon: Daemon, office: Office):
         (
             "LicenceService.AmendLicence",
             licence_service_pb2.AmendLicenceRequest(
-                licence=licence, version=found.version, terms=draft(found.terms.not_before_ms, cap=9), detail="more"
+                licence=other_one.licence,
+                version=other_one.version,
+                terms=draft(other_one.terms.not_before_ms, cap=9),
+                detail="more",
             ),
         ),
         (

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 from licd.core.bounds import Timing
 from licd.core.errors import LicdError
+from licd.core.gate import OPEN, Gate
 from licd.core.scope import Acquisition, RegionClaim
 from licd.core.terms import (
     Basis,
@@ -226,6 +227,7 @@ class Rig:
         behind: str = "",
         answered: Mapping[str, int] | None = None,
         silent_since: Instant = 0,
+        gate: Gate = OPEN,
     ) -> None:
         self.path = path
         self.clock = clock or HandClock()
@@ -246,6 +248,7 @@ class Rig:
             reconciled_at=reconciled_at(self.connection),
             answered=answered or {},
             silent_since=silent_since,
+            gate=gate,
         )
         self.ledger = Ledger(
             self.connection,

@@ -123,6 +123,12 @@ REFUSED = {
     "SignApproval",
     "EndOutdated",
     "RejectApproval",
+    "ImportIndicators",
+    "AssessCustomer",
+    "CompleteItem",
+    "RefuseItem",
+    "OpenReviews",
+    "DrillLicence",
 }
 
 

@@ -25,12 +25,14 @@ from licd.v1 import (
     approval_service_pb2,
     customer_service_pb2,
     key_service_pb2,
+    licence_pb2,
     licence_service_pb2,
     log_service_pb2,
     operator_pb2,
 )
 from licd.v1.session_pb2 import OperatorCommand
 from tests.daemon import Daemon, fresh, new_id
+from tests.diligence import assess, evidence
 from tests.office import Office, Operator, draft
 
 FRESH = (KeyPurpose.OPERATOR, urandom)
@@ -270,11 +272,16 @@ def test_a_reinstatement_that_lifts_nothing_is_not_even_asked_for(office: Office
 def test_another_product_takes_two_persons(office: Office):
     licence = office.licence()
     found = office.alice.licence_of(licence)
-    terms = draft(found.terms.not_before_ms)
-    terms.not_after_ms, terms.product = found.terms.not_after_ms, "interceptor"
+    assess(office.alice, found.customer, product="forensic-reader", evidence=evidence("adverse-information"))
+    bound = (
+        licence_pb2.Constraint(authorisation_required=licence_pb2.AuthorisationRequired()),
+        licence_pb2.Constraint(protected_person_attestation=licence_pb2.ProtectedPersonAttestation()),
+    )
+    terms = draft(found.terms.not_before_ms, churn=10, extra=bound)
+    terms.not_after_ms, terms.product, terms.category = found.terms.not_after_ms, "forensic-reader", "moderate"
     request = licence_service_pb2.AmendLicenceRequest(licence=licence, version=found.version, terms=terms)
     answer = office.alice.call("LicenceService.AmendLicence", request)
-    assert "widening product" in answer.approval.summary
+    assert "widening product, category" in answer.approval.summary
     assert office.alice.licence_of(licence).terms == found.terms
 
 

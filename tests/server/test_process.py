@@ -112,7 +112,7 @@ def test_a_call_made_while_it_stops_is_answered_or_turned_away_undecided(own_dae
         for turn in range(100_000):
             name = fresh("customer")
             try:
-                operator.customer(name)
+                operator.unassessed(name)
             except (grpc.RpcError, LicdError) as error:
                 return name, error
             if turn == 4:

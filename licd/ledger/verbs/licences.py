@@ -10,15 +10,24 @@ from sqlalchemy import Select, bindparam
 
 from licd.core.errors import AlreadyExists, Conflict, IllegalTransition, Invalid, NotFound
 from licd.core.model import Customer, Licence, LicenceStatus
-from licd.core.rights import amend_licence, reinstate_licence, suspend_licence, terminate_licence
+from licd.core.rights import amend_licence, drill_licence, reinstate_licence, suspend_licence, terminate_licence
 from licd.core.state import LicenceState
-from licd.core.terms import GRACE_CEILING, PERMIT_CEILING, Terms, TermsInvalid, check_terms, rights_of
+from licd.core.terms import (
+    GRACE_CEILING,
+    PERMIT_CEILING,
+    Terms,
+    TermsInvalid,
+    check_terms,
+    rights_of,
+    widened_terms,
+)
 from licd.core.time import Instant
 from licd.keys.envelope import seal
 from licd.keys.kinds import Kind
 from licd.ledger import tables
 from licd.ledger.records import Suspension, SuspensionSystem
 from licd.ledger.rows import CUSTOMERS, LICENCES, LOG_ENTRIES
+from licd.ledger.standing import refuse_at_gate
 from licd.ledger.transaction import Transaction
 from licd.wire.terms import terms_payload
 
@@ -57,6 +66,7 @@ class IssueLicence:
             raise IllegalTransition(f"customer {customer.id} is banned", field="customer")
         terms = replace(self.terms, issuer=tx.installation.trust_domain, revision=1, issued_at=tx.now)
         _checked(terms)
+        assessment = refuse_at_gate(tx, "issued", terms)
         licence = Licence(
             id=identifier,
             customer=customer.id,
@@ -83,6 +93,7 @@ class IssueLicence:
             ("product", terms.product),
             ("policy", terms.policy_version),
             ("token", licence.token),
+            *([("assessment", assessment.id)] if assessment else []),
         )
         return licence
 
@@ -122,6 +133,7 @@ class AmendLicence:
             issued_at=tx.now,
         )
         _checked(terms)
+        self._pass_gate(tx, old, terms)
         token = sealed_terms(tx, terms)
         amend_licence(
             state,
@@ -134,6 +146,13 @@ class AmendLicence:
             verb=self.verb,
         )
         return state.licence
+
+    def _pass_gate(self, tx: Transaction, old: Terms, terms: Terms) -> None:
+        """What only narrows is never held up."""
+        if self.verb == "renewed":
+            refuse_at_gate(tx, "renewed", terms, self.licence)
+        elif widened_terms(old, terms):
+            refuse_at_gate(tx, "widened", terms, self.licence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,4 +303,22 @@ class TerminateLicence:
     def run(self, tx: Transaction) -> Licence:
         state = tx.state(self.licence)
         terminate_licence(state, tx.now, code=self.code, detail=self.detail, actor=self.actor)
+        return state.licence
+
+
+@dataclass(frozen=True, slots=True)
+class DrillLicence:
+    """Orders nothing, for every system of a licence to acknowledge."""
+
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = False
+
+    licence: str
+    actor: str
+
+    def run(self, tx: Transaction) -> Licence:
+        tx.refuse_behind()
+        tx.refuse_full()
+        state = tx.state(self.licence)
+        drill_licence(state, tx.now, actor=self.actor)
         return state.licence

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any, Final, TypeVar
 
 from licd.core.errors import AlreadyExists, Conflict, IllegalTransition, Invalid, NotFound
+from licd.core.gate import refuse_obstacles
 from licd.core.model import DeploymentStatus, Licence, LicenceStatus
 from licd.core.terms import TERM_CEILING, Terms, TermsInvalid, check_terms, rights_of, widened_terms
 from licd.core.time import DAY, SECOND, Instant
@@ -16,6 +17,7 @@ from licd.ledger import tables
 from licd.ledger.database import Connection
 from licd.ledger.queries import Page, count, licence_seats, listed
 from licd.ledger.rows import CUSTOMERS, DEPLOYMENTS, LICENCES
+from licd.ledger.standing import standing_of
 from licd.ledger.transaction import Transaction
 from licd.ledger.verbs.licences import AmendLicence, IssueLicence, ReinstateLicence, TerminateLicence
 from licd.policy import Policies, beyond_policy
@@ -118,6 +120,7 @@ class Licences:
         terms = self._checked(self._issued_terms(request))
         self._refuse_over(terms)
         await self._refuse_taken(terms.licence)
+        await self._refuse_at_gate("issued", terms)
         return Plan(
             command=IssueLicence(terms, actor),
             respond=lambda licence: pb.IssueLicenceResponse(licence=licence_message(licence, licence.issued_at)),
@@ -126,7 +129,17 @@ class Licences:
             seen_version=await self._customer_version(terms.customer),
             summary=f"issue licence {terms.licence} to {terms.customer}, "
             f"{_term(terms, from_issue=not request.not_before_ms)}: {_described(terms)}",
+            persons=self._policies.categories[terms.category].approvals,
         )
+
+    async def _refuse_at_gate(self, verb: str, terms: Terms, licence: str = "") -> None:
+        """Before a second person is asked; it is looked at again in the transaction that decides."""
+        gate = self._policies.diligence.gate
+        if gate.stands(verb):
+            standing = await self._reader.run(
+                lambda connection: standing_of(connection, terms.customer, terms.product, licence)
+            )
+            refuse_obstacles(gate, terms, standing, self._wall())
 
     async def _refuse_taken(self, identifier: str) -> None:
         """Before a second person is asked, and again when he signs: another may have been issued meanwhile."""
@@ -220,6 +233,8 @@ class Licences:
         terms = self._checked(self._from_draft(request.terms, found.id, found.customer))
         terms = replace(terms, conditions=found.terms.conditions)
         wider = widened_terms(found.terms, terms)
+        if wider:
+            await self._refuse_at_gate("widened", terms, found.id)
         command = AmendLicence(
             licence=found.id,
             version=request.version,
@@ -238,6 +253,7 @@ class Licences:
             summary=f"amend licence {found.id}, widening {', '.join(wider) or 'nothing'}, "
             f"{_term(terms, from_issue=False)}: {_described(terms)}",
             widens=bool(wider),
+            persons=self._policies.categories[terms.category].approvals,
         )
 
     async def renew_licence(self, request: pb.RenewLicenceRequest, caller: Caller) -> pb.RenewLicenceResponse:
@@ -258,6 +274,7 @@ class Licences:
             policy_version=self._policies.version,
         )
         terms = self._checked(longer)
+        await self._refuse_at_gate("renewed", terms, found.id)
         command = AmendLicence(found.id, request.version, terms, "", "", actor, "renewed")
         return Plan(
             command=command,
@@ -266,6 +283,7 @@ class Licences:
             version=_version_of(found.id),
             seen_version=request.version,
             summary=f"renew licence {found.id}, {_term(terms, from_issue=False)}: {_described(terms)}",
+            persons=self._policies.categories[terms.category].approvals,
         )
 
     async def reinstate_licence(

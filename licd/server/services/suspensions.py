@@ -15,7 +15,7 @@ from licd.ledger.database import Connection
 from licd.ledger.queries import SuspensionNow, SystemNow, suspension_now, systems_of
 from licd.ledger.records import SuspensionSystem
 from licd.ledger.rows import LICENCES
-from licd.ledger.verbs.licences import Suspended, SuspendLicence, SuspensionScope
+from licd.ledger.verbs.licences import DrillLicence, Suspended, SuspendLicence, SuspensionScope
 from licd.server.caller import Caller
 from licd.server.changes import Changes, checked_text
 from licd.server.push import Push
@@ -109,6 +109,16 @@ class Suspensions:
 
         response.bounds.CopyFrom(self._bounds(*await self._reader.run(query)))
         return response
+
+    async def drill_licence(self, request: pb.DrillLicenceRequest, caller: Caller) -> pb.DrillLicenceResponse:
+        """An order that takes nothing back, for every system to acknowledge; one person may at any time."""
+        command = DrillLicence(request.licence, caller.operator().operator)
+        return await self._changes.once(
+            request,
+            caller,
+            command,
+            lambda licence: pb.DrillLicenceResponse(licence=licence_message(licence, self._wall())),
+        )
 
     async def get_suspension(self, request: pb.GetSuspensionRequest, caller: Caller) -> pb.GetSuspensionResponse:
         """Who has acknowledged, who is unconfirmed and bounded, whose last permit has run out."""
