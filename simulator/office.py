@@ -114,13 +114,13 @@ class Office:
     async def import_indicators(self, year: int) -> None:
         """Both publishers' files of a year, about a country that does not exist."""
         for source in ("wgi", "cpi"):
-            request = diligence_pb.ImportIndicatorsRequest(request_id=self._id(), file=indicators(source, year))
+            request = diligence_pb.ImportIndicatorsRequest(request_id=self.request_id(), file=indicators(source, year))
             await self._ask(self._first.diligence.ImportIndicators, request)
 
     async def assess(self, customer: str, product: str, term: Millis) -> str:
         """Assess a customer, with everything done that a category can ask for. Returns the category."""
         request = opportunity(customer, product, term)
-        request.request_id = self._id()
+        request.request_id = self.request_id()
         return (await self._ask(self._first.diligence.AssessCustomer, request)).assessment.category
 
     async def issue(self, request: licence_pb.IssueLicenceRequest) -> operator.Licence:

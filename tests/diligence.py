@@ -95,7 +95,7 @@ def year_at(operator: Operator) -> int:
 def gate_stands(operator: Operator) -> bool:
     """Whether the daemon's policy asks for an assessment."""
     text = (operator.daemon.state.root / "policies" / "diligence.toml").read_text(encoding="utf-8")
-    return bool(tomllib.loads(text)["gate"]["issue"])
+    return bool(tomllib.loads(text).get("gate", {"issue": False})["issue"])
 
 
 def import_file(operator: Operator, file: diligence_pb2.Indicators) -> diligence_pb2.Indicators:

@@ -5,6 +5,7 @@ Rules
 - What a category must have on its checklist, the next one must have as well; the gate's clauses stand on every list.
 - A factor has at least two answers. The product's class and the term are answered by the tables, not by a person.
 - An override may go down by so many steps, and never out of a category in which nothing is licensed.
+- assess = false stands alone: nobody is assessed, and nothing asks for it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from itertools import pairwise
 from types import MappingProxyType
 
 from licd.core.diligence import Factor, Option, Rules, Thousandths
-from licd.core.gate import Gate
+from licd.core.gate import OPEN, Gate
 from licd.core.regions import is_known
 from licd.core.time import DAY, Millis
 from licd.policy.categories import Category
@@ -63,9 +64,11 @@ class ReviewPolicy:
 class DiligencePolicy:
     """The whole file. aliases: publishers' codes → countries. longest_age: source → years an indicator may be old.
 
-    products: product → answer for its class. durations: longest term → answer, by rising term.
+    products: product → answer for its class. durations: longest term → answer, by rising term. assesses: False where
+    the file says assess = false, and nothing else: then nobody is assessed, and there is no gate.
     """
 
+    assesses: bool
     rules: Rules
     aliases: Mapping[str, str]
     longest_age: Mapping[str, int]
@@ -99,10 +102,13 @@ def is_country(code: str) -> bool:
 def read_diligence(reader: Reader, categories: Mapping[str, Category], codes: Mapping[str, object]) -> DiligencePolicy:
     """Reads the file. codes: the reasons for which policy knows a suspension."""
     ladder = tuple(sorted(categories, key=lambda name: categories[name].rank))
+    if not reader.flag("assess", default=True):
+        return _assessing_nobody(ladder)
     ages, floors = _read_sources(reader, ladder)
     judging = reader.table_at("judging")
     factors, durations = _read_factors(reader, ladder)
     policy = DiligencePolicy(
+        assesses=True,
         rules=Rules(
             ladder=ladder,
             floors=MappingProxyType(floors),
@@ -124,6 +130,22 @@ def read_diligence(reader: Reader, categories: Mapping[str, Category], codes: Ma
     if ladder and categories[ladder[-1]].ceiling is not None:
         reader.note(None, f"category {ladder[-1]} is of the highest risk and is licensed: one must not be", refers=True)
     return policy
+
+
+def _assessing_nobody(ladder: tuple[str, ...]) -> DiligencePolicy:
+    return DiligencePolicy(
+        assesses=False,
+        rules=Rules(ladder, MappingProxyType({}), (), 0, ""),
+        aliases=MappingProxyType({}),
+        longest_age=MappingProxyType({}),
+        products=MappingProxyType({}),
+        durations=(),
+        items=MappingProxyType({}),
+        checklists=MappingProxyType({}),
+        gate=OPEN,
+        review=ReviewPolicy(0, OnWorse.REVIEW, ""),
+        override_steps=0,
+    )
 
 
 def _read_sources(reader: Reader, ladder: tuple[str, ...]) -> tuple[dict[str, int], dict[str, tuple[Thousandths, ...]]]:

@@ -59,6 +59,8 @@ class Reviews:
 
     async def round(self) -> None:
         """Opens what is due and does what follows. Raises what the ledger raises."""
+        if not self._policies.diligence.assesses:
+            return
         now = self._wall()
         looked = await self._reader.run(lambda connection: self._look(connection, now))
         if looked.findings:

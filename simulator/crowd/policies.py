@@ -72,6 +72,7 @@ def write_policies(example: Path, folder: Path, phase: Phase) -> None:
             grace=phase.grace // SECOND,
         )
     )
+    (folder / "diligence.toml").write_text("example = true\nassess = false\n")
     _set(folder / "defaults.toml", heartbeat_seconds=phase.heartbeat // SECOND, permit_seconds=phase.permit // SECOND)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -256,12 +255,6 @@ class _Beginning:
         return "the day before"
 
 
-def _open_gate(file: Path) -> None:
-    """Nobody is assessed in these runs: what they are about begins with the licences they issue."""
-    text = file.read_text(encoding="utf-8")
-    file.write_text(re.sub(r"(?m)^(issue|renewal|widening) = true$", r"\1 = false", text), encoding="utf-8")
-
-
 @cache
 def _premises() -> Premises:
     """Made once a process: making keys takes longer than a run."""
@@ -270,7 +263,8 @@ def _premises() -> Premises:
         policies = Path(folder) / "policies"
         for source in (example_policies(), SCENARIOS / "policies"):
             shutil.copytree(source, policies, dirs_exist_ok=True)
-        _open_gate(policies / "diligence.toml")
+        # Nobody is assessed in these runs: what they are about begins with the licences they issue.
+        (policies / "diligence.toml").write_text("example = true\nassess = false\n", encoding="utf-8")
         made = furnish(Path(folder) / "state", policies, ["alice", "bob"], Origin(_Beginning(), chance.randbytes))
     gc.collect()
     gc.freeze()  # it stays for good, as all that is imported does: no collection need look through it in every run

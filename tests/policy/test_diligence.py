@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 
+from licd.core.gate import OPEN
 from licd.core.time import DAY
 from licd.policy import Policies
 from licd.policy.diligence import is_country
@@ -138,3 +139,11 @@ def test_there_is_a_category_in_which_nothing_is_licensed(folder: Folder):
 def test_a_broken_file_of_categories_is_not_blamed_on_the_assessment(folder: Folder):
     folder.write("categories.toml", "[")
     assert [problem for problem in folder.problems() if problem.startswith(FILE)] == []
+
+
+def test_a_policy_that_assesses_nobody_says_that_and_nothing_else(folder: Folder):
+    folder.write(FILE, "example = true\nassess = false\n")
+    policy = folder.load().diligence
+    assert (policy.assesses, policy.gate) == (False, OPEN)
+    folder.append(FILE, "[gate]\nissue = true\n")
+    assert f'{FILE}:3: unknown key "gate"' in [problem for problem in folder.problems() if FILE in problem]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from licd.core.diligence import judge
-from licd.core.errors import Invalid, NotFound
+from licd.core.errors import IllegalTransition, Invalid, NotFound
 from licd.core.gate import Assessment, Standing, obstacles_of
 from licd.core.terms import TERM_CEILING
 from licd.core.time import DAY, Instant
@@ -100,6 +100,8 @@ class Assessments:
 
     async def assess_customer(self, request: pb.AssessCustomerRequest, caller: Caller) -> pb.AssessCustomerResponse:
         """Judges by the policy in force and the newest indicators. One person may: it gives no right."""
+        if not self._policies.diligence.assesses:
+            raise IllegalTransition("the policy in force says assess = false", field="policy")
         await self._refuse_unknown(request.customer)
         if not is_country(request.country):
             raise Invalid(f"want two letters of ISO 3166-1, got {request.country[:60]!r}", field="country")
