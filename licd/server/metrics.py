@@ -81,6 +81,8 @@ class Snapshot:
     trust_bundle_expiry: Instant
     queue_waiting: int
     approvals_pending: int
+    reviews_open: int
+    reviews_overdue: int
 
 
 class Metrics:
@@ -283,6 +285,8 @@ def _gauges(now: Snapshot) -> list[Metric]:
         _expiry("licd_trust_bundle_expiry", "End of the newest trust bundle.", "", {"": now.trust_bundle_expiry}),
         _gauge("licd_queue_waiting", "Commands that no batch has taken yet, on this replica.", now.queue_waiting),
         _gauge("licd_approvals_pending", "Changes that wait for a second person.", now.approvals_pending),
+        _gauge("licd_reviews_open", "Licences' reviews that no newer assessment has closed.", now.reviews_open),
+        _gauge("licd_reviews_overdue", "Those of them that are past their time.", now.reviews_overdue),
     ]
 
 

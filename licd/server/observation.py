@@ -11,12 +11,12 @@ from licd.ledger import tables
 from licd.ledger.database import Connection
 from licd.ledger.ledger import Ledger
 from licd.ledger.queries import count, last_contacts, seat_counts, unconfirmed_systems
-from licd.ledger.rows import APPROVALS, LICENCES
+from licd.ledger.rows import APPROVALS, LICENCES, REVIEWS
 from licd.server.metrics import Seats, Snapshot
 from licd.server.reader import Reader
 from licd.server.writer import Writer
 
-Queried = tuple[tuple[Seats, ...], tuple[int, int], int, tuple[float, ...], int]
+Queried = tuple[tuple[Seats, ...], tuple[int, int], int, tuple[float, ...], int, tuple[int, int]]
 
 STALE: Final = 60 * SECOND
 
@@ -42,7 +42,7 @@ class Observation:
         self._reserve_held: Final = reserve_held
         self._expiries: Final = expiries
         self._wall: Final = wall
-        self._queried: Queried = ((), (0, 0), 0, (), 0)
+        self._queried: Queried = ((), (0, 0), 0, (), 0, (0, 0))
         self._taken_at: Instant = 0
 
     async def take(self) -> None:
@@ -55,7 +55,7 @@ class Observation:
         """The last measure, and what costs nothing to look at now. Raises RuntimeError when that is too long ago."""
         if self._wall() - self._taken_at > STALE:
             raise RuntimeError(f"the last measure was taken at {self._taken_at}")
-        seats, (unconfirmed, past_bound), pending, ages, sessions = self._queried
+        seats, (unconfirmed, past_bound), pending, ages, sessions, reviews = self._queried
         expiries = self._expiries()
         return Snapshot(
             seats=seats,
@@ -71,6 +71,8 @@ class Observation:
             trust_bundle_expiry=expiries["bundle"]["bundle"],
             queue_waiting=self._writer.waiting,
             approvals_pending=pending,
+            reviews_open=reviews[0],
+            reviews_overdue=reviews[1],
         )
 
 
@@ -78,7 +80,12 @@ def _query(connection: Connection, now: Instant) -> Queried:
     column = tables.approval.c
     pending = count(connection, APPROVALS, column.status == "pending", column.expires_at > now)
     ages = tuple((now - at) / SECOND for _, at in last_contacts(connection))
-    return _seats(connection, now), unconfirmed_systems(connection, now), pending, ages, len(ages)
+    review = tables.review.c
+    reviews = (
+        count(connection, REVIEWS, review.closed_at == 0),
+        count(connection, REVIEWS, review.closed_at == 0, review.due_at <= now),
+    )
+    return _seats(connection, now), unconfirmed_systems(connection, now), pending, ages, len(ages), reviews
 
 
 def _seats(connection: Connection, now: Instant) -> tuple[Seats, ...]:

@@ -32,6 +32,7 @@ ANSWERS = {
     "product-class": "narrow",
     "duration": "year",
 }
+PENDING, REFUSED = diligence_pb2.CHECKLIST_ITEM_STATE_PENDING, diligence_pb2.CHECKLIST_ITEM_STATE_REFUSED
 HOSTILE = "<script>alert(1)</script> **[x](http://evil.example)** | \x1b[31m"
 
 
@@ -60,7 +61,7 @@ def assessment(**changes: object) -> diligence_pb2.Assessment:
         approvals=2,
         ladder=rules.ladder,
         ceiling=diligence_pb2.CategoryCeiling(term_ms=270 * DAY, concurrent_targets=15, bases=["present_location"]),
-        checklist=[diligence_pb2.ChecklistItem(item="survey", description="A survey", state=1)],
+        checklist=[diligence_pb2.ChecklistItem(item="survey", description="A survey", state=PENDING)],
         obstacles=["survey is not done"],
     )
     found.MergeFrom(diligence_pb2.Assessment(**changes))  # type: ignore[arg-type]
@@ -202,7 +203,7 @@ class Tags(HTMLParser):
 
 
 def hostile() -> diligence_pb2.Assessment:
-    item = diligence_pb2.ChecklistItem(item="x", description=HOSTILE, note=HOSTILE, state=3, actor=HOSTILE)
+    item = diligence_pb2.ChecklistItem(item="x", description=HOSTILE, note=HOSTILE, state=REFUSED, actor=HOSTILE)
     more = assessment(customer=HOSTILE, override_reason=HOSTILE, overridden_by="anna", obstacles=[HOSTILE])
     more.checklist.append(item)
     more.lines[0].found = HOSTILE

@@ -22,6 +22,8 @@ def make_snapshot(*, log_entries: int = 1_000, impediments: tuple[str, ...] = ()
         trust_bundle_expiry=FAR,
         queue_waiting=4,
         approvals_pending=5,
+        reviews_open=6,
+        reviews_overdue=1,
     )
 
 

@@ -1,5 +1,7 @@
 """The World Bank's file: what is read, what is listed as not read, and what refuses the whole of it."""
 
+import io
+import zipfile
 from hashlib import sha256
 from pathlib import Path
 
@@ -117,9 +119,47 @@ def test_a_file_that_unpacks_to_more_than_any_table_is_not_unpacked(
     policies: Policies, monkeypatch: pytest.MonkeyPatch
 ):
     data = wgi_file(*SOUND)
-    monkeypatch.setattr("licd.policy.indicators.spreadsheet.MOST_UNPACKED", 2_000)
+    monkeypatch.setattr("licd.policy.indicators.workbook_bounds.MOST_UNPACKED", 2_000)
     with pytest.raises(FileRefused, match="unpacks to over"):
         read(policies, data)
+
+
+def changed(old: bytes, new: bytes, part: str = "xl/worksheets/sheet1.xml") -> bytes:
+    """A sound file with something else inside."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(wgi_file(*SOUND))) as sound, zipfile.ZipFile(made, "w") as archive:
+        for name in sound.namelist():
+            text = sound.read(name)
+            if name == part:
+                assert old in text
+                text = text.replace(old, new, 1)
+            archive.writestr(zipfile.ZipInfo(name), text)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (changed(b'r="A2"', b'r="XFD1048576"'), "reaches over 1048576 rows and 16384 columns"),
+        (changed(b'r="A2"', b'r="ZZZZ2"'), "b'ZZZZ2' is no place in a sheet"),
+        (changed(b'r="A2"', b"r='&#65;2'"), "is no place in a sheet"),
+        (changed(b'<row r="2">', b'<row r="9999999">'), "reaches over 9999999 rows"),
+        (changed(b'<row r="2">', b'<row r="400000">' + b"<c/>" * 9), "reaches over 400000 rows"),
+        (changed(b"<sheetData>", b"<!doctype x><sheetData>"), "not the plain UTF-8"),
+        (changed(b"<sheetData>", b"\x00<sheetData>"), "not the plain UTF-8"),
+        (changed(b"<sheet ", b"<sheeet ", "xl/workbook.xml"), "it has no sheet"),
+    ],
+)
+def test_a_small_file_that_says_it_holds_a_huge_table_is_not_read(policies: Policies, data: bytes, told: str):
+    with pytest.raises(FileRefused) as refused:
+        read(policies, data)
+    assert told in str(refused.value)
+
+
+def test_what_the_reader_panics_over_is_refused_as_well(policies: Policies, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("licd.policy.indicators.spreadsheet.refuse_boundless", lambda archive: None)
+    with pytest.raises(FileRefused, match="the reader gave up: capacity overflow"):
+        read(policies, changed(b'r="A2"', b'r="ZZZZZZ99999999999"'))
 
 
 def test_the_publishers_own_file_of_2023(policies: Policies, publishers: Path):

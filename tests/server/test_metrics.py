@@ -253,6 +253,8 @@ def test_shows_the_rest_of_the_state_as_it_is() -> None:
         "licd_disk_reserve_ok": 1,
         "licd_queue_waiting": 4,
         "licd_approvals_pending": 5,
+        "licd_reviews_open": 6,
+        "licd_reviews_overdue": 1,
         "licd_snapshot_failed": 0,
     }
     assert {name: value(metrics, name) for name in expected} == expected

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Final
 
 from python_calamine import CalamineError, CalamineWorkbook
 
 from licd.policy.indicators.edition import FileRefused
+from licd.policy.indicators.workbook_bounds import refuse_boundless
 
 MOST_BYTES: Final = 32 * 1024 * 1024
-MOST_UNPACKED: Final = 256 * 1024 * 1024
-"""The World Bank's file is 3 MB, and 17 MB unpacked. What unpacks to more than this is no table of countries."""
 
 Row = Sequence[object]
 
@@ -27,11 +28,11 @@ class Spreadsheet:
         self.sha256: Final = sha256(data).hexdigest()
         if len(data) > MOST_BYTES:
             raise FileRefused(f"over {MOST_BYTES >> 20} MiB: this is no table of countries")
-        _refuse_swollen(data)
-        try:
+        _refuse_boundless(data)
+        with _read_by_calamine("no .xlsx workbook"):
             self._workbook: Final = CalamineWorkbook.from_filelike(io.BytesIO(data))
-        except (CalamineError, OSError, ValueError) as error:
-            raise FileRefused(f"no .xlsx workbook: {error}") from error
+        if not self.sheets:
+            raise FileRefused("no .xlsx workbook: it has no sheet")
 
     @property
     def sheets(self) -> list[str]:
@@ -42,11 +43,10 @@ class Spreadsheet:
         """All rows from the first on; row N of a person is the N-1st. Raises FileRefused."""
         if sheet not in self.sheets:
             raise FileRefused(f"there is no sheet {sheet!r}; there are {', '.join(map(repr, self.sheets))}")
-        try:
+        with _read_by_calamine(f"sheet {sheet!r} cannot be read"):
             rows = self._workbook.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
-        except (CalamineError, ValueError) as error:
-            raise FileRefused(f"sheet {sheet!r} cannot be read: {error}") from error
-        return [[cell.strip() if isinstance(cell, str) else cell for cell in row] for row in rows]
+        width = max(map(len, rows), default=0)
+        return [[*map(_plain, row), *[""] * (width - len(row))] for row in rows]
 
 
 def column(heading: Row, wanted: str, row: int) -> int:
@@ -58,16 +58,35 @@ def column(heading: Row, wanted: str, row: int) -> int:
     return places[0]
 
 
+def _plain(cell: object) -> object:
+    return cell.strip() if isinstance(cell, str) else cell
+
+
 def text(cell: object) -> str:
     """What a cell says."""
     return cell if isinstance(cell, str) else "" if cell is None else str(cell)
 
 
-def _refuse_swollen(data: bytes) -> None:
+def _refuse_boundless(data: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            unpacked = sum(part.file_size for part in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+            refuse_boundless(archive)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError, NotImplementedError, zlib.error) as error:
         raise FileRefused(f"no .xlsx workbook: {error}") from error
-    if unpacked > MOST_UNPACKED:
-        raise FileRefused(f"unpacks to over {MOST_UNPACKED >> 20} MiB: this is no table of countries")
+    except (ValueError, RuntimeError) as error:  # a member that is encrypted, or whose name is no name
+        if isinstance(error, FileRefused):
+            raise
+        raise FileRefused(f"no .xlsx workbook: {error}") from error
+
+
+@contextmanager
+def _read_by_calamine(what: str) -> Iterator[None]:
+    """Whatever the reader stumbles over, in the file's name: what its Rust panics over is no Exception to Python."""
+    try:
+        yield
+    except (CalamineError, OSError, ValueError) as error:
+        raise FileRefused(f"{what}: {error}") from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise FileRefused(f"{what}: the reader gave up: {error}") from error
