@@ -6,8 +6,9 @@ one that is made twice changes nothing the second time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -38,6 +39,8 @@ from licd.wire.diligence import facts_from_message
 logger = structlog.get_logger("licd.reviews")
 
 ACTOR: Final = "licd"
+AT_ONCE: Final = 100
+"""Licences looked at between two other readers: a round over many holds nobody up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,12 @@ class Reviews:
         if not self._policies.diligence.assesses:
             return
         now = self._wall()
-        looked = await self._reader.run(lambda connection: self._look(connection, now))
+        running = await self._reader.run(lambda connection: _running(connection, now))
+        for at in range(0, len(running), AT_ONCE):
+            part = running[at : at + AT_ONCE]
+            await self._act(await self._reader.run(partial(self._look, part, now)))
+
+    async def _act(self, looked: Looked) -> None:
         if looked.findings:
             await self._writer.execute(OpenReviews(looked.findings, self._policies.diligence.review.time))
         for command in looked.consequences:
@@ -71,13 +79,11 @@ class Reviews:
             except Conflict as error:
                 logger.info("a licence has changed meanwhile; the next round looks at it", error=str(error))
 
-    def _look(self, connection: Connection, now: Instant) -> Looked:
+    def _look(self, licences: Sequence[Licence], now: Instant, connection: Connection) -> Looked:
         taken = snapshot(connection, self._policies.diligence)
         findings: list[Finding] = []
         consequences: list[Command[object]] = []
-        for licence in LICENCES.where(connection, tables.licence.c.status != LicenceStatus.TERMINATED.value):
-            if licence.terms.not_after <= now:
-                continue
+        for licence in licences:
             assessment = current_assessment(connection, licence.customer, licence.terms.product)
             if assessment is None:
                 findings += self._never_assessed(licence)
@@ -142,6 +148,12 @@ class Reviews:
         narrower = tightened(licence.terms, ceiling, now)
         if narrower.constraints != licence.terms.constraints or _ends_sooner(narrower, licence.terms):
             yield AmendLicence(licence.id, licence.version, narrower, policy.suspend_code, why, ACTOR, "amended")
+
+
+def _running(connection: Connection, now: Instant) -> list[Licence]:
+    """Every licence that is not terminated and whose term is not over."""
+    found = LICENCES.where(connection, tables.licence.c.status != LicenceStatus.TERMINATED.value)
+    return [licence for licence in found if licence.terms.not_after > now]
 
 
 def _ends_sooner(narrower: Terms, terms: Terms) -> bool:

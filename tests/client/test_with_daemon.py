@@ -15,7 +15,8 @@ from licd.client.errors import SystemClosed
 from licd.client.notices import LeaseLost, Reinstated, Suspended
 from licd.client.status import InForce
 from licd.client.sync import Lease, System
-from licd.v1 import deployment_service_pb2, lease_service_pb2, operator_pb2
+from licd.core.errors import IllegalTransition
+from licd.v1 import deployment_service_pb2, lease_service_pb2, licence_service_pb2, operator_pb2
 from tests.client.notices import LIMIT, Told
 from tests.daemon import Daemon, make_state, serving
 from tests.office import Office
@@ -58,6 +59,26 @@ def eventually(condition: Callable[[], bool], system: System) -> None:
             return
         assert system.status.failure is None
     pytest.fail("it never came to pass")
+
+
+def test_a_drill_is_acknowledged_takes_nothing_back_and_opens_the_gate(office: Office, tmp_path: Path) -> None:
+    customer = office.alice.customer()
+    licence = office.licence(customer)
+    name = enrolled(office, licence, tmp_path).rpartition("/")[2]
+    with opened(tmp_path) as system, system.lease(**asked(1)) as lease:
+        with pytest.raises(IllegalTransition, match=f"{name} has acknowledged no order within 30 days"):
+            office.licence(customer)
+        drill = licence_service_pb2.DrillLicenceRequest(licence=licence)
+        epoch = office.alice.call("LicenceService.DrillLicence", drill).licence.epoch
+        request = deployment_service_pb2.GetDeploymentRequest(deployment=name)
+
+        def has_acknowledged() -> bool:
+            found = office.alice.call("DeploymentService.GetDeployment", request).deployment
+            return bool(found.epoch_acknowledged == epoch)
+
+        eventually(has_acknowledged, system)
+        assert lease.usable
+        assert office.licence(customer)
 
 
 def test_a_lease_is_held_suspended_and_reinstated(office: Office, tmp_path: Path) -> None:
