@@ -67,12 +67,13 @@ class Fleet:
             await self._office.create_customer(customer.name, customer.title)
         for customer_name, product in sorted({(each.customer, self._product(each)) for each in self.scenario.licences}):
             await self._office.assess(customer_name, product, LONGEST_TERM)
-        early = [each for each in self.scenario.licences if each.ends_after or each.starts_after]
-        for wanted in [each for each in self.scenario.licences if each not in early]:
+        licences = sorted(self.scenario.licences, key=_is_timed)
+        steady = {each.customer for each in licences if not _is_timed(each)}
+        for wanted in [each for each in licences if each.customer in steady]:
             await self._issue(wanted)
         for licence in list(self.licences.values()):
             await self._enrol(licence)
-        for wanted in early:
+        for wanted in [each for each in licences if each.customer not in steady]:
             await self._enrol(await self._issue(wanted))
 
     def _product(self, wanted: WantedLicence) -> str:
@@ -132,6 +133,11 @@ class Fleet:
             tasks.create_task(self.bench.run())
             for system in self.systems:
                 tasks.create_task(system.run(), name=system.name)
+
+
+def _is_timed(wanted: WantedLicence) -> bool:
+    """Whether its term begins or ends within the run."""
+    return bool(wanted.ends_after or wanted.starts_after)
 
 
 def _year_before(now: Instant) -> int:
