@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -14,8 +14,12 @@ from licd.server.store import Store
 from licd.server.transfer import import_rows
 from tests.daemon import Daemon, serving, set_limits
 
+NO_LIMITS: Mapping[str, int] = {}
 
-def shared_states(first: StateDirectory, url: str, number: int, *, prepared: bool = True) -> list[StateDirectory]:
+
+def shared_states(
+    first: StateDirectory, url: str, number: int, *, prepared: bool = True, limits: Mapping[str, int] = NO_LIMITS
+) -> list[StateDirectory]:
     """Moves a fresh state's rows to the server, and makes the directories of more replicas beside it."""
     _point_at(first.root, url, prepared)
     config = read_config(first.root)
@@ -26,7 +30,7 @@ def shared_states(first: StateDirectory, url: str, number: int, *, prepared: boo
     for root in roots:
         add_replica(store, root, root.name, 7441)
         shutil.copytree(first.root / "operators", root / "operators")
-        set_limits(root)
+        set_limits(root, **limits)
         _point_at(root, url, prepared)
     return [first, *map(StateDirectory, roots)]
 

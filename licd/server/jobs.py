@@ -5,6 +5,7 @@ The truth is in the rows: a missed run is made up by the next, and each can run 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -67,8 +68,13 @@ class Jobs:
         self._reserve.restore()
 
     async def follow(self) -> None:
-        """Looks what other replicas have decided: any batch does, and this is one."""
-        await self._writer.execute(Beat())
+        """Looks what other replicas have decided, again and again: any batch does, and this is one. Until cancelled."""
+        while True:
+            try:
+                await self._writer.execute(Beat())
+            except LicdError as error:
+                logger.warning("the other replicas were not heard; it is tried again", error=str(error))
+            await asyncio.sleep(FOLLOW_SECONDS)
 
     async def observe(self) -> None:
         """Takes the measures that the metrics page shows."""
@@ -82,8 +88,7 @@ class Jobs:
 class Schedule:
     """Jobs on real time. Kept in memory: what is due follows from the rows."""
 
-    def __init__(self, jobs: Jobs, *, shared: bool) -> None:
-        """shared: whether other replicas work on the same rows."""
+    def __init__(self, jobs: Jobs) -> None:
         self._scheduler: Final = AsyncIOScheduler(
             executors={"default": AsyncIOExecutor()},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
@@ -95,7 +100,7 @@ class Schedule:
             (jobs.review, REVIEW_SECONDS),
             (jobs.forget, FORGET_SECONDS),
         ]
-        for job, seconds in [*rounds, (jobs.follow, FOLLOW_SECONDS)] if shared else rounds:
+        for job, seconds in rounds:
             self._scheduler.add_job(_logged(job), "interval", seconds=seconds, id=job.__name__)
 
     def start(self) -> None:

@@ -135,9 +135,12 @@ async def running(
         listeners = await _listeners(state, config, daemon, stack)
         metrics = _metrics(config, daemon)
         stack.callback(metrics.close)
-        schedule = Schedule(daemon.jobs, shared=store.shared)
+        schedule = Schedule(daemon.jobs)
         await daemon.jobs.observe()
         schedule.start()
+        if store.shared:
+            following = asyncio.get_running_loop().create_task(daemon.jobs.follow())
+            stack.callback(following.cancel)
         daemon.resealing.begin()
         stack.callback(schedule.stop)
         gc.collect()

@@ -151,6 +151,13 @@ FAULTS: Final = (
         "test_suspend_racing_1_000_renewals",
     ),
     _fault(
+        "a replica goes on with its copy, whoever had the licence since",
+        "licd/ledger/transaction.py",
+        "        if found is None or self._left[licence] != turn - 1:\n",
+        "        if found is None:\n",
+        "test_suspend_racing_1_000_renewals_on_3_replicas",
+    ),
+    _fault(
         "rows are durable before their log entries",
         "licd/ledger/transaction.py",
         "        self._pending.clear()\n",

@@ -33,6 +33,9 @@ ATTACKS: Final[dict[str, tuple[str, ...]]] = {
     "suspend racing 1 000 renewals, paused between commit and signing": (
         "test_suspension.py::test_suspend_racing_1_000_renewals",
     ),
+    "suspend racing 1 000 renewals on 3 replicas": (
+        "test_suspension.py::test_suspend_racing_1_000_renewals_on_3_replicas",
+    ),
     "cap narrowed under load": ("test_seats.py::test_cap_narrowed_under_load",),
     "trust-bundle rollback": ("test_trust_bundles.py::test_trust_bundle_rollback",),
     "trust-bundle freeze": ("test_trust_bundles.py::test_trust_bundle_freeze",),
@@ -62,7 +65,6 @@ OURS: Final[dict[str, tuple[str, ...]]] = {
 """Attacks on what 02-protocol leaves to us → tests in this folder."""
 
 NOT_YET: Final[dict[str, str]] = {
-    "suspend racing 1 000 renewals on 3 replicas": "there is one replica; the race on one is tested",
     "false pseudonym in an inquiry": "there are no inquiries",
 }
 """Attacks on what licd does not have yet, and why their tests are missing."""

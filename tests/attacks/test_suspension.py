@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded
 from typing import Any, TypeVar, cast
@@ -21,8 +22,10 @@ from licd.server.writer import ThreadWriter
 from licd.v1 import licence_service_pb2, log_service_pb2, operator_pb2, session_pb2
 from tests.attacks.test_copies import deployment_of, status_of
 from tests.attacks.wire import Honest, Wire, asked, eventually, usable
-from tests.daemon import PATIENCE, Daemon
+from tests.daemon import PATIENCE, Daemon, make_state, set_limits
 from tests.office import Office
+from tests.postgres import serving_postgres
+from tests.replicas import replicas, shared_states
 from tests.wired_system import System as WiredSystem
 from tests.wired_system import holding, reason
 
@@ -119,6 +122,7 @@ class PausedWriter(ThreadWriter):
 
 
 SYSTEMS, BEATS = 5, 200
+WIDE = {"requests_per_second": 100_000, "requests_at_once": 100_000}
 
 
 def test_suspend_racing_1_000_renewals(own_daemon: Callable[..., Daemon], monkeypatch: pytest.MonkeyPatch):
@@ -127,13 +131,27 @@ def test_suspend_racing_1_000_renewals(own_daemon: Callable[..., Daemon], monkey
     Every permit was decided before the suspension's entry, every answer after it is a no, and the permit that was held
     up and comes late runs no longer than the bound that the suspension named.
     """
+    monkeypatch.setattr(serve, "ThreadWriter", PausedWriter)
+    race([own_daemon(**WIDE)])
+
+
+def test_suspend_racing_1_000_renewals_on_3_replicas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As above, with the systems at three replicas on one PostgreSQL, and the suspension at the first of them."""
+    monkeypatch.setattr(serve, "ThreadWriter", PausedWriter)
+    first = make_state(tmp_path / "licd")
+    set_limits(first.root, **WIDE)
+    with serving_postgres() as server, replicas(shared_states(first, server.new_database(), 3, limits=WIDE)) as daemons:
+        race(daemons)
+
+
+def race(daemons: Sequence[Daemon]) -> None:
+    """Systems renew at each daemon in turn; the first one suspends their licence among that."""
     PausedWriter.armed, PausedWriter.caught = False, None
     PausedWriter.is_caught, PausedWriter.released = threading.Event(), threading.Event()
-    monkeypatch.setattr(serve, "ThreadWriter", PausedWriter)
-    daemon = own_daemon(requests_per_second=100_000, requests_at_once=100_000)
-    office = Office(daemon)
+    office = Office(daemons[0])
     licence = office.licence(cap=SYSTEMS, systems=SYSTEMS)
     systems = [holding(office, licence, number) for number in range(SYSTEMS)]
+    systems = [replace(each, daemon=daemons[number % len(daemons)]) for number, each in enumerate(systems)]
     permits: list[session_pb2.Permit] = []
     refusals: list[session_pb2.Refusal] = []
     enough = threading.Semaphore(0)

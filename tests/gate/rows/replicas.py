@@ -264,7 +264,34 @@ def _answers(ground: Ground) -> bool:
 
 
 ROWS = (
-    Row("replicas", "S1 S2 S6 S7", "3 replicas on PostgreSQL; one killed, stopped, cut off", 12, 3, (), one_fails),
-    Row("renewals", "S2", "a suspension among 1 000 renewals on 3 replicas", 6, 1, (), suspended_among_renewals),
-    Row("promote", "S1 S2 S6 S7", "PostgreSQL's primary dies under load, standby promoted", 4, 1, (), promoted),
+    Row(
+        "replicas",
+        "S1 S2 S6 S7",
+        "3 replicas on PostgreSQL; one killed, stopped, cut off",
+        9,
+        3,
+        (),
+        one_fails,
+        takes=180,
+    ),
+    Row(
+        "renewals",
+        "S2",
+        "a suspension among 1 000 renewals on 3 replicas",
+        3,
+        1,
+        (),
+        suspended_among_renewals,
+        takes=90,
+    ),
+    Row(
+        "promote",
+        "S1 S2 S6 S7",
+        "PostgreSQL's primary dies under load, standby promoted",
+        3,
+        1,
+        (),
+        promoted,
+        takes=120,
+    ),
 )
