@@ -181,14 +181,22 @@ class PostgresConnection:
             raw.close()  # the server undoes what was open
 
     def execute(self, text: str, arguments: Sequence[Any] = ()) -> list[Row]:
-        """Runs one statement and reads all its rows."""
+        """Runs one statement and reads all its rows. A reader whose connection was lost reads again, on a new one."""
         raw = self._live()
         try:
-            if self._readonly:
-                return self._read(raw, text, arguments)
-            return _rows(raw.cursor(binary=True).execute(text, arguments))
+            return self._run(raw, text, arguments)
+        except psycopg.Error as error:
+            if not self._readonly or self._open or not raw.closed:
+                raise failed(error) from error
+        try:
+            return self._run(self._live(), text, arguments)
         except psycopg.Error as error:
             raise failed(error) from error
+
+    def _run(self, raw: psycopg.Connection[Row], text: str, arguments: Sequence[Any]) -> list[Row]:
+        if self._readonly:
+            return self._read(raw, text, arguments)
+        return _rows(raw.cursor(binary=True).execute(text, arguments))
 
     def _read(self, raw: psycopg.Connection[Row], text: str, arguments: Sequence[Any]) -> list[Row]:
         if raw.info.transaction_status is not TransactionStatus.IDLE:

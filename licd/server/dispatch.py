@@ -11,13 +11,23 @@ from typing import Any, Final, Protocol, cast
 import structlog
 from google.protobuf.message import Message
 
-from licd.core.errors import Forbidden, Held, Invalid, LicdError, OverQuota, SealRefused, Unauthenticated
+from licd.core.errors import (
+    DatabaseFailed,
+    Forbidden,
+    Held,
+    Invalid,
+    LicdError,
+    OverQuota,
+    SealRefused,
+    Unauthenticated,
+)
 from licd.core.time import Millis
 from licd.keys.certificate_request import CertificateRequestError
 from licd.keys.errors import KeysError
 from licd.keys.hold import SigningHeld
 from licd.keys.identity import OperatorIdentity
 from licd.keys.seal_reasons import SealInvalid
+from licd.ledger.database import StoreFailed
 from licd.policy.roles import RolePolicy
 from licd.server.caller import Caller, Listener
 from licd.server.directory import Directory
@@ -209,6 +219,10 @@ class Dispatch:
                 return error
             case LicdError():
                 return error
+            case StoreFailed():
+                return DatabaseFailed(
+                    "the database does not answer; what was asked was only read, and can be asked again"
+                )
             case SigningHeld():
                 return Held("signing is held on this machine")
             case SealInvalid():

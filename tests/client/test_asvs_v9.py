@@ -92,6 +92,7 @@ def test_9_2_3_the_answer_to_another_request_is_not_accepted(field: str, value: 
 AUDIENCE: Final[dict[Kind, tuple[type[Message], Callable[[Any], str]]]] = {
     Kind.PERMIT: (session_pb2.Permit, lambda message: message.header.system),
     Kind.DENIAL: (session_pb2.Refusal, lambda message: message.header.system),
+    Kind.CONTINUITY_PERMIT: (session_pb2.ContinuityPermit, lambda message: message.system),
     Kind.DIRECTIVE: (session_pb2.Directive, lambda message: message.licence),
     Kind.LICENCE: (licence_pb2.LicenceTerms, lambda message: message.customer),
 }
@@ -110,11 +111,13 @@ def issued() -> dict[Kind, Envelope]:
     rig = Rig().start()
     rig.ask()
     permit = rig.licd.answer(rig.intercept())
+    continuity = rig.licd.continuity(60_000)
     suspended = rig.licd.suspend()
     refusal = session_pb2.Refusal(header=session_pb2.Permit.FromString(permit.payload).header)
     return {
         Kind.PERMIT: permit,
         Kind.DENIAL: seal(Kind.DENIAL, refusal.SerializeToString(), ONLINE),
+        Kind.CONTINUITY_PERMIT: continuity,
         Kind.DIRECTIVE: suspended,
         Kind.LICENCE: licence_envelope(),
     }

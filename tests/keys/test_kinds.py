@@ -9,6 +9,7 @@ from licd.v1 import trust_pb2
 EVER_SIGNED = {
     "licence": "licence-issuer",
     "permit": "permit-online",
+    "continuity-permit": "permit-online",
     "denial": "permit-online",
     "directive": "permit-online",
     "acknowledgement": "system",

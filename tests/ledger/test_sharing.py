@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from random import Random  # noqa: TID251 -- seeded
 from typing import Any
@@ -19,6 +19,7 @@ from licd.core.time import SECOND
 from licd.ledger.ledger import Ledger
 from licd.ledger.load import load_state
 from licd.ledger.log import check_log
+from licd.ledger.postgres import PostgresConnection
 from licd.ledger.sharing import DatabaseClock
 from licd.ledger.transaction import Transaction
 from licd.ledger.verbs.clock import Beat
@@ -193,6 +194,16 @@ def test_a_connection_that_was_lost_between_batches_is_made_anew(two: tuple[Rig,
     end_session(first, second)
     first.do(CreateCustomer("a", "A", "alice"))
     assert second.look(lambda tx: tx.customer("a").name) == "A"
+
+
+def test_a_reader_whose_connection_was_lost_reads_on_a_new_one(two: tuple[Rig, Rig]):
+    first, _ = two
+    first.do(CreateCustomer("a", "A", "alice"))
+    with closing(PostgresConnection(str(first.path), readonly=True)) as reader:
+        [(pid,)] = reader.execute("SELECT pg_backend_pid()")
+        with psycopg.connect(str(first.path)) as beside:
+            beside.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        assert reader.execute("SELECT id FROM customer") == [("a",)]
 
 
 def test_what_is_lost_within_a_batch_is_unknown_and_the_next_batch_goes_on(two: tuple[Rig, Rig]):

@@ -212,6 +212,7 @@ def fill(message: Any, field: Any, data: st.DataObject, depth: int) -> None:
         field.TYPE_BOOL: st.booleans(),
         field.TYPE_ENUM: st.sampled_from([0, 1, 2, 77]),
         field.TYPE_INT32: NUMBERS.filter(lambda n: -(1 << 31) <= n < 1 << 31),
+        field.TYPE_SINT32: NUMBERS.filter(lambda n: -(1 << 31) <= n < 1 << 31),
         field.TYPE_FIXED64: st.sampled_from([0, 1, (1 << 64) - 1, 1 << 63]),
     }
     value = data.draw(values.get(field.type, LONGS))

@@ -134,7 +134,8 @@ def test_what_cannot_be_run_is_told_in_one_line(tmp_path: Path) -> None:
     process = simulator("run", "no-such", scratch=tmp_path)
     _, errors = process.communicate()
     assert process.returncode == 2
-    assert errors.startswith("simulator: no-such: there is no such file; scenarios that come along: demo,")
+    assert errors.startswith("simulator: no-such: there is no such file; scenarios that come along: ")
+    assert " demo," in errors
 
 
 # --------------------------------------------------------------------------------------------------- repeated
