@@ -10,6 +10,7 @@ Rows = Sequence[Sequence[Cell]]
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 RELS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+OF_SHEET = "/".join((RELS, "worksheet"))
 PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 OFFICE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 
@@ -44,13 +45,16 @@ def workbook(sheets: Mapping[str, Rows]) -> bytes:
         + "</Types>",
         "_rels/.rels": f'<Relationships xmlns="{PACKAGE}/relationships">'
         f'<Relationship Id="rId1" Type="{RELS}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{MAIN}" xmlns:r="{RELS}"><sheets>'
-        + "".join(f'<sheet name="{escape(name)}" sheetId="{at}" r:id="rId{at}"/>' for at, name in numbered)
-        + "</sheets></workbook>",
+        "xl/workbook.xml": _element(
+            "workbook",
+            f'xmlns="{MAIN}" xmlns:r="{RELS}"',
+            "<sheets>"
+            + "".join(f'<sheet name="{escape(name)}" sheetId="{at}" r:id="rId{at}"/>' for at, name in numbered)
+            + "</sheets>",
+        ),
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{PACKAGE}/relationships">'
         + "".join(
-            f'<Relationship Id="rId{at}" Type="{RELS}/worksheet" Target="worksheets/sheet{at}.xml"/>'
-            for at, _ in numbered
+            f'<Relationship Id="rId{at}" Type="{OF_SHEET}" Target="worksheets/sheet{at}.xml"/>' for at, _ in numbered
         )
         + "</Relationships>",
     }
@@ -67,7 +71,11 @@ def _sheet(rows: Rows) -> str:
     for at, row in enumerate(rows, start=1):
         cells = "".join(_cell(value, f"{_letters(place)}{at}") for place, value in enumerate(row) if value != "")
         lines.append(f'<row r="{at}">{cells}</row>')
-    return f'<worksheet xmlns="{MAIN}"><sheetData>{"".join(lines)}</sheetData></worksheet>'
+    return _element("worksheet", f'xmlns="{MAIN}"', f"<sheetData>{''.join(lines)}</sheetData>")
+
+
+def _element(name: str, attributes: str, content: str) -> str:
+    return f"<{name} {attributes}>{content}</{name}>"
 
 
 def _cell(value: Cell, at: str) -> str:
