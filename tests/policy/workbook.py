@@ -10,7 +10,8 @@ Rows = Sequence[Sequence[Cell]]
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 RELS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-OF_SHEET = "/".join((RELS, "worksheet"))
+SHEET = "worksheet"
+OF_SHEET = f"{RELS}/{SHEET}"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 OFFICE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 
@@ -71,7 +72,7 @@ def _sheet(rows: Rows) -> str:
     for at, row in enumerate(rows, start=1):
         cells = "".join(_cell(value, f"{_letters(place)}{at}") for place, value in enumerate(row) if value != "")
         lines.append(f'<row r="{at}">{cells}</row>')
-    return _element("worksheet", f'xmlns="{MAIN}"', f"<sheetData>{''.join(lines)}</sheetData>")
+    return _element(SHEET, f'xmlns="{MAIN}"', f"<sheetData>{''.join(lines)}</sheetData>")
 
 
 def _element(name: str, attributes: str, content: str) -> str:
