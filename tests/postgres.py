@@ -83,7 +83,10 @@ def _copied(installed: Path) -> Path:
     folder = Path(mkdtemp(prefix="licd-pg-programs-"))
     folder.chmod(0o755)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(shutil.copytree(installed, folder / "installed", symlinks=True))
+    site = installed.parents[1]
+    for part in (installed, installed.parent.with_suffix(".libs")):  # programs find their libraries beside themselves
+        shutil.copytree(part, folder / part.relative_to(site), symlinks=True)
+    return folder / installed.relative_to(site)
 
 
 def account() -> dict[str, object]:
