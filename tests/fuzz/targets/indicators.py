@@ -49,6 +49,8 @@ def of_workbook(data: bytes, chance: random.Random, samples: Sequence[bytes]) ->
             parts = {name: archive.read(name) for name in archive.namelist()}
     except Exception:  # noqa: BLE001 -- an earlier change has broken it: go on from a sound one
         return chance.choice(samples)
+    if not parts:  # earlier changes have taken all of them away
+        return chance.choice(samples)
     name = chance.choice(sorted(parts))
     text = parts[name]
     at = chance.randrange(len(text) + 1)
