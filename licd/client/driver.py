@@ -269,11 +269,11 @@ class Driver:
 
     def forked(self) -> None:
         """In a child process: every lease has stopped, and nothing more is handled, written or said."""
+        self._machine.kill(self._clock.boot_ms(), StopCause.FORKED)
         self.failure = SystemClosed("this process was forked from the one that opened the system")
         self._outgoing.clear()
         self._events.clear()
         self._feeding = True  # whatever a loop that was forked along brings is not taken
-        self._machine.kill(self._clock.boot_ms(), StopCause.FORKED)
         self._waiting.end()
         self._finished.set()
 

@@ -4,16 +4,19 @@ The parent goes on with the system; what it hears of licd does not reach the chi
 process forked is dead in the child, and its leases have stopped there: a child opens a system of its own.
 """
 
+import logging
 import os
 from typing import Final, Protocol
 from weakref import WeakSet
+
+_LOG: Final = logging.getLogger("licd.client")
 
 
 class Mortal(Protocol):
     """What ends in a child process."""
 
     def forked(self) -> None:
-        """This process is a child of the one that opened it. Must not block."""
+        """This process is a child of the one that opened it. Must not block, and must first stop what may be acted on."""
         ...
 
 
@@ -27,7 +30,10 @@ def dies_in_children(one: Mortal) -> None:
 
 def _in_child() -> None:
     for one in list(_OPEN):
-        one.forked()
+        try:
+            one.forked()
+        except Exception:  # its leases have stopped: those of the others must too, whatever is wrong with this one
+            _LOG.exception("a system of the process that forked did not end cleanly in its child")
 
 
 os.register_at_fork(after_in_child=_in_child)

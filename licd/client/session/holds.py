@@ -201,6 +201,13 @@ class Holds:
         self._unary.pop(hold.op, None)
         self._detach(hold)
 
+    def end_all(self, stopped: Stopped) -> None:
+        """Nothing will come of any hold. Every one has stopped before the books are closed, whatever state they are in."""
+        for hold in self:
+            hold.stop(HoldState.ENDED, stopped)
+        for book in (self._queue, self._by_op, self._unary, self._by_lease, self._given_up):
+            book.clear()
+
     def park(self, hold: Hold, stopped: Stopped) -> None:
         """Stop a hold that will be asked for again."""
         self._unqueue(hold)

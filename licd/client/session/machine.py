@@ -82,10 +82,12 @@ class Machine:
         return state.out
 
     def kill(self, now: Millis, cause: StopCause = StopCause.CLOSED) -> None:
-        """Stop every lease without a word: the last resort of a shell that cannot go on."""
-        for hold in list(self._state.holds):
-            self._state.holds.end(hold, Stopped(cause, now))
+        """Stop every lease without a word: the last resort of a shell that cannot go on.
+
+        It may come between any two steps of `handle`, in a child of a process that forked there: it relies on nothing.
+        """
         self._state.finished = True
+        self._state.holds.end_all(Stopped(cause, now))
 
     def _take(self, event: Happening, now: Millis) -> None:
         state = self._state
