@@ -16,7 +16,7 @@ class Mortal(Protocol):
     """What ends in a child process."""
 
     def forked(self) -> None:
-        """This process is a child of the one that opened it. Must not block, and must first stop what may be acted on."""
+        """This process is a child of the one that opened it. First stops what may be acted on. Must not block."""
         ...
 
 
@@ -29,11 +29,14 @@ def dies_in_children(one: Mortal) -> None:
 
 
 def _in_child() -> None:
+    failures: list[Exception] = []
     for one in list(_OPEN):
         try:
             one.forked()
-        except Exception:  # its leases have stopped: those of the others must too, whatever is wrong with this one
-            _LOG.exception("a system of the process that forked did not end cleanly in its child")
+        except Exception as error:  # noqa: BLE001 -- whatever is wrong with one system, the leases of the others stop
+            failures.append(error)
+    for failure in failures:
+        _LOG.error("a system of the process that forked did not end cleanly in its child", exc_info=failure)
 
 
 os.register_at_fork(after_in_child=_in_child)

@@ -177,7 +177,8 @@ class Load:
 
     told: Told
     callers: Sequence[Caller]
-    allowed: Callable[[LicdError], bool] = lambda _: False
+    allowed: Callable[[LicdError | OSError], bool] = lambda _: False
+    """Which errors are none: of licd, or of the disk that a caller reads its own certificates from."""
     threads: list[threading.Thread] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -191,7 +192,7 @@ class Load:
             live()
         except (grpc.RpcError, StopIteration):  # killed, or stopped: a stream that licd ends has no more frames
             return
-        except LicdError as error:
+        except (LicdError, OSError) as error:
             if not self.allowed(error):
                 self.told.problem(f"an unexpected answer: {type(error).__name__}: {error}")
         except Exception as error:  # noqa: BLE001 -- a caller that fails in any other way is told of, not lost

@@ -15,7 +15,7 @@ from licd.keys.pkcs11_uri import Pkcs11Uri, Pkcs11UriError, parse_pkcs11_uri
 from licd.keys.private_file import KeyFileError, KeyFileReason
 from licd.server.doctor.examine import examine
 from licd.server.doctor.finding import Level
-from tests.ceremony import Ceremonies
+from tests.ceremony import SECOND, Ceremonies
 from tests.daemon import copy_state, make_state, serving
 from tests.keys.sample import NOW, ring
 from tests.keys.token import PIN, Token
@@ -110,7 +110,8 @@ def test_the_permit_key_moves_from_a_file_to_a_token_without_a_restart(token: To
         )
         (state.root / "licd.toml").write_text(text + keys)
         on_token = Pkcs11Signer(PERMIT, parse_pkcs11_uri(token.uri("permit")), token.module, PIN)
-        ceremonies.publish(ceremonies.add(on_token))
+        # The state is as old as this second, and of two keys the one that begins later signs.
+        ceremonies.publish(ceremonies.add(on_token, begins=(ceremonies.now // SECOND + 1) * SECOND))
         daemon.clock.passed += 2 * 3_600_000
         assert daemon.up.daemon.keychain.signer(PERMIT).key_id == on_token.key_id
         joined(office)  # a permit by the token's key is believed

@@ -202,7 +202,7 @@ class Holds:
         self._detach(hold)
 
     def end_all(self, stopped: Stopped) -> None:
-        """Nothing will come of any hold. Every one has stopped before the books are closed, whatever state they are in."""
+        """Nothing will come of any hold. All have stopped before the books are closed, whatever state those are in."""
         for hold in self:
             hold.stop(HoldState.ENDED, stopped)
         for book in (self._queue, self._by_op, self._unary, self._by_lease, self._given_up):

@@ -110,7 +110,7 @@ class Ground:
         }
 
 
-def unknown(error: LicdError) -> bool:
+def unknown(error: LicdError | OSError) -> bool:
     """What a caller may hear whose replica, or whose replica's database, goes away."""
     return isinstance(error, DatabaseFailed)
 
