@@ -8,6 +8,7 @@ keys have certainly run out until then.
 import asyncio
 import os
 import time
+from functools import cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -50,8 +51,8 @@ class SystemClock:
         return time.time_ns() // _NANOS
 
     def boot_id(self) -> str:
-        """The kernel's random id of this boot. Raises OSError where there is none."""
-        return _BOOT_ID.read_text(encoding="ascii").strip()
+        """The kernel's random id of this boot. Raises OSError where there is none, at the first time of asking."""
+        return os.pread(_boot_id_file(), 64, 0).decode("ascii").strip()
 
     async def sleep_until(self, boot_ms: Millis) -> None:
         """Sleep in short stretches, because the loop's own clock stands still while the machine is suspended."""
@@ -61,6 +62,12 @@ class SystemClock:
             left = boot_ms - self.boot_ms()
             if left <= 0:
                 return
+
+
+@cache
+def _boot_id_file() -> int:
+    """Kept open: a program that has run out of files still learns whether its machine was started anew."""
+    return os.open(_BOOT_ID, os.O_RDONLY | os.O_CLOEXEC)
 
 
 SYSTEM_CLOCK: Final = SystemClock()

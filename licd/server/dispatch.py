@@ -27,7 +27,7 @@ from licd.keys.errors import KeysError
 from licd.keys.hold import SigningHeld
 from licd.keys.identity import OperatorIdentity
 from licd.keys.seal_reasons import SealInvalid
-from licd.ledger.database import StoreFailed
+from licd.ledger.database import FAILURES
 from licd.policy.roles import RolePolicy
 from licd.server.caller import Caller, Listener
 from licd.server.directory import Directory
@@ -219,7 +219,8 @@ class Dispatch:
                 return error
             case LicdError():
                 return error
-            case StoreFailed():
+            case _ if isinstance(error, FAILURES):
+                logger.warning("the database failed a call that only reads", method=method.verb, error=str(error))
                 return DatabaseFailed(
                     "the database does not answer; what was asked was only read, and can be asked again"
                 )

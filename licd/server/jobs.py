@@ -6,7 +6,7 @@ The truth is in the rows: a missed run is made up by the next, and each can run 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -100,23 +100,33 @@ class Schedule:
             (jobs.review, REVIEW_SECONDS),
             (jobs.forget, FORGET_SECONDS),
         ]
+        self._under_way: Final[set[asyncio.Task[None]]] = set()
         for job, seconds in rounds:
-            self._scheduler.add_job(_logged(job), "interval", seconds=seconds, id=job.__name__)
+            self._scheduler.add_job(self._tracked(job), "interval", seconds=seconds, id=job.__name__)
 
     def start(self) -> None:
         """Begins the rounds."""
         self._scheduler.start()
 
-    def stop(self) -> None:
-        """Ends the rounds; a job under way is finished by its own means."""
+    async def close(self) -> None:
+        """Ends the rounds, and returns when the jobs under way are done: the scheduler would cut them off."""
+        self._scheduler.remove_all_jobs()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
         self._scheduler.shutdown(wait=False)
 
+    def _tracked(self, job: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            task = asyncio.ensure_future(_logged(job))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+            await task
 
-def _logged(job: Callable[[], object]) -> Callable[[], object]:
-    async def run() -> None:
-        try:
-            await job()  # type: ignore[misc]
-        except LicdError as error:
-            logger.warning("job not done; the next run makes it up", job=job.__name__, error=str(error))
+        return run
 
-    return run
+
+async def _logged(job: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await job()
+    except LicdError as error:
+        logger.warning("job not done; the next run makes it up", job=job.__name__, error=str(error))

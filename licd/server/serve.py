@@ -142,7 +142,7 @@ async def running(
             following = asyncio.get_running_loop().create_task(daemon.jobs.follow())
             stack.callback(following.cancel)
         daemon.resealing.begin()
-        stack.callback(schedule.stop)
+        stack.push_async_callback(schedule.close)
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLD)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +17,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from licd.core.errors import DiskFull, Held, LicdError
+from licd.core.errors import DatabaseFailed, DiskFull, Held, LicdError
 from licd.ledger.database import SqliteConnection
 from licd.ledger.rows import CUSTOMERS, LEASES, SUSPENSIONS
 from licd.server.caller import Listener
@@ -368,3 +370,12 @@ def test_what_was_acknowledged_is_there_after_any_kill(tmp_path: Path, template:
     assert told.leases
     with serving(state):
         assert missing(state, told) == {}
+
+
+def test_a_call_that_only_reads_says_that_the_database_failed_it(own_daemon: Callable[..., Daemon]):
+    daemon = own_daemon()
+    office = Office(daemon)
+    with closing(sqlite3.connect(daemon.state.database, isolation_level=None)) as meddler:
+        meddler.execute("ALTER TABLE customer RENAME TO gone")
+    with pytest.raises(DatabaseFailed, match="can be asked again"):
+        office.alice.call("CustomerService.ListCustomers", customer_service_pb2.ListCustomersRequest())
