@@ -1,7 +1,9 @@
 """One channel to the operators' listener: mTLS, one attempt, one line when it fails."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -18,6 +20,8 @@ from licd.wire.errors import from_rpc_error
 
 DEADLINE: Final[Millis] = 20 * SECOND
 """How long one answer may take."""
+CONNECTED_WITHIN: Final[Millis] = 5 * SECOND
+"""How long the first of several replicas may take to be there."""
 _MAX_PEM_BYTES: Final = 1 << 16
 _MAX_MESSAGE_BYTES: Final = 64 << 20
 _MAX_DETAIL: Final = 300
@@ -28,6 +32,8 @@ R = TypeVar("R")
 
 def open_channel(settings: Settings) -> grpc.Channel:
     """A channel that shows the operator's certificate and takes none but its authority's from the other side.
+
+    Of several addresses, with commas between them, it goes to the replica that is there first.
 
     Raises Stopped(USAGE) for a file without certificates, KeyFileError when others may read the private key, OSError.
     """
@@ -40,7 +46,28 @@ def open_channel(settings: Settings) -> grpc.Channel:
         ("grpc.enable_retries", 0),
         ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ]
-    return grpc.secure_channel(settings.address, credentials, options)
+    replicas = [grpc.secure_channel(each.strip(), credentials, options) for each in settings.address.split(",")]
+    return replicas[0] if len(replicas) == 1 else _first_there(replicas)
+
+
+def _first_there(replicas: Sequence[grpc.Channel]) -> grpc.Channel:
+    """The one that is connected first: all are tried at once, because a suspension does not wait for the dead."""
+    connected: SimpleQueue[grpc.Channel] = SimpleQueue()
+
+    def told(channel: grpc.Channel, state: grpc.ChannelConnectivity) -> None:
+        if state is grpc.ChannelConnectivity.READY:
+            connected.put(channel)
+
+    for each in replicas:
+        each.subscribe(partial(told, each), try_to_connect=True)
+    try:
+        chosen = connected.get(timeout=CONNECTED_WITHIN / SECOND)
+    except Empty:
+        chosen = replicas[0]  # asked, it says what is in the way
+    for each in replicas:
+        if each is not chosen:
+            each.close()
+    return chosen
 
 
 def certificate_warning(settings: Settings, now: Instant) -> str:

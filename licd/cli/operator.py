@@ -56,7 +56,9 @@ def request_(
     operator: Annotated[str, typer.Argument(metavar="OPERATOR", help="Your name as an operator.")],
     *,
     folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where your keys shall live.")],
-    address: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where licd's operators' listener is.")] = "",
+    address: Annotated[
+        str, typer.Option(metavar="HOST:PORT,...", help="Where licd's operators' listener is, at each replica.")
+    ] = "",
     authority: Annotated[
         Path | None, typer.Option("--ca", metavar="FILE", help="Its authority's certificate, PEM.")
     ] = None,

@@ -346,6 +346,24 @@ def test_licctl_tells_a_false_licd_nothing(daemon: Daemon, settings: Settings, w
         assert impostor.asked == 0
 
 
+def test_licctl_asks_the_replica_that_is_there(daemon: Daemon, settings: Settings):
+    """The first is gone; the second is a process that stands still: it is connected to, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        dead = f"127.0.0.1:{gone.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        addresses = f"{dead}, 127.0.0.1:{frozen.getsockname()[1]},{daemon.address(Listener.OPERATOR)}"
+        with open_channel(with_address(settings, addresses)) as channel:
+            answer = ask(StatusServiceStub(channel).GetStatus, status_service_pb2.GetStatusRequest(), addresses)
+    assert answer.version
+
+
+def test_licctl_says_so_when_no_replica_is_there(settings: Settings):
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        addresses = ",".join(f"127.0.0.1:{each.getsockname()[1]}" for each in (first, second))
+    with open_channel(with_address(settings, addresses)) as channel, pytest.raises(Stopped, match=addresses):
+        ask(StatusServiceStub(channel).GetStatus, status_service_pb2.GetStatusRequest(), addresses)
+
+
 @pytest.mark.parametrize("wrong", sorted(FALSE_LICDS))
 async def test_the_sdk_tells_a_false_licd_nothing(daemon: Daemon, office: Office, wrong: str):
     system = joined(office)
