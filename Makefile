@@ -14,7 +14,7 @@ READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock generate generate-check proto-image buf golden readme check format test gate nightly cover fuzz bench demo fleet clean
+.PHONY: help setup lock generate generate-check proto-image buf golden readme check format test gate nightly cover fuzz bench demo demo-replicas fleet clean
 .DELETE_ON_ERROR:
 
 help: ## List what can be made
@@ -88,6 +88,9 @@ bench: $(READY) ## Measure, into build/bench.json and build/cost.svg; BENCH=acqu
 
 demo: $(READY) ## Start licd and a fleet of simulated customers, and watch a suspension take effect
 	@$(BIN)/python -m simulator demo
+
+demo-replicas: $(READY) ## The same on PostgreSQL: a replica is added, one is killed, all are upgraded
+	@$(BIN)/python -m tests.postgres $(BIN)/python -m simulator run replicas
 
 fleet: $(READY) ## 2 000, then 10 000 systems against a daemon, half an hour, into build/fleet.json
 	@mkdir -p build

@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import Coroutine
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from enum import IntEnum
 from json import dumps
 from pathlib import Path
@@ -44,6 +44,14 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where licd is or is to be: an own one on a file, on this database, or the one that serves this directory."""
+
+    state: Path | None = None
+    database: str = ""
+
+
 app = typer.Typer(
     name="simulator",
     help="A fleet of simulated customers, honest and cheating, against a real daemon on loopback.",
@@ -72,28 +80,39 @@ State = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Use the daemon that serves this state directory, not one of its own."),
 ]
+Database = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        envvar="SIMULATOR_DATABASE",
+        help="An empty PostgreSQL database, for a scenario with replicas.",
+        show_default=False,
+        show_envvar=True,
+    ),
+]
 Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")]
 
 
 @app.command()
 def run(
     scenario: Annotated[
-        str, typer.Argument(metavar="SCENARIO", help="A TOML file, or demo, smoke, fleet-200, fleet-10k.")
+        str, typer.Argument(metavar="SCENARIO", help="A TOML file, or demo, replicas, smoke, fleet-200, fleet-10k.")
     ],
     seed: Seed = None,
     *,
     json: Json = None,
     state: State = None,
+    database: Database = "",
     plain: Plain = False,
 ) -> None:
     """Run a scenario and print what came of it. Exit code 0 only when the oracle found no violation."""
-    raise typer.Exit(_run(scenario, seed, json, state, plain=plain))
+    raise typer.Exit(_run(scenario, seed, json, Place(state, database), plain=plain))
 
 
 @app.command()
 def demo(*, seed: Seed = None, json: Json = None, plain: Plain = False) -> None:
     """About a minute with licences from the example policies, and two suspensions on the way."""
-    raise typer.Exit(_run("demo", seed, json, None, plain=plain))
+    raise typer.Exit(_run("demo", seed, json, Place(), plain=plain))
 
 
 @app.command()
@@ -136,14 +155,14 @@ def _part(first: int, number: int, shard: str) -> tuple[int, int]:
     return first + begins, ends - begins
 
 
-def _run(name: str, seed: int | None, json: Path | None, state: Path | None, *, plain: bool) -> Exit:
+def _run(name: str, seed: int | None, json: Path | None, place: Place, *, plain: bool) -> Exit:
     if is_crowd(scenario_file(name)):
-        if state is not None:
+        if place.state is not None:
             raise typer.BadParameter(f"{name} has phases, each with a daemon of its own", param_hint="--state")
         return _run_crowd(scenario_file(name), json)
     try:
         scenario = load_scenario(scenario_file(name))
-        result = asyncio.run(_until_interrupted(scenario if seed is None else scenario.with_seed(seed), state, plain))
+        result = asyncio.run(_until_interrupted(scenario if seed is None else scenario.with_seed(seed), place, plain))
     except (ScenarioInvalid, RunFailed, DaemonFailed, OSError) as error:
         typer.echo(f"simulator: {error}", err=True)
         return Exit.UNUSABLE
@@ -181,9 +200,9 @@ def _say(words: str) -> None:
     sys.stdout.flush()
 
 
-async def _until_interrupted(scenario: Scenario, state: Path | None, plain: bool) -> Result:  # noqa: FBT001 -- private
+async def _until_interrupted(scenario: Scenario, place: Place, plain: bool) -> Result:  # noqa: FBT001 -- private
     return await _interrupted_alike(
-        run_scenario(scenario, RealClock(), progress_on(console_to_stdout(), plain=plain), state)
+        run_scenario(scenario, RealClock(), progress_on(console_to_stdout(), plain=plain), place.state, place.database)
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -38,12 +39,15 @@ class DaemonFailed(RuntimeError):
 class Daemon:
     """One state directory and, while it runs, the process that serves it."""
 
-    def __init__(self, state: Path, clock: Clock, environment: Mapping[str, str] | None = None) -> None:
-        """What the environment says goes over licd.toml."""
+    def __init__(
+        self, state: Path, clock: Clock, environment: Mapping[str, str] | None = None, *, base_port: int = 0
+    ) -> None:
+        """What the environment says goes over licd.toml. base_port: the first of four; 0: whatever is free then."""
         self.state: Final = state
+        self._base_port: Final = base_port
         self._environment: Final = dict(environment or {})
         self._clock: Final = clock
-        self._log: Final = state.parent / "licd.log"
+        self._log: Final = state.with_suffix(".log")
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -51,12 +55,40 @@ class Daemon:
         """Its process id; 0 when it does not run."""
         return self._process.pid if self._process is not None and self._process.returncode is None else 0
 
+    @property
+    def operators_address(self) -> str:
+        """Where its operators' listener is."""
+        return f"127.0.0.1:{self._base_port + 2}"
+
     async def make(self, policies: Path) -> None:
         """Run `licd init`. Raises DaemonFailed."""
-        arguments = ["init", "--state", str(self.state), "--base-port", str(free_ports()), "--policies", str(policies)]
+        port = str(self._base_port or free_ports())
+        await self._run("init", "--state", str(self.state), "--base-port", port, "--policies", str(policies))
+
+    async def share(self) -> None:
+        """Move the rows from the file to the database that the environment names. Raises DaemonFailed."""
+        file = self.state / "licd.db"
+        await self._run("import", "--state", str(self.state), "--from", str(file))
+        file.unlink()
+
+    async def replicate(self, to: Daemon) -> None:
+        """Make the state directory of one more replica, with the operators' own beside it. Raises DaemonFailed."""
+        arguments = ["--name", to.state.name, "--base-port", str(to._base_port)]
+        await self._run("add-replica", "--state", str(self.state), "--to", str(to.state), *arguments)
+        shutil.copytree(self.state / "operators", to.state / "operators")
+        for settings in (to.state / "operators").glob("*/licctl.toml"):
+            text = settings.read_text(encoding="utf-8")
+            there = re.sub(r'(?m)^address = ".*"$', f'address = "{to.operators_address}"', text)
+            settings.write_text(there, encoding="utf-8")
+
+    async def migrate(self) -> None:
+        """Bring the database's schema to what this licd knows. Raises DaemonFailed."""
+        await self._run("migrate", "--state", str(self.state))
+
+    async def _run(self, *arguments: str) -> None:
         process = await self._spawn(*arguments)
         if await process.wait():
-            raise DaemonFailed(f"licd init failed:\n{self._said()}")
+            raise DaemonFailed(f"licd {arguments[0]} failed:\n{self._said()}")
 
     async def start(self) -> None:
         """Run `licd serve` and wait until it says that it serves. Raises DaemonFailed."""
@@ -100,23 +132,6 @@ class Daemon:
         with contextlib.suppress(FileNotFoundError):
             return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:])
         return ""
-
-
-@asynccontextmanager
-async def temporary_daemon(policies: Path, overlay: Path | None, clock: Clock) -> AsyncIterator[Daemon]:
-    """A new daemon in a temporary directory, which is gone afterwards, whatever happens."""
-    async with temporary_folder("licd-simulation-", clock) as folder:
-        daemon = Daemon(folder / "state", clock)
-        try:
-            used = folder / "policies"
-            shutil.copytree(policies, used)
-            if overlay is not None:
-                shutil.copytree(overlay, used, dirs_exist_ok=True)
-            await daemon.make(used)
-            await daemon.start()
-            yield daemon
-        finally:
-            await asyncio.shield(daemon.stop())
 
 
 @asynccontextmanager

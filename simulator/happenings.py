@@ -76,9 +76,21 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """The daemon stops, by SIGKILL if hard, and starts again."""
+    """A daemon stops, by SIGKILL if hard, and starts again, after a while."""
 
     hard: bool
+    replica: int
+    away: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class AddReplica:
+    """One more daemon serves from the same rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """The schema is brought forward, then each replica stops and starts again, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +100,9 @@ class Plant:
     what: str
 
 
-Deed: TypeAlias = Suspend | Reinstate | Amend | Terminate | ForceRelease | Revoke | Partition | Restart | Plant
+Deed: TypeAlias = (
+    Suspend | Reinstate | Amend | Terminate | ForceRelease | Revoke | Partition | Restart | AddReplica | Upgrade | Plant
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +125,11 @@ _VERBS: Final = (
     "revoke",
     "partition",
     "restart",
+    "add-replica",
+    "upgrade",
     "plant",
 )
+_OF_DAEMONS: Final = frozenset({"restart", "add-replica", "upgrade"})
 
 
 def read_happening(table: Table) -> Happening:
@@ -135,7 +152,7 @@ def _read_concerned(table: Table, what: str, verb: str) -> tuple[str, ...]:
         return table.texts(what, default=[])
     if verb in {"revoke", "partition"}:
         return table.texts(what) if what == "systems" else ()
-    if verb in {"suspend", "restart"}:
+    if verb in _OF_DAEMONS | {"suspend"}:
         return ()
     return table.texts(what) if what == "licences" else ()
 
@@ -156,7 +173,12 @@ def _read_deed(verb: str, table: Table) -> Deed:
         case "revoke":
             return Revoke(table.text("code", default="manual"))
         case "restart":
-            return Restart(table.flag("hard", default=False))
+            away = table.span("away_seconds", default=0)
+            return Restart(table.flag("hard", default=False), table.whole("replica", default=1, least=1), away)
+        case "add-replica":
+            return AddReplica()
+        case "upgrade":
+            return Upgrade()
         case "plant":
             return Plant(table.text("what", choices=PLANTS))
         case _:

@@ -23,9 +23,16 @@ class Journal:
 
     lines: list[Line] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
+    failures: int = 0
+    """Steps that were neither done nor refused: nobody answered."""
 
     def note(self, verb: str, what: object, outcome: str) -> None:
         """Write a step down."""
         self.outcomes[outcome] += 1
         if len(self.lines) < MOST_LINES:
             self.lines.append(Line(verb, str(what), outcome))
+
+    def fail(self, verb: str, what: object, error: Exception) -> None:
+        """Write down a step that nobody answered."""
+        self.failures += 1
+        self.note(verb, what, type(error).__name__)

@@ -13,6 +13,7 @@ import grpc.aio
 import licd
 from licd.keys.file_signer import read_key_file
 from licd.keys.signer import Signer
+from simulator.addresses import target_of
 from simulator.clock import SECOND, Millis
 
 
@@ -42,9 +43,10 @@ class OperatorPapers:
         )
 
     def channel(self) -> grpc.aio.Channel:
-        """A channel to the operators' listener, mTLS."""
+        """A channel to the operators' listener, mTLS; of several replicas to one that answers."""
         credentials = grpc.ssl_channel_credentials(self.authority, self.key, self.certificate)
-        return grpc.aio.secure_channel(self.address, credentials, [("grpc.enable_http_proxy", 0)])
+        target, options = target_of(self.address)
+        return grpc.aio.secure_channel(target, credentials, [("grpc.enable_http_proxy", 0), *options])
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,15 +14,16 @@ import grpc.aio
 
 from simulator.chance import stream
 from simulator.clock import SECOND, Clock, Millis, sleep
-from simulator.daemon import Daemon, temporary_daemon, temporary_folder
+from simulator.daemon import Daemon, temporary_folder
 from simulator.fleet import Fleet
 from simulator.journal import Journal
 from simulator.office import Desk, Office
 from simulator.oracle.facts import Figures
 from simulator.oracle.oracle import Verdict, judge
-from simulator.papers import OperatorPapers, PolicyFigures, example_policies
+from simulator.papers import PolicyFigures, example_policies
 from simulator.progress import Progress
 from simulator.scenario import Scenario
+from simulator.site import Site, temporary_site
 from simulator.timeline import Timeline, Told
 
 SHOWN_EVERY: Final[Millis] = 500
@@ -60,22 +61,23 @@ class Result:
         return bool(self.unmet) or any(each.trouble for each in self.told)
 
 
-async def run_scenario(scenario: Scenario, clock: Clock, progress: Progress, state: Path | None = None) -> Result:
-    """Run it against a daemon of its own, or against the one that serves this state directory.
+async def run_scenario(
+    scenario: Scenario, clock: Clock, progress: Progress, state: Path | None = None, database: str = ""
+) -> Result:
+    """Run it against a licd of its own, or against the one that serves this state directory.
 
+    database is the address of an empty database, for a scenario with replicas.
     Raises RunFailed, DaemonFailed, OSError. Whatever happens, what was started is stopped and what was made is removed.
     """
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(progress.close)
         progress.say(f"{scenario.title}: seed {scenario.seed}, {scenario.duration / SECOND:.0f} s")
         if state is None:
-            progress.say("making a state directory and starting the daemon: licd init, licd serve")
-            daemon = await stack.enter_async_context(temporary_daemon(example_policies(), scenario.policies, clock))
-            progress.say(f"licd serves on loopback, mTLS, SQLite (process {daemon.pid})")
+            site = await _started(scenario, clock, progress, database, stack)
         else:
-            daemon = Daemon(state, clock)
-        figures = PolicyFigures.read(daemon.state / "policies")
-        office = await stack.enter_async_context(_office(daemon, scenario, clock))
+            site = Site(Daemon(state, clock), [])
+        figures = PolicyFigures.read(site.first.state / "policies")
+        office = await stack.enter_async_context(_office(site, scenario, clock))
         folder = await stack.enter_async_context(temporary_folder("licd-fleet-", clock))
         fleet = Fleet(scenario, office, figures, clock, folder)
         began = clock.boot_ms()
@@ -84,15 +86,38 @@ async def run_scenario(scenario: Scenario, clock: Clock, progress: Progress, sta
             f"{len(fleet.licences)} licences for {len(scenario.customers)} customers, "
             f"{len(fleet.systems)} systems enrolled in {(clock.boot_ms() - began) / SECOND:.1f} s"
         )
-        told = await _play(fleet, office, daemon, progress)
+        told = await _play(fleet, office, site, progress)
     offset = clock.wall_ms() - clock.boot_ms()
     verdict = judge(fleet.record, Figures(figures.act, figures.skew, figures.rate_error, LOOPBACK, offset))
-    return Result(scenario, verdict, _systems(fleet), tuple(told), _unmet(scenario, verdict))
+    systems = _systems(fleet)
+    return Result(scenario, verdict, systems, tuple(told), _unmet(scenario, verdict, systems))
+
+
+async def _started(
+    scenario: Scenario, clock: Clock, progress: Progress, database: str, stack: contextlib.AsyncExitStack
+) -> Site:
+    if bool(scenario.replicas) != bool(database):
+        wanted = "replicas share a database: name an empty one" if scenario.replicas else "this scenario has a file"
+        raise RunFailed(f"--database: {wanted}")
+    progress.say("making a state directory and starting the daemon: licd init, licd serve")
+    site = await stack.enter_async_context(
+        temporary_site(
+            example_policies(),
+            scenario.policies,
+            clock,
+            database=database,
+            replicas=scenario.replicas,
+            to_come=scenario.replicas_to_come,
+        )
+    )
+    rows = f"{site.number} replicas on PostgreSQL" if database else "SQLite"
+    progress.say(f"licd serves on loopback, mTLS, {rows} (process {site.first.pid})")
+    return site
 
 
 @asynccontextmanager
-async def _office(daemon: Daemon, scenario: Scenario, clock: Clock) -> AsyncIterator[Office]:
-    desks = [Desk(OperatorPapers.read(daemon.state, name)) for name in ("alice", "bob")]
+async def _office(site: Site, scenario: Scenario, clock: Clock) -> AsyncIterator[Office]:
+    desks = [Desk(site.papers(name)) for name in ("alice", "bob")]
     office = Office(desks[0], desks[1], clock, stream(scenario.seed, "office"))
     try:
         yield office
@@ -109,7 +134,7 @@ async def _gather(fleet: Fleet) -> None:
         raise RunFailed(f"a system could not enrol: {_innermost(group)!r}") from group
 
 
-async def _play(fleet: Fleet, office: Office, daemon: Daemon, progress: Progress) -> list[Told]:
+async def _play(fleet: Fleet, office: Office, site: Site, progress: Progress) -> list[Told]:
     """Let the fleet and the timeline run for as long as the scenario says."""
     told: list[Told] = []
 
@@ -119,7 +144,7 @@ async def _play(fleet: Fleet, office: Office, daemon: Daemon, progress: Progress
 
     clock = fleet.clock
     ends = clock.boot_ms() + fleet.scenario.duration
-    timeline = Timeline(fleet, office, daemon, tell)
+    timeline = Timeline(fleet, office, site, tell)
     running = [
         asyncio.ensure_future(fleet.run()),
         asyncio.ensure_future(timeline.run()),
@@ -162,11 +187,14 @@ def _systems(fleet: Fleet) -> tuple[SystemFigures, ...]:
     return tuple(SystemFigures(each.name, each.kind, each.licence, each.honest, each.journal) for each in fleet)
 
 
-def _unmet(scenario: Scenario, verdict: Verdict) -> tuple[str, ...]:
+def _unmet(scenario: Scenario, verdict: Verdict, systems: Sequence[SystemFigures]) -> tuple[str, ...]:
     expected = scenario.expected
     found = [f"no denial for {reason}" for reason in expected.denials if not verdict.denials.get(reason)]
     if verdict.grants < expected.grants:
         found.append(f"{verdict.grants} grants, at least {expected.grants} were expected")
     if len(verdict.stoppings) < expected.stoppings:
         found.append(f"{len(verdict.stoppings)} systems to stop, at least {expected.stoppings} were expected")
+    failed = sum(each.journal.failures for each in systems if each.honest)
+    if expected.failed_calls is not None and failed > expected.failed_calls:
+        found.append(f"{failed} calls of honest systems failed, at most {expected.failed_calls} were expected")
     return tuple(found)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from simulator.clock import SECOND, Millis
-from simulator.happenings import Happening, read_happening
+from simulator.happenings import AddReplica, Happening, Restart, Upgrade, read_happening
 from simulator.table import Table, unknown
 from simulator.wanted_terms import WantedTerms, read_wanted_terms
 
@@ -35,6 +35,7 @@ KINDS: Final[Mapping[str, bool]] = {
 SCENARIOS: Final = Path(__file__).parent / "scenarios"
 LONGEST: Final[Millis] = 3_600 * SECOND
 MOST_SYSTEMS: Final = 2_000
+MOST_REPLICAS: Final = 9
 
 
 class ScenarioInvalid(ValueError):
@@ -103,6 +104,8 @@ class Expected:
     grants: int
     denials: tuple[str, ...]
     stoppings: int
+    failed_calls: int | None
+    """How many calls of honest systems may fail for good; None where nobody counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ class Scenario:
     seed: int
     duration: Millis
     policies: Path | None
+    replicas: int
+    """Daemons on one database server at the start; 0: one, on a file of its own."""
     customers: tuple[Customer, ...]
     licences: tuple[WantedLicence, ...]
     groups: tuple[Group, ...]
@@ -122,6 +127,11 @@ class Scenario:
     def with_seed(self, seed: int) -> Scenario:
         """The same with another seed."""
         return replace(self, seed=seed)
+
+    @property
+    def replicas_to_come(self) -> int:
+        """How many are added on the way."""
+        return sum(isinstance(each.deed, AddReplica) for each in self.happenings)
 
     def named(self, name: str) -> tuple[str, ...]:
         """The systems that a name stands for: a group's, or one."""
@@ -163,6 +173,7 @@ def _read(table: Table, folder: Path) -> Scenario:
         seed=table.whole("seed"),
         duration=table.span("duration_seconds", least=SECOND, most=LONGEST),
         policies=folder / overlay if overlay else None,
+        replicas=table.whole("replicas", default=0, most=MOST_REPLICAS),
         customers=tuple(_read_customer(each) for each in table.tables("customer")),
         licences=tuple(_read_licence(each) for each in table.tables("licence")),
         groups=tuple(_read_group(each) for each in table.tables("systems")),
@@ -220,6 +231,7 @@ def _read_expected(table: Table) -> Expected:
         grants=table.whole("grants_at_least", default=0),
         denials=table.texts("denials", default=[]),
         stoppings=table.whole("stoppings_at_least", default=0),
+        failed_calls=table.whole("failed_calls_at_most") if table.has("failed_calls_at_most") else None,
     )
     table.done()
     return expected
@@ -245,5 +257,18 @@ def _loose_ends(scenario: Scenario) -> list[str]:
         wanted += [("[[event]]", name, [*groups, *systems]) for name in happening.systems]
         if happening.at > scenario.duration:
             found.append(f"[[event]]: {happening.at / SECOND:g} s is after the end of the run")
+    found += _replicas_that_are_not_there(scenario)
     found += [f"{where}: {unknown(name, known, what='name')}" for where, name, known in wanted if name not in known]
+    return found
+
+
+def _replicas_that_are_not_there(scenario: Scenario) -> list[str]:
+    there = scenario.replicas + scenario.replicas_to_come
+    found = []
+    for happening in scenario.happenings:
+        match happening.deed:
+            case Restart(replica=number) if number > max(1, there):
+                found.append(f"[[event]]: there is no replica {number}")
+            case AddReplica() | Upgrade() if not scenario.replicas:
+                found.append("[[event]]: a daemon on a file is alone; replicas = N is needed")
     return found

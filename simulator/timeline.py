@@ -12,9 +12,10 @@ import grpc.aio
 from licd.v1 import licence_pb2
 from licd.v1 import licence_service_pb2 as pb
 from simulator.clock import SECOND, Clock, Millis, sleep
-from simulator.daemon import Daemon, DaemonFailed
+from simulator.daemon import DaemonFailed
 from simulator.fleet import Fleet
 from simulator.happenings import (
+    AddReplica,
     Amend,
     ForceRelease,
     Happening,
@@ -25,10 +26,12 @@ from simulator.happenings import (
     Revoke,
     Suspend,
     Terminate,
+    Upgrade,
 )
 from simulator.office import Office
 from simulator.oracle.facts import Suspension
 from simulator.plant import plant
+from simulator.site import Site
 
 FOLLOWED_EVERY: Final[Millis] = 500
 
@@ -45,10 +48,10 @@ class Told:
 class Timeline:
     """The happenings of one run."""
 
-    def __init__(self, fleet: Fleet, office: Office, daemon: Daemon, tell: Callable[[Told], None]) -> None:
+    def __init__(self, fleet: Fleet, office: Office, site: Site, tell: Callable[[Told], None]) -> None:
         self._fleet: Final = fleet
         self._office: Final = office
-        self._daemon: Final = daemon
+        self._site: Final = site
         self._clock: Final[Clock] = fleet.clock
         self._tell: Final = tell
         self._began: Millis = 0
@@ -96,11 +99,18 @@ class Timeline:
                     self._say(f"alice withdraws the enrolment of {system.name}: {code}")
             case Partition(lasts):
                 await self._partition(happening, lasts)
-            case Restart(hard):
-                await self._restart(hard=hard)
+            case Restart(hard, number, away):
+                await self._restart(number, away, hard=hard)
+            case AddReplica():
+                daemon = await self._site.add()
+                self._say(f"replica {self._site.number} serves too (process {daemon.pid})")
+            case Upgrade():
+                await self._site.first.migrate()
+                for number in range(1, self._site.number + 1):
+                    await self._restart(number, 0, hard=False)
             case Plant(what):
                 for name in happening.licences:
-                    plant(what, name, self._fleet, self._daemon.state)
+                    plant(what, name, self._fleet, self._site.first.state)
                     self._say(f"planted in {name}: {what}")
             case _:
                 assert_never(happening.deed)
@@ -172,12 +182,15 @@ class Timeline:
                 system.wire.cut = False
             self._say(f"{len(systems)} systems back: {names}")
 
-    async def _restart(self, *, hard: bool) -> None:
-        pid = self._daemon.pid
-        await self._daemon.stop(hard=hard)
-        self._say(f"the daemon was {'killed' if hard else 'stopped'} (process {pid})")
-        await self._daemon.start()
-        self._say(f"the daemon serves again (process {self._daemon.pid})")
+    async def _restart(self, number: int, away: Millis, *, hard: bool) -> None:
+        daemon, name = self._site.daemon(number), f"replica {number}" if self._site.number > 1 else "the daemon"
+        pid = daemon.pid
+        await daemon.stop(hard=hard)
+        self._say(f"{name} was {'killed' if hard else 'stopped'} (process {pid})")
+        if away:
+            await sleep(self._clock, away)
+        await daemon.start()
+        self._say(f"{name} serves again (process {daemon.pid})")
 
 
 def _scopes(happening: Happening) -> list[pb.SuspensionScope]:

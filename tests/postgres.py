@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -195,3 +196,15 @@ def serving_postgres(*settings: str) -> Iterator[Server]:
             yield server
         finally:
             server.end()
+
+
+def main(command: list[str]) -> int:
+    """Runs a command beside a server of its own; $SIMULATOR_DATABASE names an empty database on it."""
+    with serving_postgres() as server:
+        return subprocess.run(
+            command, env=os.environ | {"SIMULATOR_DATABASE": server.new_database()}, check=False
+        ).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Final, assert_never
 
 from licd.client.answers import Released, StopCause
@@ -113,9 +114,9 @@ class Driver:
             case CloseStream(number):
                 self._hang_up(number)
             case FetchTrust(held_version):
-                self._spawn(self._run(self._errands.fetch_trust(held_version)))
+                self._spawn(self._run(partial(self._errands.fetch_trust, held_version)))
             case FetchLicence():
-                self._spawn(self._run(self._errands.fetch_licence()))
+                self._spawn(self._run(self._errands.fetch_licence))
             case RenewCertificate():
                 self._spawn(self._renew_certificate())
             case GiveBack(lease):
@@ -149,7 +150,8 @@ class Driver:
                         await self._saving.save(effect)
                     case SendOpen(number, request):
                         if await self._saving.settle():
-                            self._spawn(self._run(self._errands.open_session(number, request, self._rpc_timeout)))
+                            opening = partial(self._errands.open_session, number, request, self._rpc_timeout)
+                            self._spawn(self._run(opening))
                     case SendFrame(number, frame):
                         stream = self._streams.get(number)
                         if stream is not None and await self._saving.settle():
@@ -163,8 +165,9 @@ class Driver:
         except (NoAnswer, LicdError) as error:
             _LOG.debug("a frame was not sent; the stream's end is heard where it is read: %s", error)
 
-    async def _run(self, errand: Coroutine[Any, Any, Event]) -> None:
-        self.feed(await errand)
+    async def _run(self, errand: Callable[[], Coroutine[Any, Any, Event]]) -> None:
+        """Not begun, and so nothing left behind, when the task is cancelled before its first step."""
+        self.feed(await errand())
 
     def accept(self, authorities: Sequence[str]) -> None:
         """Accept licd's certificates from these authorities too, from here on."""

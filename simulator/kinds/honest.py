@@ -123,7 +123,7 @@ class Diligent(Participant):
             except LeaseDenied as refused:
                 self.journal.note("acquire", aim.wish, refused.denied.reason.name)
             except ClientError as error:
-                self.journal.note("acquire", aim.wish, type(error).__name__)
+                self.journal.fail("acquire", aim.wish, error)
             await self.pause(rest)
 
     async def _use(self, lease: Lease, aim: Aim, hold: Millis) -> None:

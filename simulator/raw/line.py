@@ -10,6 +10,8 @@ import grpc.aio
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from simulator.addresses import target_of
+
 CUSTOMERS: Final = "/licd.v1.SessionService/"
 ENROLMENT: Final = "/licd.v1.EnrolmentService/"
 _OPTIONS: Final[list[tuple[str, Any]]] = [
@@ -79,7 +81,8 @@ class GrpcLine:
     def __init__(self, address: str, authorities: str, papers: Papers | None = None) -> None:
         key, chain = (papers.key.encode(), papers.certificate.encode()) if papers else (None, None)
         credentials = grpc.ssl_channel_credentials(authorities.encode(), key, chain)
-        self._channel: Final = grpc.aio.secure_channel(address, credentials, _OPTIONS)
+        target, options = target_of(address)
+        self._channel: Final = grpc.aio.secure_channel(target, credentials, [*_OPTIONS, *options])
 
     async def call(self, method: str, request: bytes, within: float) -> bytes:
         """Raises LineBroken."""

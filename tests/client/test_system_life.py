@@ -1,6 +1,8 @@
 """How a system closes, crashes, fails and keeps itself fresh: the asynchronous face on a virtual clock."""
 
 import asyncio
+import gc
+import random  # noqa: TID251 -- seeded
 
 import pytest
 
@@ -17,6 +19,7 @@ from tests.client.fake_licd import ISSUER, NOW, SECOND, SYSTEM, FakeLicd, bundle
 from tests.client.rig import BOOT, target
 from tests.client.virtual import AUTHORITY_PEM, MemoryDisk, MemoryNetwork, VirtualClock, settle
 
+randbytes = random.Random(3).randbytes
 PURPOSE = "licd:serious-crime"
 
 
@@ -321,3 +324,16 @@ async def test_an_idle_system_is_two_tasks(opened: Opened) -> None:
         await system.acquire(target(), purpose=PURPOSE)
         await settle()
         assert len(asyncio.all_tasks()) - before == 2
+
+
+@pytest.mark.parametrize("steps", range(30))
+async def test_a_crash_at_any_step_of_the_loop_leaves_nothing_that_was_not_awaited(
+    disk: MemoryDisk, network: MemoryNetwork, clock: VirtualClock, steps: int
+) -> None:
+    """What was about to be asked of licd is not asked, and Python has nothing to warn of."""
+    system = System.open("unused", region="DE", disk=disk, network=network, clock=clock, randomness=randbytes)
+    await system.start()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    await system.abandon()
+    gc.collect()

@@ -17,6 +17,7 @@ from simulator.happenings import PLANTS
 from simulator.progress import Progress, progress_on
 from simulator.run import Result, run_scenario
 from simulator.scenario import SCENARIOS, load_scenario
+from tests.postgres import serving_postgres
 
 ROOT = Path(__file__).parents[2]
 OVERLAY = (SCENARIOS / "policies").as_posix()
@@ -218,3 +219,35 @@ async def test_the_same_seed_asks_for_the_same_and_gets_the_same(tmp_path: Path)
     assert journals(one)["roaming"] != journals(other)["roaming"]
     assert "3 of 3 s" in drawn.getvalue()
     assert all(f"only-{kind}" in drawn.getvalue() for kind in ALONE)
+
+
+def test_replicas_come_and_go_and_no_call_of_an_honest_system_fails(tmp_path: Path) -> None:
+    """One is killed and stays away, one is added, one stops and starts again: what systems ask is answered."""
+    file = tmp_path / "replicas.toml"
+    file.write_text(
+        opening("Replicas").replace("duration_seconds = 3", "duration_seconds = 16\nreplicas = 2")
+        + '[expect]\ngrants_at_least = 3\ndenials = ["REGION_NOT_PERMITTED"]\nfailed_calls_at_most = 0\n'
+        '[[licence]]\nname = "desk"\ncustomer = "exercise"\ntemplate = "quick-desk"\n'
+        '[[systems]]\nlicence = "desk"\nkind = "diligent"\nnumber = 2\npause_seconds = 0.3\n'
+        '[[systems]]\nlicence = "desk"\nkind = "roaming"\npause_seconds = 0.3\n'
+        '[[event]]\nat_seconds = 0.5\ndo = "restart"\nreplica = 2\nhard = true\naway_seconds = 60\n'
+        '[[event]]\nat_seconds = 1\ndo = "suspend"\n'
+        '[[event]]\nat_seconds = 2\ndo = "reinstate"\nlicences = ["desk"]\n'
+        '[[event]]\nat_seconds = 2\ndo = "add-replica"\n'
+        '[[event]]\nat_seconds = 8\ndo = "restart"\n'
+    )
+    with serving_postgres() as server:
+        process = simulator("run", str(file), "--database", server.new_database(), scratch=tmp_path)
+        said, errors = process.communicate()
+    assert (process.returncode, errors) == (0, ""), said
+    assert "replica 2 was killed" in said
+    assert "replica 3 serves too" in said
+    assert "replica 1 serves again" in said
+
+
+def test_replicas_without_a_database_are_refused(tmp_path: Path) -> None:
+    said, errors = simulator("run", "replicas", scratch=tmp_path).communicate()
+    assert (said, errors) == (
+        "Replicas come and go: seed 7, 60 s\n",
+        "simulator: --database: replicas share a database: name an empty one\n",
+    )

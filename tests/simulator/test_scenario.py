@@ -154,6 +154,9 @@ def test_names_what_is_wrong_and_what_would_be_right(tmp_path: Path, wrong: str,
         ('at_seconds = 1\ndo = "revoke"\nlicences = []', '[[event]] 1: unknown key "licences"'),
         ('at_seconds = 1\ndo = "partition"\nsystems = ["x"]', '[[event]]: unknown name "x"'),
         ('at_seconds = 9\ndo = "restart"', "[[event]]: 9 s is after the end of the run"),
+        ('at_seconds = 1\ndo = "restart"\nreplica = 2', "[[event]]: there is no replica 2"),
+        ('at_seconds = 1\ndo = "add-replica"', "[[event]]: a daemon on a file is alone; replicas = N is needed"),
+        ('at_seconds = 1\ndo = "upgrade"', "[[event]]: a daemon on a file is alone; replicas = N is needed"),
         ('at_seconds = 1\ndo = "plant"\nlicences = []\nwhat = "x"', '[[event]] 1: what unknown value "x"'),
     ],
 )
@@ -197,7 +200,7 @@ def test_what_is_no_toml_is_said_to_be_none(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_file_names_those_that_come_along(tmp_path: Path) -> None:
-    with pytest.raises(ScenarioInvalid, match=r"no such file; .*crowd-smoke, demo, fleet-10k, fleet-200, smoke"):
+    with pytest.raises(ScenarioInvalid, match=r"no such file; .*demo, fleet-10k, fleet-200, replicas, smoke"):
         load_scenario(tmp_path / "none.toml")
 
 
