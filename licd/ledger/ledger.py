@@ -256,6 +256,8 @@ class Ledger:
         self._log.append(self._connection, tx.entries, tx.now, mark, self._random)
         if not self._connection.shared:
             CLOCK_ANCHORS.put(self._connection, [self.timekeeper.anchor])
+        if tx.done.directives:
+            self._sharing.announce()
         before = self._stopwatch()
         self._connection.commit()
         self._states.leave(turns.taken)

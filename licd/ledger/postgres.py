@@ -9,7 +9,7 @@ transaction stands idle: a licd that stood still then would hold its locks for e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import Dialect
 
 from licd.ledger.database import Row, StoreFailed
+from licd.ledger.sharing import CHANNEL
 
 logger = structlog.get_logger("licd.postgres")
 
@@ -74,6 +75,22 @@ def connect(url: str, **options: Any) -> psycopg.Connection[Row]:
     """A connection of its own. Raises StoreFailed."""
     try:
         return psycopg.connect(make_conninfo(**parameters_of(url)), **options)
+    except psycopg.Error as error:
+        raise failed(error) from error
+
+
+async def announcements(url: str) -> AsyncIterator[None]:
+    """Comes once when it begins to listen, then at each directive that a replica has committed. Raises StoreFailed.
+
+    Behind a pooler that gives each transaction another session nothing more may come, without a word.
+    """
+    try:
+        connection = await psycopg.AsyncConnection.connect(make_conninfo(**parameters_of(url)), autocommit=True)
+        async with connection:
+            await connection.execute(f"LISTEN {CHANNEL}".encode())
+            yield
+            async for _ in connection.notifies():
+                yield
     except psycopg.Error as error:
         raise failed(error) from error
 

@@ -29,6 +29,9 @@ from licd.ledger.timekeeper import Clock
 ALL_ROWS: Final = 0x6C696364
 """The key of the advisory lock ("licd"): shared by batches of some licences, exclusive to one that may look at any."""
 
+CHANNEL: Final = "licd"
+"""On which replicas tell each other that a directive is to be pushed."""
+
 
 class SharedConnection(Connection, Protocol):
     """A connection whose begin() and first statements are one exchange with the server."""
@@ -82,6 +85,10 @@ class Sharing(Protocol):
         """The highest time, given what this ledger decided at. After log_end()."""
         ...
 
+    def announce(self) -> None:
+        """Whoever else works on these rows is told at the commit that there is something to push."""
+        ...
+
 
 class Sole:
     """Nobody else works on these rows: every copy is good, the process's clock decides."""
@@ -119,6 +126,9 @@ class Sole:
     def mark_to_keep(self, own: Instant) -> Instant:
         """Its own."""
         return own
+
+    def announce(self) -> None:
+        """Nobody else is there."""
 
 
 class DatabaseClock:
@@ -178,6 +188,7 @@ class Shared:
         self._lock_some: Final = Statement(select(func.pg_advisory_xact_lock_shared(literal(ALL_ROWS))), dialect)
         self._lock_all: Final = Statement(select(func.pg_advisory_xact_lock(literal(ALL_ROWS))), dialect)
         self._now: Final = Statement(_now(), dialect)
+        self._announce: Final = Statement(select(func.pg_notify(CHANNEL, "")), dialect)
         self._head: Final = Statement(LOG_HEADS.select().with_for_update(), dialect)
         self._began = (0, 0, 0)
         self._alone = False
@@ -226,6 +237,10 @@ class Shared:
         if self._alone or self._held is None:
             return own
         return max(self._held.clock_mark, own)
+
+    def announce(self) -> None:
+        """By NOTIFY, under which commits queue up: for what is rare."""
+        self._connection.execute(*_asked(self._announce))
 
 
 def sharing_of(connection: Connection, keeper: LogKeeper) -> Sharing:

@@ -6,7 +6,8 @@ The truth is in the rows: a missed run is made up by the next, and each can run 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -15,8 +16,9 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from licd.core.errors import LicdError
 from licd.core.time import MINUTE, Instant
+from licd.ledger.database import StoreFailed
 from licd.ledger.queries import licences_to_reap, tallies
-from licd.ledger.verbs.clock import Beat, ForgetAnswers
+from licd.ledger.verbs.clock import ForgetAnswers
 from licd.ledger.verbs.leases import ReapLeases
 from licd.server.observation import Observation
 from licd.server.reader import Reader
@@ -29,7 +31,8 @@ logger = structlog.get_logger("licd.jobs")
 REAP_SECONDS: Final = 5
 OBSERVE_SECONDS: Final = 5
 FOLLOW_SECONDS: Final = 0.5
-"""How late a replica that has nothing to do may hear of what another one decided: a part of a suspension's bound."""
+"""How late a replica may hear of what another one decided where nothing tells it: a part of a suspension's bound."""
+HEAR_AGAIN_SECONDS: Final = 1
 REVIEW_SECONDS: Final = 60
 FORGET_SECONDS: Final = 600
 
@@ -45,6 +48,7 @@ class Jobs:
         reviews: Reviews,
         reserve: FileReserve | NoReserve,
         wall: Callable[[], Instant],
+        catch_up: Callable[[], Awaitable[None]],
     ) -> None:
         self._writer: Final = writer
         self._reader: Final = reader
@@ -52,6 +56,8 @@ class Jobs:
         self._reviews: Final = reviews
         self._reserve: Final = reserve
         self._wall: Final = wall
+        self._catch_up: Final = catch_up
+        self._heard: Final = asyncio.Event()
 
     async def reap(self) -> None:
         """Ends leases whose last permit has run out, and logs what was only counted."""
@@ -68,13 +74,25 @@ class Jobs:
         self._reserve.restore()
 
     async def follow(self) -> None:
-        """Looks what other replicas have decided, again and again: any batch does, and this is one. Until cancelled."""
+        """Looks what other replicas have decided: when one says that there is something, and now and then. For ever."""
         while True:
+            self._heard.clear()
             try:
-                await self._writer.execute(Beat())
+                await self._catch_up()
             except LicdError as error:
                 logger.warning("the other replicas were not heard; it is tried again", error=str(error))
-            await asyncio.sleep(FOLLOW_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._heard.wait(), FOLLOW_SECONDS)
+
+    async def hear(self, announcements: Callable[[], AsyncIterator[None]]) -> None:
+        """Lets `follow` look at once when another replica says so. For ever."""
+        while True:
+            try:
+                async for _ in announcements():
+                    self._heard.set()
+            except StoreFailed as error:
+                logger.warning("other replicas are heard late until the database is there again", error=str(error))
+            await asyncio.sleep(HEAR_AGAIN_SECONDS)
 
     async def observe(self) -> None:
         """Takes the measures that the metrics page shows."""

@@ -268,7 +268,7 @@ def _daemon(
     )
     metrics.watch(observation.snapshot)
     reviews = Reviews(writer, seams.reader, policies, wall)
-    jobs = Jobs(writer, seams.reader, observation, reviews, seams.reserve, wall)
+    jobs = Jobs(writer, seams.reader, observation, reviews, seams.reserve, wall, catch_up)
     return Daemon(
         dispatch=dispatch,
         ledger=ledger,

@@ -139,8 +139,8 @@ async def running(
         await daemon.jobs.observe()
         schedule.start()
         if store.shared:
-            following = asyncio.get_running_loop().create_task(daemon.jobs.follow())
-            stack.callback(following.cancel)
+            for work in (daemon.jobs.follow(), daemon.jobs.hear(store.announcements)):
+                stack.callback(asyncio.get_running_loop().create_task(work).cancel)
         daemon.resealing.begin()
         stack.push_async_callback(schedule.close)
         gc.collect()

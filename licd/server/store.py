@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -56,6 +57,12 @@ class Store:
         except ImportError as error:
             raise Invalid("PostgreSQL takes the extra: pip install 'licd[postgres]'", field="database") from error
         return PostgresConnection(self.url, readonly=readonly, prepared=self.prepared)
+
+    def announcements(self) -> AsyncIterator[None]:
+        """What replicas tell each other at once, of a shared store alone. As `licd.ledger.postgres.announcements`."""
+        from licd.ledger.postgres import announcements  # noqa: PLC0415 -- as above
+
+        return announcements(self.url)
 
     def make_ready(self) -> None:
         """Brings a file to the present schema; a server's is moved by `licd migrate` alone, once for all replicas.

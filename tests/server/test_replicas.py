@@ -11,6 +11,7 @@ import pytest
 from licd.client import sync as sdk
 from licd.core.errors import Unauthenticated
 from licd.core.terms import Basis
+from licd.server import jobs
 from licd.server.caller import Listener
 from licd.server.config import read_config
 from licd.server.store import Store
@@ -165,3 +166,28 @@ def test_a_system_goes_on_at_another_replica_when_its_own_is_gone(tmp_path: Path
             )
             assert again.check() > 0
             assert lease.check() > 0
+
+
+def test_a_suspension_is_told_to_the_other_replica_and_not_found_by_looking(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    """Also after the session that listens was lost: whoever listens anew looks first."""
+    monkeypatch.setattr(jobs, "FOLLOW_SECONDS", 3_600)
+    url = server.new_database()
+    ended = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE query LIKE 'LISTEN %' AND datname = current_database()"
+    )
+    with replicas(shared_states(make_state(tmp_path / "licd"), url, 2)) as running:
+        office = Office(running[0])
+        licence = office.licence()
+        system = at(running[1], joined(office, licence))
+        system.open(acquire(1))
+        with system.stream() as stream:
+            stream.beat()
+            for _ in range(2):
+                answer = office.alice.suspend(licence)
+                assert stream.directive().epoch == answer.licences[0].epoch
+                lifted = office.reinstate(licence)
+                assert stream.directive().epoch == lifted.epoch
+                assert len(server.execute(ended, url.rpartition("/")[2])) == 2
