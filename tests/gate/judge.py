@@ -18,10 +18,12 @@ from licd.keys.file_signer import read_key_file
 from licd.keys.kinds import KeyPurpose
 from licd.server.state_dir import StateDirectory
 from tests.daemon import TRUST_DOMAIN
+from tests.gate.history import Deed
 from tests.gate.told import Told
 
 TOLD_IN_FULL = 10
 FOREVER = 1 << 62
+BEGIN_EPOCHS = frozenset({"licence.suspended", "licence.reinstated"})
 
 
 class Judge:
@@ -35,6 +37,7 @@ class Judge:
         self._epochs: dict[str, int] = {}
         self._logged_epochs: dict[str, int] = {}
         self._stopped: set[tuple[str, int]] = set()
+        self._deeds: dict[str, dict[Deed, int]] = defaultdict(dict)
 
     @property
     def entries(self) -> int:
@@ -47,6 +50,7 @@ class Judge:
             found = [*_damage(rows), *_missing(rows, told), *self._behind(rows, told)]
             found += [*self._log(rows, told), *self._permitted(told), *self._unlogged(rows, told)]
             found += [*self._overfull(_rows_seats(rows), "rows"), *self._overfull(_told_seats(told), "permits")]
+            found += [*told.history.against(self._deeds), *self._grudged(_rows_seats(rows), told)]
         return [*found, *told.take_problems()]
 
     def _behind(self, rows: sqlite3.Connection, told: Told) -> Iterator[str]:
@@ -99,6 +103,9 @@ class Judge:
         kind = _text(entry, "kind")
         if entry.field("epoch") is not None and entry.field("licence") is not None:
             yield from self._in_order(index, kind, _text(entry, "licence"), int(_text(entry, "epoch")))
+        if kind == "lease.granted" or kind in BEGIN_EPOCHS:
+            about = int(_text(entry, "lease" if kind == "lease.granted" else "epoch"))
+            self._deeds[_text(entry, "licence")][kind, about] = index
         if kind in {"denied", "denied.counted"}:
             minute = int(_text(entry, "at")) // 60_000 if kind == "denied" else int(_text(entry, "minute"))
             number = 1 if kind == "denied" else int(_text(entry, "count"))
@@ -139,6 +146,16 @@ class Judge:
             most = _most_at_once(targets.values())
             if most > self.caps.get(licence, FOREVER):
                 yield f"{licence} had {most} seats at once by its {where}, of {self.caps[licence]}"
+
+    def _grudged(self, seats: Iterable[tuple[str, bytes, int, int]], told: Told) -> Iterator[str]:
+        """Nobody was told that all seats were taken when they were not: a seat that was free is a promise as well."""
+        spans: dict[str, list[tuple[int, int, bytes]]] = defaultdict(list)
+        for licence, target, start, end in seats:
+            spans[licence].append((start, end, target))
+        for licence, at in told.full:
+            taken = len({target for start, end, target in spans[licence] if start <= at < end})
+            if taken < self.caps.get(licence, 0):
+                yield f"{licence}: at {at} no seat was said to be free, and {taken} of {self.caps[licence]} were taken"
 
 
 class Tree:

@@ -16,6 +16,7 @@ from licd.v1 import log_service_pb2, operator_pb2, session_pb2
 from licd.v1.envelope_pb2 import Envelope
 from tests.daemon import PATIENCE, Reachable, fresh
 from tests.eventually import eventually
+from tests.gate.history import now
 from tests.gate.stage import wide_licence
 from tests.gate.told import Told
 from tests.office import Office
@@ -51,12 +52,16 @@ class Desk:
     def _stop_or_lift(self, office: Office) -> None:
         licence = office.alice.licence_of(self.stopped)
         self.told.epoch(self.stopped, licence.epoch)
+        asked = now()
         if licence.status == operator_pb2.LICENCE_STATUS_SUSPENDED:
-            self.told.epoch(self.stopped, office.reinstate(self.stopped).epoch)
+            epoch = office.reinstate(self.stopped).epoch
+            self.told.done(self.stopped, "licence.reinstated", epoch, asked)
         else:
             answer = office.alice.suspend(self.stopped)
             self.told.suspensions.add(answer.suspension)
-            self.told.epoch(self.stopped, answer.licences[0].epoch)
+            epoch = answer.licences[0].epoch
+            self.told.done(self.stopped, "licence.suspended", epoch, asked)
+        self.told.epoch(self.stopped, epoch)
         self.told.answered()
 
 
@@ -72,6 +77,8 @@ class Holder:
     answered: Envelope | None = None
     lives: int = 0
     repeats: int = 0
+    asked: int = 0
+    """When the outstanding link was sent first."""
 
     def live(self) -> None:
         """Until the daemon does not answer."""
@@ -85,7 +92,7 @@ class Holder:
                     repeated += 1
                     stream = self._repeat(self.answered, stream)
                 if self.outstanding is None:
-                    self.outstanding = self._next()
+                    self.outstanding, self.asked = self._next(), now()
                 if _opens(self.outstanding):
                     reply = self.system.send_open(self.outstanding).reply
                 else:
@@ -134,7 +141,7 @@ class Holder:
         message = self.system.take(link, reply)
         self.answered, self.outstanding = link, None
         if isinstance(message, session_pb2.Permit):
-            self.told.permit(message)
+            self.told.permit(message, self.asked)
         else:
             self.told.refusal(message)
         self.told.answered()
@@ -162,10 +169,11 @@ class Asker:
         """Until the daemon does not answer."""
         self.system.channel = self.system.connect()
         while True:
+            asked = now()
             answer = self.system.acquire(self.chance.randrange(TARGETS))
             if answer.HasField("permit"):
                 permit: session_pb2.Permit = self.system.read(answer.permit)
-                self.told.permit(permit)
+                self.told.permit(permit, asked)
             else:
                 self.told.refusal(self.system.read(answer.denial))
             self.told.answered()

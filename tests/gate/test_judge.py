@@ -15,6 +15,7 @@ from licd.core.errors import ShuttingDown
 from licd.server.state_dir import StateDirectory
 from tests.daemon import PATIENCE, serving
 from tests.eventually import eventually
+from tests.gate.history import Span
 from tests.gate.judge import Judge, Tree, verifier_of
 from tests.gate.load import Crowd, Load
 from tests.gate.stage import made_state
@@ -140,6 +141,24 @@ def test_two_checkpoints_of_one_size_with_two_roots_are_seen(case: Case):
         assert [each for each in case.look() if f"does not extend the checkpoint over {size}" in each] != []
     finally:
         case.told.checkpoints = told
+
+
+def test_a_seat_that_was_free_and_not_given_is_seen(case: Case):
+    licence = next(iter(case.judge.caps))
+    case.told.full.append((licence, 1))
+    try:
+        assert [each for each in case.look() if "0 of 5 were taken" in each] != []
+    finally:
+        case.told.full.pop()
+
+
+def test_a_deed_that_the_log_has_in_another_order_is_seen(case: Case):
+    assert len(case.told.history) > 0
+    case.told.history.done("nowhere", "licence.suspended", 2, Span(1, 2))
+    try:
+        assert [each for each in case.look() if "nowhere: ('licence.suspended', 2) was answered" in each] != []
+    finally:
+        del case.told.history._done["nowhere"]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 9, 100])

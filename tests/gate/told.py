@@ -10,6 +10,7 @@ from licd.evidence.checkpoint import parse_checkpoint
 from licd.evidence.note import parse_note
 from licd.v1 import session_pb2
 from licd.v1.denial_pb2 import DenialReason
+from tests.gate.history import History, Span, now
 
 MINUTE = 60_000
 TARGET = 32
@@ -40,6 +41,9 @@ class Told:
     sequences: dict[str, int] = field(default_factory=dict)
     permitted: set[tuple[str, int]] = field(default_factory=set)
     """Under which epoch of which licence there was a permit."""
+    full: list[tuple[str, int]] = field(default_factory=list)
+    """Which licence was said to have no seat, and when by licd's clock."""
+    history: History = field(default_factory=History)
     problems: list[str] = field(default_factory=list)
     answers: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -65,11 +69,17 @@ class Told:
         with self.lock:
             self.epochs[licence] = max(self.epochs.get(licence, 0), epoch)
 
-    def permit(self, permit: session_pb2.Permit) -> None:
-        """A permit came."""
-        header = permit.header
+    def done(self, licence: str, kind: str, subject: int, asked: int) -> None:
+        """Something was answered as done, now, that was asked for then."""
+        with self.lock:
+            self.history.done(licence, kind, subject, Span(asked, now()))
+
+    def permit(self, permit: session_pb2.Permit, asked: int) -> None:
+        """A permit came, for something that was first asked for then."""
+        header, span = permit.header, Span(asked, now())
         self.epoch(header.licence, header.epoch)
         with self.lock:
+            self.history.read(header.licence, header.epoch, span)
             self.permitted.add((header.licence, header.epoch))
             targets = (permit.targets[at : at + TARGET] for at in range(0, len(permit.targets), TARGET))
             for lease, target, end in zip(permit.leases, targets, permit.hard_ends_ms, strict=True):
@@ -79,6 +89,8 @@ class Told:
                 match outcome.WhichOneof("result"):
                     case "denial":
                         self._denied(header, outcome.denial.reason)
+                    case "grant" if outcome.grant.granted_at_ms == header.decided_ms:
+                        self.history.done(header.licence, "lease.granted", outcome.grant.lease, span)
                     case "released":
                         self.released.add(outcome.released.lease)
                     case _:
@@ -98,6 +110,8 @@ class Told:
 
     def _denied(self, header: session_pb2.ReplyHeader, reason: DenialReason.ValueType) -> None:
         name = DenialReason.Name(reason).removeprefix("DENIAL_REASON_")
+        if reason is DenialReason.DENIAL_REASON_CONCURRENT_CAP:
+            self.full.append((header.licence, header.decided_ms))
         self.denials[header.system.rpartition("/")[2], name, header.decided_ms // MINUTE] += 1
 
     def checkpoint(self, note: bytes) -> None:

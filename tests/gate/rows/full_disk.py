@@ -14,6 +14,7 @@ from licd.server.state_dir import StateDirectory
 from licd.v1 import operator_pb2
 from tests.daemon import PATIENCE, fresh
 from tests.eventually import eventually
+from tests.gate.history import now
 from tests.gate.judge import Judge, verifier_of
 from tests.gate.load import Crowd, Load
 from tests.gate.row import MOUNT, ROOT_RIGHTS, STRACE, Row, Trial
@@ -144,12 +145,13 @@ def _fill(filler: Path) -> None:
 
 def _until_full(system: System, told: Told) -> int:
     for count in range(20_000):
+        asked = now()
         try:
             answer = system.acquire(count)
         except DiskFull:
             return count
         if answer.HasField("permit"):
-            told.permit(system.read(answer.permit))
+            told.permit(system.read(answer.permit), asked)
         else:
             told.refusal(system.read(answer.denial))
     raise AssertionError("the disk was never full")

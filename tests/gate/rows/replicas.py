@@ -106,6 +106,7 @@ class Ground:
             "answers": self.told.answers,
             "log": self.judge.entries,
             "leases": len(self.told.seats),
+            "intervals": len(self.told.history),
             "repeats": sum(each.repeats for each in self.crowd.holders),
         }
 
