@@ -24,6 +24,7 @@ from simulator.crowd.scenario import is_crowd, load_crowd
 from simulator.daemon import DaemonFailed
 from simulator.deterministic.many import replay, run_many
 from simulator.deterministic.run import Outcome
+from simulator.deterministic.world import Shape
 from simulator.progress import console_to_stdout, progress_on
 from simulator.run import Result, RunFailed, run_scenario
 from simulator.scenario import Scenario, ScenarioInvalid, load_scenario, scenario_file
@@ -120,6 +121,9 @@ def seeds(
     first: Annotated[int, typer.Argument(min=0, metavar="SEED", help="The first seed.")] = 0,
     number: Annotated[int, typer.Option(min=1, help="How many seeds to run.")] = 1,
     processes: Annotated[int, typer.Option(min=1, help="How many at once.")] = 1,
+    replicas: Annotated[
+        int, typer.Option(min=0, max=9, help="So many licds on one database server; 0: one that has its rows alone.")
+    ] = 0,
     shard: Annotated[str, typer.Option(metavar="I/N", help="Only the I-th of N equal parts of them.")] = "1/1",
     *,
     trace: Annotated[bool, typer.Option("--trace", help="Show all that happens.")] = False,
@@ -131,10 +135,11 @@ def seeds(
         if trace:
             typer.echo("\n".join(outcome.trace))
         for violation in outcome.violations:
-            typer.echo(f"seed {outcome.seed}: {violation}\n    {replay(outcome.seed)}")
+            typer.echo(f"seed {outcome.seed}: {violation}\n    {replay(outcome.seed, shape)}")
 
+    shape = Shape(replicas=replicas)
     first, number = _part(first, number, shard)
-    tally = run_many(first, number, processes, tell)
+    tally = run_many(first, number, processes, tell, shape)
     typer.echo(
         f"{tally.seeds} seeds, {sum(tally.misfortunes.values())} misfortunes, {tally.lives} lives of licd, "
         f"{tally.permits} permits, {tally.refusals} refusals, {tally.acts} acts: {tally.violations} violations"

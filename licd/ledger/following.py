@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from sqlalchemy import Select, Text, any_, bindparam
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Select, bindparam, literal_column
 
 from licd.evidence.entry import Field, decode
 from licd.ledger import tables
@@ -54,7 +53,7 @@ class Following:
         if not self._hurried and self._stopwatch() - self._looked_at < EVERY_NS:
             return None
         self._hurried, self._looked_at = False, self._stopwatch()
-        found = LOG_ENTRIES.find(self._connection, "followed", _followed, start=self._followed, end=size, kinds=KINDS)
+        found = LOG_ENTRIES.find(self._connection, "followed", _followed, start=self._followed, end=size)
         others = [each for each in found if not any(each.index in own for own in self._own)]
         self._followed, self._own = size, [own for own in self._own if own.stop > size]
         return self._changed(others, size) if others else None
@@ -83,8 +82,8 @@ class Following:
 def _followed() -> Select[Any]:
     column = tables.log_entry.c
     within = column.index >= bindparam("start"), column.index < bindparam("end")
-    is_followed = column.kind == any_(bindparam("kinds", type_=ARRAY(Text)))
-    return LOG_ENTRIES.select(*within, is_followed).order_by(column.index)
+    followed = column.kind.in_([literal_column(f"'{kind}'") for kind in KINDS])
+    return LOG_ENTRIES.select(*within, followed).order_by(column.index)
 
 
 def _subjects(entry: LoggedEntry) -> Iterator[tuple[Rows[Any], str | int]]:

@@ -21,7 +21,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import Dialect
 
 from licd.ledger.database import Row, StoreFailed
-from licd.ledger.sharing import CHANNEL
+from licd.ledger.log import LogKeeper
+from licd.ledger.sharing import CHANNEL, Shared
 
 logger = structlog.get_logger("licd.postgres")
 
@@ -126,6 +127,10 @@ class PostgresConnection:
     def shared(self) -> bool:
         """Any number of replicas."""
         return True
+
+    def sharing(self, keeper: LogKeeper) -> Shared:
+        """Batches take turns by locks of the server's."""
+        return Shared(self, keeper)
 
     def _live(self) -> psycopg.Connection[Row]:
         """A lost connection is made anew, but never within a transaction: what came after it would stand alone."""

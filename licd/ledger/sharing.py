@@ -34,6 +34,14 @@ CHANNEL: Final = "licd"
 
 
 class SharedConnection(Connection, Protocol):
+    """A connection to rows that others work on as well."""
+
+    def sharing(self, keeper: LogKeeper, /) -> Sharing:
+        """How a batch on it takes its turn."""
+        ...
+
+
+class ServerConnection(Connection, Protocol):
     """A connection whose begin() and first statements are one exchange with the server."""
 
     def execute_all(self, queries: list[tuple[str, Row]], /) -> list[list[Row]]:
@@ -178,8 +186,8 @@ class SharedTurns:
 class Shared:
     """Replicas on one database: each batch takes its turn, the database's clock decides."""
 
-    def __init__(self, connection: SharedConnection, keeper: LogKeeper) -> None:
-        """Reads the clock."""
+    def __init__(self, connection: ServerConnection, keeper: LogKeeper) -> None:
+        """Prepares what is said to the server."""
         self._connection: Final = connection
         self._keeper: Final = keeper
         dialect = connection.dialect
@@ -245,7 +253,10 @@ class Shared:
 
 def sharing_of(connection: Connection, keeper: LogKeeper) -> Sharing:
     """What this connection's database asks for."""
-    return Shared(connection, keeper) if connection.shared else Sole(connection)  # type: ignore[arg-type]
+    if not connection.shared:
+        return Sole(connection)
+    server: SharedConnection = connection  # type: ignore[assignment]  # it has just said so
+    return server.sharing(keeper)
 
 
 def _asked(statement: Statement, **given: Any) -> tuple[str, Row]:

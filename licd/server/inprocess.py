@@ -6,21 +6,20 @@ Bytes and certificates go in and bytes or a LicdError come out, as over gRPC. Wh
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
 from google.protobuf.message import Message
-from sqlalchemy.engine.interfaces import Dialect
 
 from licd.core.errors import LicdError
 from licd.keys.file_signer import read_key_file
 from licd.keys.pem_files import load_authority
 from licd.keys.signer import Signer
-from licd.ledger.database import SQLITE_DIALECT, Row
+from licd.ledger.database import Connection, StoreFailed
 from licd.ledger.ledger import BatchFigures
+from licd.ledger.log import LogRefused
 from licd.ledger.timekeeper import Clock
 from licd.ledger.transaction import Committed
 from licd.policy import Policies, load
@@ -28,6 +27,8 @@ from licd.server.config import Advertise, ServerConfig, read_config
 from licd.server.incoming import CertificateReader, parsed
 from licd.server.initialise import Origin, Wishes, initialise
 from licd.server.main import Daemon, Seams, build
+from licd.server.memory_database import MemoryDatabase
+from licd.server.memory_server import MemoryServer, ServerRows
 from licd.server.methods import METHODS
 from licd.server.ratchet import High
 from licd.server.reader import InlineReader
@@ -37,7 +38,20 @@ from licd.server.state_dir import StateDirectory
 from licd.server.writer import LoopWriter
 from licd.wire.errors import from_status, to_status
 
-__all__ = ["Host", "InProcess", "LicdError", "MemoryDatabase", "MemoryRatchet", "Origin", "Premises", "furnish"]
+__all__ = [
+    "Host",
+    "InProcess",
+    "LicdError",
+    "LogRefused",
+    "MemoryDatabase",
+    "MemoryRatchet",
+    "MemoryServer",
+    "Origin",
+    "Premises",
+    "ServerRows",
+    "StoreFailed",
+    "furnish",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,81 +110,6 @@ def _image(database: Path) -> bytes:
         raw.close()
 
 
-class MemoryDatabase:
-    """Rows in memory. What was committed outlives a daemon; what was not is lost with it.
-
-    before is told of each statement, of `begin` and of `commit`, and may raise instead: the daemon has crashed there.
-    after_commit is told once the rows are durable.
-    """
-
-    def __init__(self, image: bytes) -> None:
-        self._raw: Final = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self._raw.deserialize(image)
-        self.before: Callable[[str], None] = lambda _: None
-        self.after_commit: Callable[[], None] = lambda: None
-
-    @property
-    def dialect(self) -> Dialect:
-        """SQLite, positional parameters."""
-        return SQLITE_DIALECT
-
-    @property
-    def shared(self) -> bool:
-        """One daemon at a time has it."""
-        return False
-
-    def snapshot(self) -> AbstractContextManager[None]:
-        """Nobody writes beside it."""
-        return nullcontext()
-
-    def begin(self) -> None:
-        """Starts a transaction."""
-        self.before("begin")
-        self._raw.execute("BEGIN IMMEDIATE")
-
-    def commit(self) -> None:
-        """Returns when the transaction is durable."""
-        self.before("commit")
-        self._raw.execute("COMMIT")
-        self.after_commit()
-
-    def rollback(self) -> None:
-        """Undoes the open transaction; does nothing when there is none."""
-        if self._raw.in_transaction:
-            self._raw.execute("ROLLBACK")
-
-    def execute(self, text: str, arguments: Sequence[object] = ()) -> list[Row]:
-        """Runs one statement and reads all its rows."""
-        self.before(text)
-        return self._raw.execute(text, arguments).fetchall()
-
-    def executemany(self, text: str, rows: Iterable[Sequence[object]]) -> None:
-        """Runs one statement for each row of parameters."""
-        self.before(text)
-        self._raw.executemany(text, rows)
-
-    def look(self, text: str, arguments: Sequence[object] = ()) -> list[Row]:
-        """A query of whoever watches: no step of the daemon's."""
-        return self._raw.execute(text, arguments).fetchall()
-
-    def image(self) -> bytes:
-        """What is durable now, whole."""
-        self.rollback()
-        return self._raw.serialize()
-
-    def restore(self, image: bytes) -> None:
-        """Puts an image in place of the rows."""
-        self.rollback()
-        self._raw.deserialize(image)
-
-    def close(self) -> None:
-        """The database stays: it is its owner's to drop."""
-
-    def drop(self) -> None:
-        """Ends it."""
-        self._raw.close()
-
-
 class MemoryRatchet:
     """What was answered, on a disk of its own that outlives the rows: as the ratchet's file, in memory."""
 
@@ -213,7 +152,7 @@ class Host:
 class InProcess:
     """One daemon, from its start to its end."""
 
-    def __init__(self, premises: Premises, database: MemoryDatabase, host: Host, ratchet: MemoryRatchet) -> None:
+    def __init__(self, premises: Premises, database: Connection, host: Host, ratchet: MemoryRatchet) -> None:
         """Starts it on these rows. Raises LogRefused."""
         secrets = premises.secrets
         seams = Seams(

@@ -18,7 +18,7 @@ from simulator.deterministic.link import KEEPALIVE, Link, Way
 from simulator.deterministic.loop import Process
 from simulator.deterministic.machine import Machine
 from simulator.deterministic.network import VirtualNetwork, Wiring
-from simulator.deterministic.vendor import Vendor
+from simulator.deterministic.site import Site
 from simulator.deterministic.watch import Watch
 
 PACE: Final = Pace(heartbeat=SECOND, rpc_timeout=SECOND, lapsing=SECOND, closing=SECOND, trust_retry=5 * SECOND)
@@ -32,7 +32,7 @@ class Customer:
         self,
         name: str,
         machine: Machine,
-        vendor: Vendor,
+        site: Site,
         judge: Judge,
         targets: Sequence[bytes],
         workers: int,
@@ -47,7 +47,7 @@ class Customer:
         self.system: System | None = None
         self.licence = ""
         self.watch: Final = Watch(name, judge)
-        self._vendor: Final = vendor
+        self._site: Final = site
         self._judge: Final = judge
         self._targets: Final = targets
         self._workers: Final = workers
@@ -74,7 +74,7 @@ class Customer:
         self.watch.enrolled(name)
 
     def _wired(self, process: Process) -> VirtualNetwork:
-        return VirtualNetwork(Wiring(self.link, self._vendor, self.watch, process, self.machine.running))
+        return VirtualNetwork(Wiring(self.link, self._site, self.watch, process, self.machine.running))
 
     @property
     def up(self) -> bool:

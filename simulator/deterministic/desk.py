@@ -21,7 +21,7 @@ from licd.v1 import operator_pb2 as operator
 from licd.v1 import status_service_pb2 as status_pb
 from simulator.chance import Random
 from simulator.clock import Instant
-from simulator.deterministic.vendor import Vendor
+from simulator.deterministic.site import Site
 from simulator.request_id import request_id
 
 R = TypeVar("R", bound=Message)
@@ -38,14 +38,14 @@ class Unanswered(RuntimeError):
 class Desk:
     """alice asks, bob is the second person. Losses on their way are this class's own."""
 
-    def __init__(self, vendor: Vendor, papers: tuple[OperatorPapers, ...], chance: Random) -> None:
-        self._vendor: Final = vendor
+    def __init__(self, site: Site, papers: tuple[OperatorPapers, ...], chance: Random) -> None:
+        self._site: Final = site
         self._alice, self._bob = papers
         self._chance: Final = chance
         self.loss = 0.0
 
     def _id(self) -> str:
-        return request_id(self._vendor.machine.wall_ms(), self._chance)
+        return request_id(self._site.machine.wall_ms(), self._chance)
 
     async def _ask(self, verb: str, request: Message, response: type[R], who: OperatorPapers | None = None) -> R:
         """One request, as often as it takes. Raises LicdError when licd refuses it, Unanswered."""
@@ -61,11 +61,12 @@ class Desk:
         raise Unanswered(verb)
 
     async def _once(self, path: str, raw: bytes, certificate: bytes) -> bytes:
-        process = self._vendor.process()
+        licd = self._site.any(self._chance)
+        process = licd.process()
         await asyncio.sleep(0.01 * self._chance.random())
         if process is None or not process.alive or self._chance.random() < self.loss:
             raise NoAnswer("nobody there")
-        serving: asyncio.Task[bytes] = process.run(self._vendor.call(path, raw, certificate))
+        serving: asyncio.Task[bytes] = process.run(licd.call(path, raw, certificate))
         try:
             answer = await serving
         except asyncio.CancelledError:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from typing import Final
 
 from simulator.deterministic.run import Outcome, run
+from simulator.deterministic.world import Shape
 
+ALONE: Final = Shape()
 AT_ONCE: Final = 8
 """Seeds that one process takes in one go."""
 
@@ -42,24 +45,25 @@ class Tally:
             self.failed.append(outcome.seed)
 
 
-def run_many(first: int, number: int, processes: int, tell: Callable[[Outcome], None]) -> Tally:
+def run_many(first: int, number: int, processes: int, tell: Callable[[Outcome], None], shape: Shape = ALONE) -> Tally:
     """Runs the seeds from first on; tells of each in their order."""
     tally = Tally()
-    for outcome in _outcomes(first, number, processes):
+    for outcome in _outcomes(range(first, first + number), processes, shape):
         tally.count(outcome)
         tell(outcome)
     return tally
 
 
-def _outcomes(first: int, number: int, processes: int) -> Iterator[Outcome]:
-    seeds = range(first, first + number)
+def _outcomes(seeds: Sequence[int], processes: int, shape: Shape) -> Iterator[Outcome]:
+    one = partial(run, shape=shape)
     if processes == 1:
-        yield from map(run, seeds)
+        yield from map(one, seeds)
         return
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        yield from pool.map(run, seeds, chunksize=AT_ONCE)
+        yield from pool.map(one, seeds, chunksize=AT_ONCE)
 
 
-def replay(seed: int) -> str:
+def replay(seed: int, shape: Shape = ALONE) -> str:
     """The command that runs one seed again and shows all that happens in it."""
-    return f"python -m simulator seeds {seed} --trace"
+    replicas = f" --replicas {shape.replicas}" if shape.replicas else ""
+    return f"python -m simulator seeds {seed}{replicas} --trace"

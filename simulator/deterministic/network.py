@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from licd.client.errors import NoAnswer
@@ -21,6 +22,8 @@ from simulator.deterministic.loop import Process
 
 LATE: Final = 30
 """So many usual delays later a recorded request comes again."""
+OF_NO_USE: Final = frozenset({"CLOCK_DOUBTED", "DISK_FULL", "HELD", "BEHIND", "SHUTTING_DOWN", "DATABASE"})
+"""What a replica says that can do nothing now, and another may: over gRPC these are UNAVAILABLE."""
 REFUSED_AFTER: Final = 0.01
 """Seconds until a machine says that nobody listens there."""
 
@@ -43,6 +46,14 @@ class Listening(Protocol):
 
     async def stream(self, path: str, frames: ServerEnd, certificate: bytes | None) -> None:
         """Raises LicdError."""
+        ...
+
+
+class Dialled(Protocol):
+    """All licds of a vendor, in the order in which their addresses are tried."""
+
+    def replica(self, number: int) -> Listening:
+        """The so-many-th, beginning anew after the last."""
         ...
 
 
@@ -79,7 +90,7 @@ class Wiring:
     """What one process's connections run over."""
 
     link: Link
-    licd: Listening
+    site: Dialled
     ear: Ear
     process: Process
     running: Callable[[], Awaitable[None]]
@@ -116,6 +127,16 @@ class VirtualTransport:
         self._wiring: Final = wiring
         self._certificate: Final = certificate
         self._streams: Final[dict[VirtualStream, None]] = {}
+        self._dialled = 0
+
+    @property
+    def _licd(self) -> Listening:
+        return self._wiring.site.replica(self._dialled)
+
+    def _elsewhere(self, dialled: int) -> None:
+        """That one did not answer, or cannot: the next is tried."""
+        if self._dialled == dialled:
+            self._dialled += 1
 
     async def call(self, method: Method, request: bytes, within: Millis) -> bytes:
         """One unary call. Raises NoAnswer, LicdError."""
@@ -123,14 +144,21 @@ class VirtualTransport:
         wiring.ear.asks(method, request)
         if wiring.link.repeats():
             wiring.process.run(self._again(method, request))
+        dialled = self._dialled
         try:
             async with asyncio.timeout(within / 1_000):
                 response = await self._there_and_back(method, request)
         except TimeoutError:
+            self._elsewhere(dialled)
             await wiring.running()
             raise NoAnswer("DEADLINE_EXCEEDED") from None
+        except NoAnswer:
+            self._elsewhere(dialled)
+            raise
         await wiring.running()
         if not isinstance(response, bytes):
+            if response.code in OF_NO_USE:
+                self._elsewhere(dialled)
             raise response
         wiring.ear.told(method, response)
         return response
@@ -153,7 +181,7 @@ class VirtualTransport:
             await asyncio.get_running_loop().create_future()
 
     async def _served(self, method: Method, request: bytes) -> bytes | LicdError:
-        licd = self._wiring.licd
+        licd = self._licd
         process = licd.process()
         if process is None:
             if licd.unplugged:
@@ -183,7 +211,7 @@ class VirtualTransport:
 
     async def stream(self) -> Stream:
         """Opens a stream; whether licd is there shows later."""
-        stream = VirtualStream(self._wiring, self._certificate)
+        stream = VirtualStream(self._wiring, self._licd, self._certificate, partial(self._elsewhere, self._dialled))
         self._streams[stream] = None
         return stream
 
@@ -201,11 +229,13 @@ class VirtualTransport:
 class VirtualStream:
     """The system's end of a stream."""
 
-    def __init__(self, wiring: Wiring, certificate: bytes | None) -> None:
+    def __init__(self, wiring: Wiring, licd: Listening, certificate: bytes | None, broken: Callable[[], None]) -> None:
         self._wiring: Final = wiring
+        self._licd: Final = licd
+        self._broken: Final = broken
         self._heard: Final[asyncio.Queue[bytes | Exception | None]] = asyncio.Queue()
         self._over = False
-        self.server: Final = ServerEnd(wiring, self)
+        self.server: Final = ServerEnd(wiring, licd, self)
         self._up: Final = Pipe(wiring.link, Way.UP, self.server.take)
         self._down: Final = Pipe(wiring.link, Way.DOWN, self._take)
         self._carrying: Final = wiring.process.run(self._carry(certificate))
@@ -247,10 +277,12 @@ class VirtualStream:
         if not self._over:
             self._over = True
             self._heard.put_nowait(error)
+            if isinstance(error, NoAnswer) or (isinstance(error, LicdError) and error.code in OF_NO_USE):
+                self._broken()
 
     async def _carry(self, certificate: bytes | None) -> None:
         """Until either end is over."""
-        licd, link = self._wiring.licd, self._wiring.link
+        licd, link = self._licd, self._wiring.link
         await asyncio.sleep(link.delay())
         process = licd.process()
         if process is None or not await link.passable(Way.UP):
@@ -274,8 +306,9 @@ class VirtualStream:
 class ServerEnd:
     """licd's end of a stream."""
 
-    def __init__(self, wiring: Wiring, client: VirtualStream) -> None:
+    def __init__(self, wiring: Wiring, licd: Listening, client: VirtualStream) -> None:
         self._wiring: Final = wiring
+        self._licd: Final = licd
         self._client: Final = client
         self._heard: Final[asyncio.Queue[bytes | None]] = asyncio.Queue()
         self._serving: asyncio.Task[None] | None = None
@@ -300,7 +333,7 @@ class ServerEnd:
 
     async def serve(self, process: Process, certificate: bytes | None) -> Exception | None:
         """Serves until the end; what it ended with, None for well."""
-        self._serving = process.run(self._wiring.licd.stream(Method.SESSION.value, self, certificate))
+        self._serving = process.run(self._licd.stream(Method.SESSION.value, self, certificate))
         try:
             await self._serving
         except LicdError as error:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from licd.client import ClientError
-from licd.server.inprocess import LicdError
+from licd.server.inprocess import LicdError, ServerRows
 from licd.v1 import licence_service_pb2 as licence_pb
 from licd.v1 import session_service_pb2 as session_pb
 from simulator.chance import Random
@@ -29,11 +29,11 @@ Misfortune = Callable[[World, Random], Awaitable[None]]
 async def play(world: World, *, only: tuple[str, ...] = ()) -> None:
     """One misfortune after the other until the time is over; then all of them end. only: draw from these."""
     chance = world.chance
-    names = [name for name in WEIGHTS if not only or name in only]
+    weights = {name: weight for name, weight in _weights(world).items() if not only or name in only}
     under_way: list[asyncio.Task[None]] = []
     while true_ms() < world.shape.lasts:
         await asyncio.sleep(chance.uniform(0.2, 2.5))
-        name = chance.choices(names, [WEIGHTS[each] for each in names])[0]
+        name = chance.choices(list(weights), list(weights.values()))[0]
         world.misfortunes.append(name)
         world.judge.note(f"-- {name}")
         under_way.append(asyncio.get_running_loop().create_task(_befall(MISFORTUNES[name], world, chance)))
@@ -43,6 +43,12 @@ async def play(world: World, *, only: tuple[str, ...] = ()) -> None:
     for task in under_way:
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
+
+
+def _weights(world: World) -> dict[str, float]:
+    if not world.shape.replicas:
+        return WEIGHTS
+    return {name: weight for name, weight in WEIGHTS.items() if name not in OF_A_FILE} | OF_REPLICAS
 
 
 async def _befall(misfortune: Misfortune, world: World, chance: Random) -> None:
@@ -57,28 +63,28 @@ def _anyone(world: World, chance: Random) -> Customer:
 
 
 # ------------------------------------------------------------------------------------------------- licd
-async def licd_crashes(world: World, _: Random) -> None:
+async def licd_crashes(world: World, chance: Random) -> None:
     """Its process ends between two awaits."""
-    world.vendor.die()
+    world.site.any(chance).die()
 
 
 async def licd_crashes_at_a_statement(world: World, chance: Random) -> None:
     """Its process ends inside a statement, or between the last one and the commit."""
-    world.vendor.crash_in = chance.randrange(40)
+    world.site.any(chance).crash_in = chance.randrange(40)
 
 
-async def licd_loses_power(world: World, _: Random) -> None:
+async def licd_loses_power(world: World, chance: Random) -> None:
     """Its machine goes: no connection is reset."""
     if not world.clock_is_wrong:
-        world.vendor.die(unplugged=True)
-        world.vendor.machine.reboot()
+        world.site.any(chance).lose_power()
 
 
 async def licd_is_held(world: World, chance: Random) -> None:
     """Somebody sets the local switch that stops all signing."""
-    world.vendor.held = True
+    licd = world.site.any(chance)
+    licd.held = True
     await asyncio.sleep(chance.uniform(0.5, 6))
-    world.vendor.held = False
+    licd.held = False
 
 
 async def licds_clock_jumps(world: World, chance: Random) -> None:
@@ -87,9 +93,9 @@ async def licds_clock_jumps(world: World, chance: Random) -> None:
         return
     world.clock_is_wrong = True
     way = chance.choice((-1, 1)) if world.clock_is_compared else 1
-    world.vendor.machine.set_wall(way * chance.choice((3, 20, 3_600, 30 * 86_400)) * SECOND)
+    world.site.machine.set_wall(way * chance.choice((3, 20, 3_600, 30 * 86_400)) * SECOND)
     await asyncio.sleep(chance.uniform(0.5, 10))
-    world.vendor.machine.set_right()
+    world.site.machine.set_right()
     world.clock_is_wrong = False
     world.clock_is_looked_at = True
     try:
@@ -102,9 +108,18 @@ async def licds_clock_jumps(world: World, chance: Random) -> None:
 async def licds_clock_is_nudged(world: World, chance: Random) -> None:
     """As a time service does that slews in steps."""
     nudge = chance.randrange(-200, 200)
-    world.vendor.machine.set_wall(nudge)
+    world.site.machine.set_wall(nudge)
     await asyncio.sleep(chance.uniform(1, 5))
-    world.vendor.machine.set_wall(-nudge)
+    world.site.machine.set_wall(-nudge)
+
+
+async def a_replica_loses_its_database(world: World, chance: Random) -> None:
+    """It runs, and can neither read nor write for a while."""
+    database = world.site.any(chance).database
+    if isinstance(database, ServerRows):
+        database.cut = True
+        await asyncio.sleep(chance.uniform(0.1, 8))
+        database.cut = False
 
 
 # ------------------------------------------------------------------------------------------------- systems
@@ -319,4 +334,7 @@ WEIGHTS: Final[dict[str, float]] = {
     "a_licence_is_terminated": 0.15,
     "operators_are_badly_connected": 1.5,
 }
-MISFORTUNES: Final[dict[str, Misfortune]] = {name: globals()[name] for name in WEIGHTS}
+OF_A_FILE: Final = frozenset({"licds_clock_jumps"})
+"""The clock of a database server is another machine's: whether it jumped is for each replica to find, and to accept."""
+OF_REPLICAS: Final[dict[str, float]] = {"a_replica_loses_its_database": 4}
+MISFORTUNES: Final[dict[str, Misfortune]] = {name: globals()[name] for name in WEIGHTS | OF_REPLICAS}

@@ -1,4 +1,4 @@
-"""The vendor's machine: licd, its rows, what it remembers elsewhere; and how it dies and comes back."""
+"""A machine of the vendor's: licd, the way to its rows, what it remembers elsewhere; how it dies and comes back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from licd.server.inprocess import Host, InProcess, LicdError, MemoryDatabase, MemoryRatchet, Premises
+from licd.server.inprocess import (
+    Host,
+    InProcess,
+    LicdError,
+    MemoryDatabase,
+    MemoryRatchet,
+    Premises,
+    ServerRows,
+    StoreFailed,
+)
 from simulator.chance import Random
 from simulator.deterministic.loop import Process
 from simulator.deterministic.machine import Machine
@@ -24,18 +33,20 @@ class Crashed(BaseException):
 
 
 class Vendor:
-    """One licd on one machine, through any number of lives."""
+    """One licd on one machine, through any number of lives; alone with its rows or one of several replicas."""
 
-    def __init__(self, premises: Premises, machine: Machine, chance: Random) -> None:
+    def __init__(
+        self, premises: Premises, machine: Machine, chance: Random, database: MemoryDatabase | ServerRows
+    ) -> None:
         self.machine: Final = machine
-        self.database: Final = MemoryDatabase(premises.database)
+        self.database: Final = database
         self.ratchet: Final = MemoryRatchet()
         self.held = False
         self.unplugged = False
         self.lives = 0
         self.crash_in: int | None = None
         """After so many more statements licd crashes inside the next."""
-        self.on_death: Callable[[], None] = lambda: None
+        self.on_death: Callable[[Vendor], None] = lambda _: None
         self._premises: Final = premises
         self._chance: Final = chance
         self._process: Process | None = None
@@ -50,7 +61,7 @@ class Vendor:
         process = Process(f"licd/{self.lives}")
         try:
             await process.run(self._begin(process))
-        except Crashed:
+        except (Crashed, StoreFailed):  # or cannot even begin, without its database
             process.kill()
 
     async def _begin(self, process: Process) -> None:
@@ -64,6 +75,9 @@ class Vendor:
         self._inside = InProcess(self._premises, self.database, host, self.ratchet)
         self._process = process
         process.run(self._work(self._inside))
+        if isinstance(self.database, ServerRows):
+            process.run(self._inside.daemon.jobs.follow())
+            process.run(self._inside.daemon.jobs.hear(self.database.server.announcements))
 
     async def _work(self, inside: InProcess) -> None:
         """The recurring jobs, on virtual time."""
@@ -90,6 +104,8 @@ class Vendor:
         if self.crash_in < 0:
             self.crash_in = None
             self.die()
+            if isinstance(self.database, ServerRows):
+                self.database.rollback()  # the server sees the connection end, and the other replicas go on
             raise Crashed(statement)
 
     def die(self, *, unplugged: bool = False) -> None:
@@ -99,7 +115,20 @@ class Vendor:
         self.unplugged = unplugged
         if process is not None:
             process.kill()
-            self.on_death()
+            self.on_death(self)
+
+    def lose_power(self) -> None:
+        """Its machine goes, and comes back: no connection is reset."""
+        self.die(unplugged=True)
+        self.machine.reboot()
+
+    def heal(self) -> None:
+        """Nothing is in its way any more."""
+        self.held = False
+        self.crash_in = None
+        self.machine.set_right()
+        if isinstance(self.database, ServerRows):
+            self.database.cut = False
 
     async def gone(self) -> None:
         """Leaves the rows as a crash does: what was not committed is lost."""

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from licd.server.inprocess import Origin, Premises, furnish
+from licd.server.inprocess import LogRefused, Origin, Premises, furnish
 from licd.v1 import licence_pb2 as pb
 from licd.v1 import licence_service_pb2
 from simulator.chance import Random, stream
@@ -23,6 +23,7 @@ from simulator.deterministic.judge import Judge, Promise
 from simulator.deterministic.link import FINE, nothing
 from simulator.deterministic.loop import outside
 from simulator.deterministic.machine import EPOCH, Machine, true_ms
+from simulator.deterministic.site import Site
 from simulator.deterministic.vendor import Vendor
 from simulator.papers import example_policies
 from simulator.scenario import SCENARIOS
@@ -42,6 +43,8 @@ class Shape:
 
     systems: int = 4
     lasts: Millis = 40 * SECOND
+    replicas: int = 0
+    """Licds on one database server; 0: one that has its rows for itself."""
 
 
 class World:
@@ -52,9 +55,8 @@ class World:
         self.shape: Final = shape
         self.chance: Final[Random] = stream(seed, "world")
         self.judge: Final = Judge()
-        machine = Machine("licd", self.chance.choice((-20, 0, 20)), self.chance.randrange(10**6))
-        self.vendor: Final = Vendor(_premises(), machine, stream(seed, "licd"))
-        self.desk: Final = Desk(self.vendor, _premises().operators, stream(seed, "desk"))
+        self.site: Final = Site(seed, _premises(), self.chance, shape.replicas)
+        self.desk: Final = Desk(self.site, _premises().operators, stream(seed, "desk"))
         self.licences: Final[list[str]] = []
         self.customers: Final[list[Customer]] = []
         self.doubles: Final[list[Customer]] = []
@@ -66,14 +68,16 @@ class World:
         self.clock_is_looked_at = False
         """Two persons are about to say that licd's clock is right: nobody sets it wrong meanwhile."""
         self._leaves: list[bytes] = []
-        self.vendor.database.after_commit = self._committed
-        self.vendor.on_death = self._died
-        self._reviving: asyncio.Task[None] | None = None
+        self.site.rows.after_commit = self._committed
+        for licd in self.site.licds:
+            licd.on_death = self._died
+        self._reviving: Final[dict[Vendor, asyncio.Task[None]]] = {}
 
     # ------------------------------------------------------------------------------------------- beginning
     async def begin(self) -> None:
         """licd, one or two licences, the systems, all in good weather."""
-        await self.vendor.start()
+        for licd in self.site.licds:
+            await licd.start()
         await self.desk.customer(CUSTOMER)
         for index in range(self.chance.choice((1, 1, 2))):
             licence = f"licence-{index + 1}"
@@ -85,7 +89,7 @@ class World:
             customer.start()
 
     def _terms(self) -> licence_service_pb2.TermsDraft:
-        now = self.vendor.machine.wall_ms()
+        now = self.site.machine.wall_ms()
         short = self.chance.random() < 0.2
         ends = now + (self.shape.lasts * 3 // 4 if short else 30 * DAY)
         cap = self.chance.randrange(1, TARGETS)
@@ -102,7 +106,7 @@ class World:
         token = await self.desk.invite(licence, name)
         targets = [bytes([n]) * 32 for n in range(TARGETS)]
         machine = Machine(name, self.chance.choice(RATES), self.chance.randrange(10**6))
-        customer = Customer(name, machine, self.vendor, self.judge, targets, self.chance.randrange(1, 4), self.seed)
+        customer = Customer(name, machine, self.site, self.judge, targets, self.chance.randrange(1, 4), self.seed)
         await customer.enrol(token)
         customer.licence = licence
         self.customers.append(customer)
@@ -112,7 +116,7 @@ class World:
         machine = Machine(name, self.chance.choice(RATES), self.chance.randrange(10**6))
         disk = of.directory.copy(stream(self.seed, f"{name}/disk"))
         targets = [bytes([n]) * 32 for n in range(TARGETS)]
-        double = Customer(name, machine, self.vendor, self.judge, targets, 2, self.seed, disk)
+        double = Customer(name, machine, self.site, self.judge, targets, 2, self.seed, disk)
         double.licence = of.licence
         double.watch.enrolled(of.watch.system)
         self.suspects.add(of.name)
@@ -123,15 +127,15 @@ class World:
     @property
     def clock_is_compared(self) -> bool:
         """Whether licd has written down what its clocks said since its machine was started."""
-        return rows.boot_compared(self.vendor.database) == self.vendor.machine.boot_id()
+        return rows.boot_compared(self.site.rows) == self.site.machine.boot_id()
 
     # ------------------------------------------------------------------------------------------- rows
     def _committed(self) -> None:
-        self.judge.committed(rows.licences(self.vendor.database))
+        self.judge.committed(rows.licences(self.site.rows))
 
     def look(self) -> None:
         """What must be in the rows whatever happened: called while nothing is being written."""
-        database = self.vendor.database
+        database = self.site.rows
         leaves = rows.leaves(database)
         if leaves[: len(self._leaves)] != self._leaves:
             self.judge.blame(Promise.AUDIT, f"of the first {len(self._leaves)} entries of the log some have changed")
@@ -147,23 +151,28 @@ class World:
             if found.get(licence, 0) < epoch:
                 self.judge.blame(Promise.DURABLE, f"{licence}: epoch {epoch} was answered, the rows say {found}")
 
-    def _died(self) -> None:
-        self.judge.note("licd dies")
-        if self._reviving is None or self._reviving.done():
-            self._reviving = outside(self._revive())
+    def _died(self, licd: Vendor) -> None:
+        self.judge.note(f"{licd.machine.name} dies")
+        reviving = self._reviving.get(licd)
+        if reviving is None or reviving.done():
+            self._reviving[licd] = outside(self._revive(licd))
 
-    async def _revive(self) -> None:
+    async def _revive(self, licd: Vendor) -> None:
         """Somebody starts it again, some time later, and as often as it takes."""
-        while self.vendor.process() is None:
+        while licd.process() is None:
             await asyncio.sleep(self.chance.uniform(0.05, 4))
-            await self.restart()
+            try:
+                await self.restart(licd)
+            except LogRefused as refused:
+                self.judge.blame(Promise.AUDIT, f"{licd.machine.name} does not start: {refused}")
+                return
 
-    async def restart(self) -> None:
-        """Licd again, on what is durable."""
-        await self.vendor.gone()
+    async def restart(self, licd: Vendor) -> None:
+        """It starts again, on what is durable. Raises LogRefused."""
+        await licd.gone()
         self.look()
-        self.judge.note(f"licd starts on {len(self._leaves)} entries")
-        await self.vendor.start()
+        self.judge.note(f"{licd.machine.name} starts on {len(self._leaves)} entries")
+        await licd.start()
 
     # ------------------------------------------------------------------------------------------- end
     async def heal(self) -> None:
@@ -176,12 +185,12 @@ class World:
             if not customer.up:
                 customer.start()
         self.desk.loss = 0.0
-        self.vendor.held = False
-        self.vendor.crash_in = None
-        self.vendor.machine.set_right()
-        if self._reviving is not None:
-            await self._reviving
-        if any(each.startswith("clock") for each in self.vendor.impediments()):
+        for licd in self.site.licds:
+            licd.heal()
+        self.site.machine.set_right()
+        for reviving in self._reviving.values():
+            await reviving
+        if any(each.startswith("clock") for licd in self.site.licds for each in licd.impediments()):
             await self.desk.accept_clock()
         self.judge.note("all is well again")
 
@@ -189,7 +198,7 @@ class World:
         """L1, and what must be true at the end."""
         length = max(self.judge.licence(each).length for each in self.licences)
         await asyncio.sleep((length + CONVERGES_IN + HEARTBEAT) / SECOND)
-        fenced = rows.fenced(self.vendor.database)
+        fenced = rows.fenced(self.site.rows)
         for system in sorted(fenced - self.suspects):
             self.judge.blame(Promise.FORK, f"{system} is fenced, and there never was a copy of it")
         for customer in self.customers:
@@ -219,12 +228,13 @@ class World:
         """Stop what still runs."""
         for customer in (*self.customers, *self.doubles):
             customer.die()
-        self.vendor.on_death = lambda: None
-        self.vendor.die()
-        if self._reviving is not None:
-            self._reviving.cancel()
+        for licd in self.site.licds:
+            licd.on_death = lambda _: None
+            licd.die()
+        for reviving in self._reviving.values():
+            reviving.cancel()
         await asyncio.sleep(1)
-        self.vendor.database.drop()
+        self.site.rows.drop()
 
 
 def constraints(cap: int, length: Millis, grace: Millis, systems: int) -> list[pb.Constraint]:

@@ -1,4 +1,6 @@
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -9,7 +11,8 @@ from structlog.testing import capture_logs
 
 from licd.ledger.schema import migrate, sqlite_url
 from licd.ledger.tables import metadata
-from tests.ledger.rig import OPENED, Rig
+from licd.server.memory_server import MemoryServer
+from tests.ledger.rig import OPENED, Rig, Store
 from tests.postgres import serving_postgres
 
 NOT_DURABLE = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
@@ -58,16 +61,24 @@ def server_store(postgres: str) -> Iterator[str]:
         emptied.execute(f"TRUNCATE {', '.join(metadata.tables)}".encode())
 
 
-@pytest.fixture(params=["database", "server_store"], ids=["sqlite", "postgres"])
-def store(request: pytest.FixtureRequest) -> Path | str:
-    """An empty database of each kind: what holds on one holds on the other."""
-    found: Path | str = request.getfixturevalue(request.param)
+@pytest.fixture
+def memory_store(database: Path) -> MemoryServer:
+    """An empty database on the simulation's server: it must be like the real one to stand for it."""
+    with closing(sqlite3.connect(database)) as empty:
+        empty.execute("PRAGMA journal_mode=DELETE")
+        return MemoryServer(empty.serialize(), lambda: 0)
+
+
+@pytest.fixture(params=["database", "server_store", "memory_store"], ids=["sqlite", "postgres", "memory"])
+def store(request: pytest.FixtureRequest) -> Store:
+    """An empty database of each kind: what holds on one holds on the others."""
+    found: Store = request.getfixturevalue(request.param)
     return found
 
 
 @pytest.fixture
-def rig(store: Path | str) -> Iterator[Rig]:
-    """A ledger on either database."""
+def rig(store: Store) -> Iterator[Rig]:
+    """A ledger on each of the databases."""
     made = Rig(store)
     yield made
     made.close()

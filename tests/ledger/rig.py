@@ -43,6 +43,7 @@ from licd.ledger.verbs.deployments import Enrol, Enrolled, InviteDeployment
 from licd.ledger.verbs.licences import IssueLicence
 from licd.ledger.verbs.reconcile import reconciled_at
 from licd.server.log_keeping import log_keeper
+from licd.server.memory_server import MemoryServer, ServerRows
 
 R = TypeVar("R")
 
@@ -167,6 +168,17 @@ class FaultyPostgres(Faulty, PostgresConnection):
         return super()._begun(raw, queries)
 
 
+class FaultyMemory(Faulty, ServerRows):
+    """The simulation's server."""
+
+    broken = StoreFailed("the server closed the connection unexpectedly")
+    full = StoreFailed("no space left on device", full=True)
+
+    def begin(self) -> None:
+        self._meet("begin")
+        super().begin()
+
+
 @dataclass
 class Told:
     """An observer that remembers what it was told."""
@@ -205,8 +217,15 @@ OPENED: list[PostgresConnection] = []
 """Ended with the test that opened them."""
 
 
-def opened(place: Path | str, clock: HandClock) -> FaultySqlite | FaultyPostgres:
-    """A database file, made when it is not there, or a server's database by its address."""
+Store = Path | str | MemoryServer
+"""A database file, a server's database by its address, or a server in memory."""
+
+
+def opened(place: Store, clock: HandClock) -> FaultySqlite | FaultyPostgres | FaultyMemory:
+    """A database file is made when it is not there."""
+    if isinstance(place, MemoryServer):
+        place.clock = clock.wall
+        return FaultyMemory(place)
     if isinstance(place, str):
         OPENED.append(made := FaultyPostgres(place, clock))
         return made
@@ -220,7 +239,7 @@ class Rig:
 
     def __init__(
         self,
-        path: Path | str,
+        place: Store,
         clock: HandClock | None = None,
         *,
         seed: int = 1,
@@ -229,14 +248,14 @@ class Rig:
         silent_since: Instant = 0,
         gate: Gate = OPEN,
     ) -> None:
-        self.path = path
+        self.place = place
         self.clock = clock or HandClock()
         self.seed = seed
         self.held = False
         self.key_since = 0
         self.space = Space()
         self.told = Told()
-        self.connection = opened(path, self.clock)
+        self.connection = opened(place, self.clock)
         self.installation = Installation(
             trust_domain=DOMAIN,
             timing=TIMING,
@@ -263,6 +282,12 @@ class Rig:
         self.ledger.observe(self.told)
 
     @property
+    def path(self) -> Path:
+        """The file, of a rig on one."""
+        assert isinstance(self.place, Path)
+        return self.place
+
+    @property
     def file(self) -> FaultySqlite:
         """The connection, of a rig on a file."""
         assert isinstance(self.connection, FaultySqlite)
@@ -273,7 +298,7 @@ class Rig:
 
     def reopened(self, **more: Any) -> Rig:
         self.close()
-        return Rig(self.path, self.clock, seed=self.seed + 1, **more)
+        return Rig(self.place, self.clock, seed=self.seed + 1, **more)
 
     def ask(self, *commands: Command[Any]) -> list[Any]:
         """One batch; errors come back as values."""

@@ -41,7 +41,7 @@ def logged(rig: Rig) -> Rig:
     return rig
 
 
-def change(path: Path | str, *statements: str) -> None:
+def change(path: Path, *statements: str) -> None:
     with sqlite3.connect(path) as connection:
         for statement in statements:
             connection.execute(statement)
@@ -50,12 +50,12 @@ def change(path: Path | str, *statements: str) -> None:
 
 def refused(rig: Rig) -> LogRefused:
     with pytest.raises(LogRefused) as raised:
-        Rig(rig.path, rig.clock)
+        Rig(rig.place, rig.clock)
     return raised.value
 
 
 def test_starts_on_a_log_that_is_as_it_was(logged: Rig):
-    again = Rig(logged.path, logged.clock)
+    again = Rig(logged.place, logged.clock)
     assert again.ledger.log_size == ENTRIES
     again.do(CreateCustomer("one-more", "", "alice"))
     assert again.reopened().ledger.log_size == ENTRIES + 1
@@ -113,7 +113,7 @@ def test_refuses_swapped_entries_and_names_the_first_that_can_be_meant(logged: R
 
 def rewritten(rig: Rig, change_line: Callable[[bytes], bytes]) -> None:
     """Changes entry 7 and makes leaf, frontier and head agree with it again, as somebody without the key can."""
-    again = Rig(rig.path, rig.clock)
+    again = Rig(rig.place, rig.clock)
     lines = list(read_entries(again.connection))
     body = change_line(lines[7].body)
     lines[7] = replace(lines[7], body=body, leaf_hash=evidence.decode(body).leaf_hash())
@@ -134,7 +134,7 @@ def test_refuses_an_entry_that_was_rewritten_with_its_leaf(logged: Rig):
 
 
 def test_an_erased_value_changes_nothing(logged: Rig):
-    again = Rig(logged.path, logged.clock)
+    again = Rig(logged.place, logged.clock)
     line = list(read_entries(again.connection))[7]
     erased(again, line, {"actor", "at"})
     assert again.reopened().ledger.log_size == ENTRIES
@@ -143,7 +143,7 @@ def test_an_erased_value_changes_nothing(logged: Rig):
 @pytest.mark.parametrize("name", ["kind", "customer"])
 def test_what_an_entry_changed_cannot_be_erased(logged: Rig, name: str):
     """Else whoever changes a row erases what the log says of it."""
-    again = Rig(logged.path, logged.clock)
+    again = Rig(logged.place, logged.clock)
     erased(again, list(read_entries(again.connection))[7], {name})
     again.close()
     assert "is erased" in str(refused(logged))
@@ -157,7 +157,7 @@ def erased(rig: Rig, line: LoggedEntry, names: set[str]) -> None:
 
 
 def test_refuses_a_log_that_somebody_else_has_signed(logged: Rig):
-    connection = Rig(logged.path, logged.clock).connection
+    connection = Rig(logged.place, logged.clock).connection
     stranger = log_keeper(DOMAIN, MemorySigner(KeyPurpose.EVIDENCE, b"x" * 32))
     with pytest.raises(LogRefused):
         check_log(connection, stranger)
@@ -165,7 +165,7 @@ def test_refuses_a_log_that_somebody_else_has_signed(logged: Rig):
 
 
 def test_a_rotated_evidence_key_still_counts(logged: Rig):
-    connection = Rig(logged.path, logged.clock).connection
+    connection = Rig(logged.place, logged.clock).connection
     old = MemorySigner(KeyPurpose.EVIDENCE, b"e" * 32)
     new = log_keeper(DOMAIN, MemorySigner(KeyPurpose.EVIDENCE, b"n" * 32), [old.public_key])
     assert check_log(connection, new) is not None
@@ -177,7 +177,7 @@ def test_an_empty_database_has_an_empty_log(rig: Rig):
 
 
 def test_a_checkpoint_is_kept_for_each_minute_and_the_export_verifies(logged: Rig):
-    again = Rig(logged.path, logged.clock)
+    again = Rig(logged.place, logged.clock)
     assert [each.size for each in checkpoints(again.connection, 11)] == [1, 4, 7, 10]
     lines = list(exported(again.connection, keeper().origin))
     report = verify_export(lines, keeper().verifier)

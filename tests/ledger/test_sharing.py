@@ -28,21 +28,33 @@ from licd.ledger.verbs.deployments import RevokeDeployment
 from licd.ledger.verbs.licences import SuspendLicence, SuspensionScope
 from licd.v1.session_pb2 import Permit, Refusal
 from tests.eventually import eventually
-from tests.ledger.rig import NOON, TIMING, HandClock, Rig, keeper, wish
+from tests.ledger.rig import NOON, TIMING, HandClock, Rig, Store, keeper, wish
 from tests.ledger.system import PaperSystem
 from tests.ledger.test_reload import LICENCES, Chance, seen
 
 PATIENCE = 20.0
 
 
-@pytest.fixture
-def two(server_store: str) -> Iterator[tuple[Rig, Rig]]:
+@contextmanager
+def two_on(store: Store) -> Iterator[tuple[Rig, Rig]]:
     clock = HandClock()
-    first = Rig(server_store, clock, seed=1)
-    second = Rig(server_store, clock, seed=2)
+    first, second = Rig(store, clock, seed=1), Rig(store, clock, seed=2)
     yield first, second
     first.close()
     second.close()
+
+
+@pytest.fixture
+def two(server_store: str) -> Iterator[tuple[Rig, Rig]]:
+    with two_on(server_store) as made:
+        yield made
+
+
+@pytest.fixture(params=["server_store", "memory_store"], ids=["postgres", "memory"])
+def either_two(request: pytest.FixtureRequest) -> Iterator[tuple[Rig, Rig]]:
+    """Where no ledger waits for the other, the simulation's server is as PostgreSQL."""
+    with two_on(request.getfixturevalue(request.param)) as made:
+        yield made
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +79,8 @@ def suspend(licence: str) -> SuspendLicence:
     return SuspendLicence(SuspensionScope(licence=licence), "manual", "d", "alice")
 
 
-def test_each_goes_on_with_what_the_other_has_decided(two: tuple[Rig, Rig]):
-    first, second = two
+def test_each_goes_on_with_what_the_other_has_decided(either_two: tuple[Rig, Rig]):
+    first, second = either_two
     first.licence(cap=1)
     alpha, beta = PaperSystem(first, "alpha"), PaperSystem(first, "beta")
     alpha.open(wish(1))
@@ -81,16 +93,16 @@ def test_each_goes_on_with_what_the_other_has_decided(two: tuple[Rig, Rig]):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_copy_is_used_only_while_it_is_what_the_rows_say(two: tuple[Rig, Rig], seed: int):
-    chance, random = Chance(two[0], seed), Random(seed)
+def test_a_copy_is_used_only_while_it_is_what_the_rows_say(either_two: tuple[Rig, Rig], seed: int):
+    chance, random = Chance(either_two[0], seed), Random(seed)
     for _ in range(60):
-        chance.rig = random.choice(two)
+        chance.rig = random.choice(either_two)
         for system in chance.systems:
             system.rig = chance.rig
         chance.step()
-        for rig in two:
+        for rig in either_two:
             compare_current(rig)
-    for rig in two:
+    for rig in either_two:
         assert check_log(rig.connection, keeper()) is not None
 
 
@@ -106,8 +118,8 @@ def compare_current(rig: Rig) -> None:
             assert seen(kept, now) == seen(fresh, now)
 
 
-def test_a_copy_outlives_the_batches_of_others_at_other_licences(two: tuple[Rig, Rig]):
-    first, second = two
+def test_a_copy_outlives_the_batches_of_others_at_other_licences(either_two: tuple[Rig, Rig]):
+    first, second = either_two
     first.licence("north-1")
     first.licence("north-2")
     alpha, beta = PaperSystem(first, "alpha", "north-1"), PaperSystem(first, "beta", "north-2")
@@ -175,14 +187,14 @@ def test_a_ledger_that_stands_still_within_a_batch_holds_a_suspension_up_no_long
     assert isinstance(alpha.beat(), Refusal)
 
 
-def test_the_databases_clock_decides(two: tuple[Rig, Rig]):
-    assert two[0].look(lambda tx: tx.now) == NOON
+def test_the_databases_clock_decides(either_two: tuple[Rig, Rig]):
+    assert either_two[0].look(lambda tx: tx.now) == NOON
     clock = DatabaseClock(HandClock(NOON + 5 * 3_600 * SECOND), NOON)
     assert clock.wall() == NOON
 
 
-def test_no_replica_decides_before_what_another_has_decided_at(two: tuple[Rig, Rig]):
-    first, second = two
+def test_no_replica_decides_before_what_another_has_decided_at(either_two: tuple[Rig, Rig]):
+    first, second = either_two
     first.clock.advance(60 * SECOND)
     first.do(CreateCustomer("a", "A", "alice"))
     first.clock.jump(-500)
@@ -199,9 +211,9 @@ def test_a_connection_that_was_lost_between_batches_is_made_anew(two: tuple[Rig,
 def test_a_reader_whose_connection_was_lost_reads_on_a_new_one(two: tuple[Rig, Rig]):
     first, _ = two
     first.do(CreateCustomer("a", "A", "alice"))
-    with closing(PostgresConnection(str(first.path), readonly=True)) as reader:
+    with closing(PostgresConnection(str(first.place), readonly=True)) as reader:
         [(pid,)] = reader.execute("SELECT pg_backend_pid()")
-        with psycopg.connect(str(first.path)) as beside:
+        with psycopg.connect(str(first.place)) as beside:
             beside.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
         assert reader.execute("SELECT id FROM customer") == [("a",)]
 
@@ -221,7 +233,7 @@ def test_what_is_lost_within_a_batch_is_unknown_and_the_next_batch_goes_on(two: 
 
 def test_a_commit_that_the_server_warns_of_is_not_taken_for_done(two: tuple[Rig, Rig]):
     first, _ = two
-    with psycopg.connect(str(first.path)) as beside:
+    with psycopg.connect(str(first.place)) as beside:
         beside.execute(
             "CREATE FUNCTION hand.warn() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN RAISE WARNING 'canceling wait for synchronous replication'; RETURN NULL; END $$"
@@ -234,12 +246,12 @@ def test_a_commit_that_the_server_warns_of_is_not_taken_for_done(two: tuple[Rig,
         with pytest.raises(DatabaseFailed):
             first.do(CreateCustomer("a", "A", "alice"))
     finally:
-        with psycopg.connect(str(first.path)) as beside:
+        with psycopg.connect(str(first.place)) as beside:
             beside.execute("DROP FUNCTION hand.warn CASCADE")
 
 
-def test_observers_of_one_are_told_what_another_has_changed_and_once(two: tuple[Rig, Rig]):
-    first, second = two
+def test_observers_of_one_are_told_what_another_has_changed_and_once(either_two: tuple[Rig, Rig]):
+    first, second = either_two
     first.licence()
     PaperSystem(first, "alpha")
     first.do(RevokeDeployment("alpha", "manual", "d", "alice"))
@@ -282,13 +294,13 @@ def test_a_cap_holds_when_both_grant_at_once(two: tuple[Rig, Rig]):
 def end_session(rig: Rig, by: Rig) -> None:
     """The server ends a ledger's session, as when it is started anew."""
     [(pid,)] = rig.connection.execute("SELECT pg_backend_pid()")
-    with psycopg.connect(str(by.path)) as beside:
+    with psycopg.connect(str(by.place)) as beside:
         beside.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
 
 
 def blocked(rig: Rig) -> int:
     """How many sessions of the database wait for a lock."""
-    with psycopg.connect(str(rig.path)) as beside:
+    with psycopg.connect(str(rig.place)) as beside:
         [(number,)] = beside.execute(
             "SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
             "WHERE NOT l.granted AND a.datname = current_database()"

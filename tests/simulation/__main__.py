@@ -2,15 +2,18 @@
 
 import sys
 
+from simulator.deterministic.many import ALONE
 from simulator.deterministic.run import run
-from tests.simulation.planted import FAULTS, Fault
+from simulator.deterministic.world import Shape
+from tests.simulation.planted import FAULTS, OF_REPLICAS
 
 
-def search(fault: Fault, first: int, number: int) -> str:
+def search(name: str, first: int, number: int) -> str:
     """The first seed that finds the fault, and by what; empty when none does."""
+    shape = Shape(replicas=3) if name in OF_REPLICAS else ALONE
     for seed in range(first, first + number):
-        with fault():
-            outcome = run(seed)
+        with FAULTS[name]():
+            outcome = run(seed, shape)
         if outcome.violations:
             return f"seed {seed}: {outcome.violations[0]}"
     return ""
@@ -21,8 +24,8 @@ def main() -> int:
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     missed = 0
-    for name, fault in FAULTS.items():
-        found = search(fault, first, number)
+    for name in FAULTS:
+        found = search(name, first, number)
         missed += not found
         sys.stdout.write(f"{name:40} {found or f'NOT FOUND in {number} seeds'}\n")
         sys.stdout.flush()

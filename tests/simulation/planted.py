@@ -28,7 +28,9 @@ from licd.core.state import LicenceState
 from licd.ledger.log import Log
 from licd.ledger.rows import LEASES
 from licd.ledger.timekeeper import Reading, Timekeeper
-from licd.server.inprocess import MemoryDatabase
+from licd.ledger.transaction import States
+from licd.server.memory_database import MemoryDatabase
+from licd.server.memory_server import InTurn
 from simulator.deterministic.customer import Customer
 from simulator.deterministic.machine import Machine
 from simulator.deterministic.vendor import Vendor
@@ -171,6 +173,7 @@ def commits_are_not_synced() -> Iterator[None]:
         images[self] = [*images.get(self, [])[-1:], self.image()]
 
     async def gone(self: Vendor) -> None:
+        assert isinstance(self.database, MemoryDatabase)
         self.database.rollback()
         self.database.restore(images[self.database][0])
 
@@ -293,6 +296,31 @@ def grace_goes_on_across_a_reboot() -> Iterator[None]:
         yield
 
 
+# ------------------------------------------------------------------------------------------------- replicas
+@contextmanager
+def a_copy_outlives_the_turns_of_others() -> Iterator[None]:
+    """A replica goes on with its working copy, whoever has decided since; from when all are enrolled."""
+    right = States.get
+
+    def get(self: States, licence: str, turn: int) -> Any:
+        return self._kept.get(licence) if _has_begun() else right(self, licence, turn)
+
+    with put(States, "get", get):
+        yield
+
+
+@contextmanager
+def the_log_goes_on_from_the_own_end() -> Iterator[None]:
+    """A replica writes where it left the log, and not where the log ends; from when all are enrolled."""
+    right = InTurn.log_end
+    with put(InTurn, "log_end", lambda self, known: known if _has_begun() else right(self, known)):
+        yield
+
+
+def _has_begun() -> bool:
+    return asyncio.get_running_loop().time() > 5
+
+
 FAULTS: dict[str, Fault] = {
     fault.__name__: fault
     for fault in (
@@ -313,5 +341,9 @@ FAULTS: dict[str, Fault] = {
         a_no_is_not_heard,
         deadlines_on_a_clock_that_sleeps,
         grace_goes_on_across_a_reboot,
+        a_copy_outlives_the_turns_of_others,
+        the_log_goes_on_from_the_own_end,
     )
 }
+OF_REPLICAS = frozenset({"a_copy_outlives_the_turns_of_others", "the_log_goes_on_from_the_own_end"})
+"""Found where there are several licds; one alone does nothing wrong by them."""

@@ -3,8 +3,10 @@
 import pytest
 
 from simulator.deterministic.judge import Promise
+from simulator.deterministic.many import ALONE
 from simulator.deterministic.run import run
-from tests.simulation.planted import FAULTS
+from simulator.deterministic.world import Shape
+from tests.simulation.planted import FAULTS, OF_REPLICAS
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -26,6 +28,8 @@ FOUND: dict[str, tuple[int, Promise]] = {
     "a_no_is_not_heard": (3, Promise.CLOSED),
     "deadlines_on_a_clock_that_sleeps": (7, Promise.CLOSED),
     "grace_goes_on_across_a_reboot": (0, Promise.CLOSED),
+    "a_copy_outlives_the_turns_of_others": (1, Promise.SUSPEND),
+    "the_log_goes_on_from_the_own_end": (0, Promise.AUDIT),
 }
 """By fault: the seed, and the promise that it breaks first there. `python -m tests.simulation` searches afresh."""
 
@@ -38,5 +42,5 @@ def test_every_fault_has_its_seed() -> None:
 def test_a_planted_fault_is_found(name: str) -> None:
     seed, promise = FOUND[name]
     with FAULTS[name]():
-        outcome = run(seed)
+        outcome = run(seed, Shape(replicas=3) if name in OF_REPLICAS else ALONE)
     assert promise in {violation.promise for violation in outcome.violations}

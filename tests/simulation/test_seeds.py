@@ -13,6 +13,7 @@ import typer
 from simulator.command import Exit, _part, seeds
 from simulator.deterministic.many import replay
 from simulator.deterministic.run import run
+from simulator.deterministic.world import Shape
 from tests.simulation.planted import FAULTS
 from tests.simulation.test_planted import FOUND
 
@@ -29,6 +30,20 @@ def test_every_promise_holds(first: int) -> None:
         assert not outcome.violations, f"{replay(seed)}\n" + "\n".join(map(str, outcome.violations))
         assert outcome.permits
         assert outcome.misfortunes
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS // 5, CHUNK))
+def test_every_promise_holds_on_three_replicas(first: int) -> None:
+    shape = Shape(replicas=3)
+    for seed in range(first, first + CHUNK):
+        outcome = run(seed, shape)
+        assert not outcome.violations, f"{replay(seed, shape)}\n" + "\n".join(map(str, outcome.violations))
+        assert outcome.permits
+        assert outcome.lives >= shape.replicas
+
+
+def test_the_same_seed_is_the_same_run_on_replicas_too() -> None:
+    assert run(7, Shape(replicas=2)).trace == run(7, Shape(replicas=2)).trace
 
 
 def test_the_same_seed_is_the_same_run() -> None:

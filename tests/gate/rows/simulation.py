@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from simulator.deterministic.many import Tally, replay
+from simulator.deterministic.many import ALONE, Tally, replay
 from simulator.deterministic.run import run
+from simulator.deterministic.world import Shape
 from tests.core.walks import STEPS, differ
 from tests.gate.row import Row, Trial
-from tests.simulation.planted import FAULTS
+from tests.simulation.planted import FAULTS, OF_REPLICAS
 
+REPLICAS = Shape(replicas=3)
 SEEDS = 10**9
 SEARCH = 60
 """Seeds in which a planted fault must show."""
 
 
 def seeds(trial: Trial) -> None:
-    """A cycle is a seed."""
+    """A cycle is a seed; one in five has replicas."""
     first = trial.chance.randrange(SEEDS)
     tally = Tally()
     for cycle in trial.each():
-        outcome = run(first + cycle)
+        shape = REPLICAS if cycle % 5 == 1 else ALONE
+        outcome = run(first + cycle, shape)
         tally.count(outcome)
-        trial.violated(*(f"{violation}; {replay(outcome.seed)}" for violation in outcome.violations))
+        trial.violated(*(f"{violation}; {replay(outcome.seed, shape)}" for violation in outcome.violations))
     trial.figures |= {
         "first seed": first,
         "misfortunes": sum(tally.misfortunes.values()),
@@ -45,7 +48,7 @@ def planted(trial: Trial) -> None:
 
 def _breaks(name: str, seed: int) -> bool:
     with FAULTS[name]():
-        return bool(run(seed).violations)
+        return bool(run(seed, REPLICAS if name in OF_REPLICAS else ALONE).violations)
 
 
 def core(trial: Trial) -> None:
