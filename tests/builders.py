@@ -166,7 +166,7 @@ def make_state(
 
 def make_ask(number: int = 1, *, region: str = "DE", basis: Basis = Basis.NUMBER_PLAN, **changes: Any) -> Acquisition:
     """One target asked for, inside the terms that make_terms makes."""
-    return replace(Acquisition(target(number), (RegionClaim(region, basis),), PURPOSE), **changes)
+    return Acquisition(target(number), (RegionClaim(region, basis),), **({"purpose": PURPOSE} | changes))
 
 
 def invite(state: LicenceState, name: str, now: Instant = NOW) -> Deployment:

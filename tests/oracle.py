@@ -6,6 +6,7 @@ Plain numbers, no index, nothing of licd's. The systems are the worst there are:
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from math import ceil
 
 Terms = tuple[object, ...]
@@ -29,8 +30,14 @@ class Figures:
 
     def rest(self, longest: int) -> int:
         """ε ≥ (L+G)ρ/(1−ρ) + act + skew, for a permit that holds for longest at most."""
-        rho = Fraction(self.ppm, 1_000_000)
-        return ceil(longest * rho / (1 - rho) + self.act + self.skew)
+        return drift(longest, self.ppm) + self.act + self.skew
+
+
+@cache
+def drift(longest: int, ppm: int) -> int:
+    """By how much a clock that is wrong by so much can be behind after so long, rounded up."""
+    rho = Fraction(ppm, 1_000_000)
+    return ceil(longest * rho / (1 - rho))
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,11 @@ class Oracle:
 
     def users(self, target: bytes, now: int) -> set[str]:
         """Systems for whose permits the target's seat is not free."""
-        return {self.holdings[each.lease].system for each in self.given if each.target == target and each.free_at > now}
+        return {system for user, system in self.uses(now) if user == target}
+
+    def uses(self, now: int) -> set[tuple[bytes, str]]:
+        """Targets whose seat is not free, each with every system for whose permits it is not."""
+        return {(each.target, self.holdings[each.lease].system) for each in self.given if each.free_at > now}
 
     def busy(self, now: int) -> set[bytes]:
         """Targets whose seat is not free."""

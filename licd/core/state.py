@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from licd.core.bounds import Timing, epsilon, hard_end
 from licd.core.model import Customer, Deployment, Directive, DirectiveKind, Entry, FieldValue, Lease, Licence, Session
 from licd.core.seats import Seats
-from licd.core.terms import Rights, rights_of
+from licd.core.terms import Rights, Terms, rights_of
 from licd.core.time import Instant, Millis
 
 GAP = "licence.gap"
@@ -62,12 +62,19 @@ class LicenceState:
         self.changes = Changes()
         self.is_short = False
         self.answered = 0
-        self.take_licence(licence)
+        self.licence = licence
+        self._take_terms(licence.terms)
 
     def take_licence(self, licence: Licence) -> None:
         """Makes this the licence as it stands, without recording a change."""
+        are_known = self.licence.terms is licence.terms
         self.licence = licence
-        self.rights: Rights = rights_of(licence.terms)
+        if not are_known:
+            self._take_terms(licence.terms)
+
+    def _take_terms(self, terms: Terms) -> None:
+        """Boils them down, which takes longer than most decisions: once for the same terms."""
+        self.rights: Rights = rights_of(terms)
         self.epsilon = epsilon(self.rights.length, self.rights.grace, self.timing)
 
     def put(self, row: Licence | Deployment | Session | Lease) -> None:

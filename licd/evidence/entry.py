@@ -211,12 +211,12 @@ def decode(data: bytes) -> Entry:
         raise EntryInvalid(f"offset 0: unknown version {version}")
     head = [reader.name() for _ in range(reader.byte("the number of fields"))]
     present = [name for name, kind in head if kind == _PRESENT]
-    salts = [reader.take(SALT_SIZE, f"the salt of {name!r}") for name in present]
+    salts = [reader.take(SALT_SIZE, "the salt", name) for name in present]
     erased = [name for name, kind in head if kind == _ERASED]
-    commitments = [reader.take(merkle.HASH_SIZE, f"the commitment of {name!r}") for name in erased]
-    lengths = [reader.take(_LENGTH_SIZE, f"the length of {name!r}") for name in present]
+    commitments = [reader.take(merkle.HASH_SIZE, "the commitment", name) for name in erased]
+    lengths = [reader.take(_LENGTH_SIZE, "the length", name) for name in present]
     values = [
-        reader.take(int.from_bytes(length, "big"), f"the value of {name!r}")
+        reader.take(int.from_bytes(length, "big"), "the value", name)
         for name, length in zip(present, lengths, strict=True)
     ]
     reader.finish()
@@ -234,10 +234,12 @@ class _Reader:
         self._data = data
         self._at = 0
 
-    def take(self, size: int, what: str) -> bytes:
+    def take(self, size: int, what: str, of: str | None = None) -> bytes:
+        """Said in words only where there is too little: every entry of the log is read when licd starts."""
         start, end = self._at, self._at + size
         if end > len(self._data):
-            raise EntryInvalid(f"offset {start}: {what} takes {size} bytes, {len(self._data) - start} are left")
+            whole = what if of is None else f"{what} of {of!r}"
+            raise EntryInvalid(f"offset {start}: {whole} takes {size} bytes, {len(self._data) - start} are left")
         self._at = end
         return self._data[start:end]
 

@@ -59,6 +59,29 @@ class Statement:
         return tuple([given[name] if name in given else defaults[name] for name in self._order])
 
 
+class Prepared:
+    """A selection that is built and compiled once for each dialect: what two runs of it differ in are bind parameters.
+
+    Building and compiling cost ten times what SQLite needs for a small selection. A decorator of what builds it.
+    """
+
+    def __init__(self, build: Callable[[], ClauseElement]) -> None:
+        self._build: Final = build
+        self._compiled: Final[dict[str, Statement]] = {}
+
+    def rows(self, connection: Connection, **given: Any) -> list[Row]:
+        """All it finds."""
+        name = connection.dialect.name
+        statement = self._compiled.get(name)
+        if statement is None:
+            statement = self._compiled[name] = Statement(self._build(), connection.dialect)
+        return connection.execute(statement.text, statement.arguments(given))
+
+    def number(self, connection: Connection, **given: Any) -> int:
+        """The one number it finds; 0 for NULL."""
+        return int(self.rows(connection, **given)[0][0] or 0)
+
+
 class Connection(Protocol):
     """What the ledger needs of a database connection. Raises one of FAILURES when the database does."""
 

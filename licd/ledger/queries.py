@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Integer, asc, desc, distinct, func, select
+from sqlalchemy import BigInteger, Select, asc, bindparam, desc, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from licd.core.errors import Invalid
@@ -15,7 +15,7 @@ from licd.core.state import session_hard_end
 from licd.core.time import Instant
 from licd.evidence.entry import ErasedField, decode
 from licd.ledger import tables
-from licd.ledger.database import Connection, Statement
+from licd.ledger.database import Connection, Prepared, Statement
 from licd.ledger.records import (
     Acknowledged,
     DenialTally,
@@ -106,24 +106,6 @@ def count(connection: Connection, rows: Rows[Any], *conditions: ColumnElement[bo
     return _one(connection, select(func.count()).select_from(rows.table).where(*conditions))
 
 
-def seat_counts(connection: Connection, now: Instant) -> dict[str, tuple[int, int]]:
-    """Live and cooling seats by licence."""
-    column = tables.lease.c
-    live = func.sum((column.ended_at == 0).cast(Integer))
-    occupied = select(column.licence, live, func.count()).where((column.ended_at == 0) | (column.free_at > now))
-    statement = Statement(occupied.group_by(column.licence), connection.dialect)
-    rows = connection.execute(statement.text, statement.arguments({}))
-    return {licence: (int(live), int(total) - int(live)) for licence, live, total in rows}
-
-
-def licence_seats(connection: Connection, licence: str, now: Instant) -> tuple[int, int]:
-    """Live and cooling seats of one licence."""
-    column = tables.lease.c
-    live = count(connection, LEASES, column.lineage == licence, column.ended_at == 0)
-    cooling = count(connection, LEASES, column.lineage == licence, column.ended_at > 0, column.free_at > now)
-    return live, cooling
-
-
 @dataclass(frozen=True, slots=True)
 class SystemNow:
     """An enrolled system with its chain's head and the leases that still count for it."""
@@ -153,15 +135,30 @@ class SystemNow:
         return max(lease.seat_until, session_hard_end(lease, self.session))
 
 
+@Prepared
+def _deployments_of() -> Select[Any]:
+    return DEPLOYMENTS.select(tables.deployment.c.licence == bindparam("licence"))
+
+
+@Prepared
+def _sessions_of() -> Select[Any]:
+    return SESSIONS.select(tables.session.c.licence == bindparam("licence"))
+
+
+@Prepared
+def _leases_of() -> Select[Any]:
+    column = tables.lease.c
+    counts = (column.ended_at == 0) | (column.free_at > bindparam("now"))
+    return LEASES.select(column.licence == bindparam("licence"), counts)
+
+
 def systems_of(connection: Connection, licences: Sequence[str], now: Instant) -> list[SystemNow]:
     """Every enrolled system of the licences."""
     found: list[SystemNow] = []
     for licence in licences:
-        deployments = _all(connection, DEPLOYMENTS, DEPLOYMENTS.select(tables.deployment.c.licence == licence))
-        sessions = _all(connection, SESSIONS, SESSIONS.select(tables.session.c.licence == licence))
-        column = tables.lease.c
-        counts = (column.ended_at == 0) | (column.free_at > now)
-        leases = _all(connection, LEASES, LEASES.select(column.licence == licence, counts))
+        deployments = map(DEPLOYMENTS.from_row, _deployments_of.rows(connection, licence=licence))
+        sessions = map(SESSIONS.from_row, _sessions_of.rows(connection, licence=licence))
+        leases = [LEASES.from_row(row) for row in _leases_of.rows(connection, licence=licence, now=now)]
         by_deployment = {session.deployment: session for session in sessions}
         for deployment in deployments:
             if deployment.enrolled_at:
@@ -207,55 +204,53 @@ def suspension_now(connection: Connection, identifier: str) -> SuspensionNow | N
     return SuspensionNow(found, tuple(systems), acknowledged, live, continuity)
 
 
-def unconfirmed_systems(connection: Connection, now: Instant) -> tuple[int, int]:
-    """Systems of suspended licences that have not acknowledged: who may still act, and who is past the bound."""
-    system, licence, deployment = tables.suspension_system.c, tables.licence.c, tables.deployment.c
-    open_ones = (
-        select(func.count(distinct(system.deployment)))
-        .select_from(
-            tables.suspension_system.join(tables.licence, licence.id == system.licence).join(
-                tables.deployment, deployment.id == system.deployment
-            )
-        )
-        .where(
-            licence.status == "suspended",
-            licence.suspension == system.suspension,
-            deployment.epoch_acknowledged < system.epoch,
-        )
-    )
-    within = open_ones.where(system.bounded_until > now)
-    past = open_ones.where(system.bounded_until <= now)
-    return _one(connection, within), _one(connection, past)
-
-
-def licences_to_reap(connection: Connection, now: Instant) -> list[str]:
-    """Licences with live leases whose last permit may have run out."""
+@Prepared
+def _licences_to_reap() -> Select[Any]:
+    now = bindparam("now", type_=BigInteger)
     lease, session = tables.lease.c, tables.session.c
     joined = tables.lease.outerjoin(tables.session, session.deployment == lease.deployment)
     latest = session.renewed_at + session.length + session.grace
     gone = ~lease.attached | (latest <= now) | (session.licence_end <= now)
     over = (lease.seat_until <= now) & (gone | ((lease.authorisation_end > 0) & (lease.authorisation_end <= now)))
-    clause = select(lease.licence).distinct().select_from(joined).where(lease.ended_at == 0, over)
-    statement = Statement(clause, connection.dialect)
-    return [str(row[0]) for row in connection.execute(statement.text, statement.arguments({}))]
+    return select(lease.licence).distinct().select_from(joined).where(lease.ended_at == 0, over)
+
+
+def licences_to_reap(connection: Connection, now: Instant) -> list[str]:
+    """Licences with live leases whose last permit may have run out."""
+    return [str(row[0]) for row in _licences_to_reap.rows(connection, now=now)]
+
+
+@Prepared
+def _tallies() -> Select[Any]:
+    column = tables.denial_tally.c
+    return DENIAL_TALLIES.select(column.minute < bindparam("before"), column.counted > 0)
 
 
 def tallies(connection: Connection, minute: int) -> list[DenialTally]:
     """Denials that were only counted, in minutes that are over."""
-    column = tables.denial_tally.c
-    return _all(connection, DENIAL_TALLIES, DENIAL_TALLIES.select(column.minute < minute, column.counted > 0))
+    return [DENIAL_TALLIES.from_row(row) for row in _tallies.rows(connection, before=minute)]
+
+
+@Prepared
+def _bundles() -> Select[Any]:
+    column = tables.trust_bundle.c
+    return TRUST_BUNDLES.select(column.version > bindparam("after")).order_by(asc(column.version))
 
 
 def bundles(connection: Connection, after: int = 0) -> list[StoredBundle]:
     """The stored trust bundles after a version, in order."""
-    column = tables.trust_bundle.c
-    return _all(connection, TRUST_BUNDLES, TRUST_BUNDLES.select(column.version > after).order_by(asc(column.version)))
+    return [TRUST_BUNDLES.from_row(row) for row in _bundles.rows(connection, after=after)]
+
+
+@Prepared
+def _publications() -> Select[Any]:
+    column = tables.log_entry.c
+    return LOG_ENTRIES.select(column.kind == "trust.published").order_by(asc(column.index))
 
 
 def publications(connection: Connection) -> dict[int, Instant]:
     """When each version of the trust bundle was published, by the log."""
-    column = tables.log_entry.c
-    found = LOG_ENTRIES.where(connection, column.kind == "trust.published")
+    found = map(LOG_ENTRIES.from_row, _publications.rows(connection))
     versions = ((each.at, decode(each.body).field("version")) for each in found)
     return {int(version.value): at for at, version in versions if version and not isinstance(version, ErasedField)}
 
@@ -273,13 +268,16 @@ def checkpoints(connection: Connection, size: int) -> Iterator[LogCheckpoint]:
         after = found[-1].size
 
 
-def last_contacts(connection: Connection) -> list[tuple[str, Instant]]:
-    """When the last link of each open session was accepted; sessions of systems that may not come back are left out."""
+@Prepared
+def _last_contacts() -> Select[Any]:
     session, deployment, licence = tables.session.c, tables.deployment.c, tables.licence.c
     joined = tables.session.join(tables.deployment, deployment.id == session.deployment).join(
         tables.licence, licence.id == session.licence
     )
     clause = select(session.deployment, session.accepted_at).select_from(joined)
-    wanted = clause.where(session.session != "", deployment.status == "enrolled", licence.status != "terminated")
-    statement = Statement(wanted, connection.dialect)
-    return [(str(name), int(at)) for name, at in connection.execute(statement.text, statement.arguments({}))]
+    return clause.where(session.session != "", deployment.status == "enrolled", licence.status != "terminated")
+
+
+def last_contacts(connection: Connection) -> list[tuple[str, Instant]]:
+    """When the last link of each open session was accepted; sessions of systems that may not come back are left out."""
+    return [(str(name), int(at)) for name, at in _last_contacts.rows(connection)]

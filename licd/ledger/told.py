@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from sqlalchemy import Table, select
 
 from licd.evidence.entry import Entry, ErasedField
 from licd.ledger import tables
-from licd.ledger.database import Connection, Statement
+from licd.ledger.database import Connection, Prepared
 from licd.v1.envelope_pb2 import Envelope
 
 HASHED: Final = frozenset({"token"})
@@ -86,6 +87,9 @@ SILENT: Final = frozenset({"licence.gap", "licence.lost", "deployment.forked", "
 COMPARED: Final = (tables.customer, tables.licence, tables.deployment, tables.operator)
 
 
+_WHOLE: Final = {table.name: Prepared(partial(select, *table.columns)) for table in COMPARED}
+
+
 class Told:
     """What the entries taken so far say last."""
 
@@ -131,9 +135,8 @@ def _bytes(found: Any) -> bytes:
 
 
 def _rows(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:
-    statement = Statement(select(*table.columns), connection.dialect)
     names = [column.name for column in table.columns]
-    for row in connection.execute(statement.text, statement.arguments({})):
+    for row in _WHOLE[table.name].rows(connection):
         yield dict(zip(names, row, strict=True))
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import Select
 
 from licd.core.terms import rights_of
 from licd.core.time import SECOND, Instant
 from licd.ledger import tables
+from licd.ledger.counts import pending_approvals, review_counts, seat_counts, unconfirmed_systems
 from licd.ledger.database import Connection
 from licd.ledger.ledger import Ledger
-from licd.ledger.queries import count, last_contacts, seat_counts, unconfirmed_systems
-from licd.ledger.rows import APPROVALS, LICENCES, REVIEWS
+from licd.ledger.queries import last_contacts
+from licd.ledger.rows import LICENCES
 from licd.server.metrics import Seats, Snapshot
 from licd.server.reader import Reader
 from licd.server.writer import Writer
@@ -77,21 +80,25 @@ class Observation:
 
 
 def _query(connection: Connection, now: Instant) -> Queried:
-    column = tables.approval.c
-    pending = count(connection, APPROVALS, column.status == "pending", column.expires_at > now)
     ages = tuple((now - at) / SECOND for _, at in last_contacts(connection))
-    review = tables.review.c
-    reviews = (
-        count(connection, REVIEWS, review.closed_at == 0),
-        count(connection, REVIEWS, review.closed_at == 0, review.due_at <= now),
+    return (
+        _seats(connection, now),
+        unconfirmed_systems(connection, now),
+        pending_approvals(connection, now),
+        ages,
+        len(ages),
+        review_counts(connection, now),
     )
-    return _seats(connection, now), unconfirmed_systems(connection, now), pending, ages, len(ages), reviews
+
+
+def _not_terminated() -> Select[Any]:
+    return LICENCES.select(tables.licence.c.status != "terminated")
 
 
 def _seats(connection: Connection, now: Instant) -> tuple[Seats, ...]:
     counts = seat_counts(connection, now)
     totals: dict[str, tuple[int, int, int]] = {}
-    for licence in LICENCES.where(connection, tables.licence.c.status != "terminated"):
+    for licence in LICENCES.find(connection, "not terminated", _not_terminated):
         live, cooling = counts.get(licence.id, (0, 0))
         before = totals.get(licence.terms.category, (0, 0, 0))
         cap = rights_of(licence.terms).cap

@@ -24,20 +24,20 @@ class Stalled(RuntimeError):
 class _Due(asyncio.TimerHandle):
     """A callback that waits for its moment. Without what asyncio's keeps for its debug mode."""
 
-    __slots__ = ("_off", "args", "at", "callback", "context")
+    __slots__ = ("args", "at", "callback", "context", "off")
 
     def __init__(self, at: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context) -> None:
         self.at: Final = at
         self.callback: Final = callback
         self.args: Final = args
         self.context: Final = context
-        self._off = False
+        self.off = False
 
     def cancel(self) -> None:
-        self._off = True
+        self.off = True
 
     def cancelled(self) -> bool:
-        return self._off
+        return self.off
 
     def when(self) -> float:
         return self.at
@@ -68,7 +68,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.Handle:
         """As asyncio's, but not in the order of the calls."""
         at = self._now + self._jitter * self._draw() if self._jitter else self._now
-        return self._put(at, callback, args, context)
+        due = _Due(at, callback, args, copy_context() if context is None else context)
+        heappush(self._queue, (at, next(self._numbers), due))
+        return due
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -112,7 +114,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 if not queue:
                     raise Stalled("nothing is ready and nothing is due")
                 at, _, due = heappop(queue)
-                if not due.cancelled():
+                if not due.off:
                     self._now = max(self._now, at)
                     due.context.run(due.callback, *due.args)
         finally:

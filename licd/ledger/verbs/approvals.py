@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
+from sqlalchemy import Select, bindparam
+
 from licd.core.errors import Conflict, Forbidden, IllegalTransition, NotFound
 from licd.core.time import HOUR, Instant, Millis
 from licd.keys.envelope import verify
@@ -175,13 +177,16 @@ def _is_by(operator: Operator | None, command: Envelope, signature: Signature, n
     return True
 
 
+def _waiting_by_subject() -> Select[Any]:
+    column = tables.approval.c
+    same = APPROVALS.select(column.subject == bindparam("subject"), column.status == ApprovalStatus.PENDING.value)
+    return same.order_by(column.id)
+
+
 def _waiting_on(tx: Transaction, executed: Approval) -> list[Approval]:
     """What else waits for the same subject: it was agreed to as it was before."""
     tx.flush()
-    column = tables.approval.c
-    same = APPROVALS.where(
-        tx.connection, column.subject == executed.subject, column.status == ApprovalStatus.PENDING.value
-    )
+    same = APPROVALS.find(tx.connection, "waiting on", _waiting_by_subject, subject=executed.subject)
     return [each for each in same if each.id != executed.id]
 
 

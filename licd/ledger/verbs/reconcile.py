@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
-from sqlalchemy import desc
+from sqlalchemy import Select, desc
 
 from licd.core.model import LicenceStatus
 from licd.core.reconcile_licence import reconcile_licence
@@ -19,7 +19,7 @@ from licd.core.rights import IN_FORCE, suspend_licence
 from licd.core.state import GAP, LicenceState
 from licd.core.time import Instant
 from licd.ledger import tables
-from licd.ledger.database import Connection, Statement
+from licd.ledger.database import Connection, Prepared
 from licd.ledger.records import LoggedEntry, Suspension
 from licd.ledger.rows import LICENCES, LOG_ENTRIES
 from licd.ledger.transaction import Transaction
@@ -160,11 +160,14 @@ def reconciled_at(connection: Connection) -> Instant:
     return found.at if found else 0
 
 
-def _last_reconciled(connection: Connection) -> LoggedEntry | None:
+@Prepared
+def _newest() -> Select[Any]:
     column = tables.log_entry.c
-    newest = LOG_ENTRIES.select(column.kind == KIND).order_by(desc(column.index)).limit(1)
-    statement = Statement(newest, connection.dialect)
-    found = connection.execute(statement.text, statement.arguments({}))
+    return LOG_ENTRIES.select(column.kind == KIND).order_by(desc(column.index)).limit(1)
+
+
+def _last_reconciled(connection: Connection) -> LoggedEntry | None:
+    found = _newest.rows(connection)
     return LOG_ENTRIES.from_row(found[0]) if found else None
 
 

@@ -10,13 +10,14 @@ from typing import Any, Final, TypeVar
 
 from licd.core.errors import AlreadyExists, Conflict, IllegalTransition, Invalid, NotFound
 from licd.core.gate import refuse_obstacles
-from licd.core.model import DeploymentStatus, Licence, LicenceStatus
+from licd.core.model import Licence, LicenceStatus
 from licd.core.terms import TERM_CEILING, Terms, TermsInvalid, check_terms, rights_of, widened_terms
 from licd.core.time import DAY, SECOND, Instant
 from licd.ledger import tables
+from licd.ledger.counts import enrolled_systems, licence_seats
 from licd.ledger.database import Connection
-from licd.ledger.queries import Page, count, licence_seats, listed
-from licd.ledger.rows import CUSTOMERS, DEPLOYMENTS, LICENCES
+from licd.ledger.queries import Page, listed
+from licd.ledger.rows import CUSTOMERS, LICENCES
 from licd.ledger.standing import standing_of
 from licd.ledger.transaction import Transaction
 from licd.ledger.verbs.licences import AmendLicence, IssueLicence, ReinstateLicence, TerminateLicence
@@ -344,12 +345,8 @@ def _version_of(licence: str) -> Callable[[Transaction], int]:
 
 def _counted(connection: Connection, licence: Licence, now: Instant) -> operator_pb2.Licence:
     live, cooling = licence_seats(connection, licence.lineage, now)
-    return licence_message(licence, now, live=live, cooling=cooling, deployments=_enrolled(connection, licence.id))
-
-
-def _enrolled(connection: Connection, licence: str) -> int:
-    column = tables.deployment.c
-    return count(connection, DEPLOYMENTS, column.licence == licence, column.status == DeploymentStatus.ENROLLED.value)
+    enrolled = enrolled_systems(connection, licence.id)
+    return licence_message(licence, now, live=live, cooling=cooling, deployments=enrolled)
 
 
 def _stored_status(number: int) -> str:

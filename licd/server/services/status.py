@@ -8,11 +8,11 @@ from typing import Final
 
 from licd.core.errors import Invalid
 from licd.core.time import DAY, SECOND, Instant, Millis
-from licd.ledger import tables
+from licd.ledger.counts import pending_approvals, seat_counts, unconfirmed_systems
 from licd.ledger.database import Connection
 from licd.ledger.ledger import Ledger
-from licd.ledger.queries import count, seat_counts, unconfirmed_systems
-from licd.ledger.rows import APPROVALS, CUSTOMERS, DEPLOYMENTS, LICENCES
+from licd.ledger.queries import count
+from licd.ledger.rows import CUSTOMERS, DEPLOYMENTS, LICENCES
 from licd.ledger.timekeeper import JUMP
 from licd.ledger.verbs.clock import AcceptClock
 from licd.policy import Policies
@@ -121,7 +121,6 @@ class StatusService:
 
 def _counts(connection: Connection, now: Instant) -> pb.GetStatusResponse:
     seats = seat_counts(connection, now).values()
-    column = tables.approval.c
     return pb.GetStatusResponse(
         customers=count(connection, CUSTOMERS),
         licences=count(connection, LICENCES),
@@ -129,7 +128,7 @@ def _counts(connection: Connection, now: Instant) -> pb.GetStatusResponse:
         live=sum(live for live, _ in seats),
         cooling=sum(cooling for _, cooling in seats),
         unconfirmed_suspensions=unconfirmed_systems(connection, now)[0],
-        pending_approvals=count(connection, APPROVALS, column.status == "pending", column.expires_at > now),
+        pending_approvals=pending_approvals(connection, now),
     )
 
 
