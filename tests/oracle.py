@@ -102,10 +102,6 @@ class Oracle:
         """Targets that somebody who kept all permits can act on."""
         return {each.target for each in self.given if each.hard_end > now}
 
-    def users(self, target: bytes, now: int) -> set[str]:
-        """Systems for whose permits the target's seat is not free."""
-        return {system for user, system in self.uses(now) if user == target}
-
     def uses(self, now: int) -> set[tuple[bytes, str]]:
         """Targets whose seat is not free, each with every system for whose permits it is not."""
         return {(each.target, self.holdings[each.lease].system) for each in self.given if each.free_at > now}
@@ -130,7 +126,7 @@ class Oracle:
         if self.barred.get(target, 0) > now:
             return "FORCE_RELEASED"
         busy = self.busy(now)
-        if self.users(target, now) - {system}:
+        if any(used == target and user != system for used, user in self.uses(now)):
             return "TARGET_HELD"
         if target in busy:
             regained = [each for each in self.holdings.values() if each.target == target]

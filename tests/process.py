@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import grpc
 
@@ -18,6 +19,7 @@ from licd.server.clock import SystemClock
 from licd.server.state_dir import StateDirectory
 from tests.daemon import PATIENCE, ROOT, Papers, open_channel
 from tests.eventually import eventually
+from tests.gate.parent import Child, Parent
 
 STOPS_WITHIN = 40.0
 
@@ -35,7 +37,7 @@ class Process:
     """One state directory and, while it runs, the process on it.
 
     before is what starts it in its place (strace, faketime, ip netns exec), and must become it by exec, so that the id
-    stays; host is how callers reach it.
+    stays; host is how callers reach it. With a parent it is forked from that, as it is; before is then what traces it.
     """
 
     state: StateDirectory
@@ -47,22 +49,15 @@ class Process:
     module: str = "licd.server"
     ports: dict[str, int] = field(default_factory=dict)
     channels: list[grpc.Channel] = field(default_factory=list)
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | Child | None = None
+    parent: Parent | None = None
 
     def start(self, *before: str, patience: float = 3 * PATIENCE) -> Process:
         """Returns when it serves. before goes before all else, this time only. Raises DidNotStart."""
         log = self.log or self.state.root.parent / "licd.log"
         with log.open("ab") as out:
             begun = out.tell()
-            self.process = subprocess.Popen(
-                [*before, *self.before, sys.executable, "-m", self.module, "serve", "--state", str(self.state.root)],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                env=os.environ | {"GRPC_VERBOSITY": "NONE"} | dict(self.environment),
-            )
-        process = self.process
+            process = self.process = self._begun(before, log, out)
 
         def told() -> bool:
             return process.poll() is not None or self._ports_in(log, begun)
@@ -72,6 +67,19 @@ class Process:
             self._hang_up()
             raise DidNotStart(process.returncode, self.said(log, begun)[-600:])
         return self
+
+    def _begun(self, before: Sequence[str], log: Path, out: IO[bytes]) -> subprocess.Popen[bytes] | Child:
+        arguments = ("serve", "--state", str(self.state.root))
+        if self.parent is not None:
+            return self.parent.run(self.module, arguments, log, before)
+        return subprocess.Popen(
+            [*before, *self.before, sys.executable, "-m", self.module, *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=os.environ | {"GRPC_VERBOSITY": "NONE"} | dict(self.environment),
+        )
 
     def _ports_in(self, log: Path, begun: int) -> bool:
         for line in self.said(log, begun).splitlines():

@@ -12,9 +12,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Column, Connection, Engine, Text, create_engine, func, inspect, literal, select
 from sqlalchemy.ext.compiler import compiles
 
+from licd.ledger.revision import SCRIPTS, is_postgres
 from licd.ledger.tables import metadata
 
-SCRIPTS: Final = Path(__file__).parent / "migrations"
 MIGRATING: Final = 0x6C696365
 """The key of the advisory lock under which one replica migrates."""
 
@@ -50,11 +50,6 @@ def migrate(url: str) -> None:
 def _text_by_bytes(*_: object, type_expression: object = None, **__: object) -> str:
     """Columns are compared and listed by their bytes, as in SQLite, whatever language the server was set up for."""
     return 'TEXT COLLATE "C"' if isinstance(type_expression, Column) else "TEXT"
-
-
-def is_postgres(url: str) -> bool:
-    """Whether an address is a PostgreSQL server's."""
-    return url.startswith(("postgresql://", "postgres://"))
 
 
 def engine_of(url: str) -> Engine:

@@ -8,7 +8,7 @@ from typing import Self
 
 from licd.core.errors import Invalid
 from licd.ledger.database import Connection, SqliteConnection
-from licd.ledger.schema import SchemaRefused, head, is_postgres, migrate, revision, sqlite_url
+from licd.ledger.revision import is_newest, is_postgres, newest
 from licd.server.config import ServerConfig
 from licd.server.state_dir import StateDirectory
 
@@ -73,16 +73,20 @@ class Store:
             if not self.state.database.is_file():
                 problem = f"{self.state.database} is missing; put it back, or `licd restore` a backup"
                 raise Invalid(problem, field="state")
-            migrate(sqlite_url(self.state.database))
+            if not is_newest(self.state.database):
+                self.migrate()
             return
+        from licd.ledger.schema import SchemaRefused, revision  # noqa: PLC0415 -- as in `migrate`
+
         found = revision(self.url)
         if found is None:
             raise Invalid(f"{self.place} is empty; `licd import` puts a licd's rows into it", field="database")
-        if found != head():
-            raise SchemaRefused(f"{self.place} is at schema {found} and this licd at {head()}; see `licd migrate`")
+        if found != newest():
+            raise SchemaRefused(f"{self.place} is at schema {found} and this licd at {newest()}; see `licd migrate`")
 
     def migrate(self) -> str:
         """Moves the schema forward, under replicas that serve. Its revision. Raises SchemaRefused."""
-        url = self.url or sqlite_url(self.state.database)
-        migrate(url)
-        return head()
+        from licd.ledger.schema import migrate, sqlite_url  # noqa: PLC0415 -- Alembic is a seventh of a start
+
+        migrate(self.url or sqlite_url(self.state.database))
+        return newest()

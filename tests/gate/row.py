@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from licd.server.state_dir import StateDirectory
+from tests.gate.parent import Parent
 from tests.process import Process
 
 MOST_TOLD = 20
@@ -79,8 +80,14 @@ class Trial:
             yield cycle
             self.done += 1
 
+    def parent(self) -> Parent:
+        """One for all daemons of the row."""
+        parent = Parent()
+        self.ending.callback(parent.close)
+        return parent
+
     def daemon(self, state: StateDirectory, **more: Any) -> Process:
-        """One that ends with the row."""
+        """One that ends with the row. With parent=trial.parent() its starts take a third of the time."""
         process = Process(state, **more)
         self.ending.callback(process.kill)
         return process

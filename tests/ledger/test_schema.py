@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, inspect
 
 from licd.ledger import schema
 from licd.ledger.database import SqliteConnection
+from licd.ledger.revision import is_newest, newest
 from licd.ledger.rows import ALL, FORKS, SESSIONS
 from licd.ledger.schema import SchemaRefused, head, migrate, revision, sqlite_url
 from licd.ledger.tables import metadata
@@ -24,6 +25,17 @@ def test_an_empty_database_comes_to_the_newest_schema(tmp_path: Path):
     assert revision(url) == head()
     migrate(url)
     assert revision(url) == head()
+
+
+def test_what_a_start_takes_for_the_newest_schema_is_what_the_migrations_end_with(database: Path):
+    assert newest() == head()
+    assert is_newest(database)
+
+
+def test_an_older_schema_is_not_taken_for_the_newest(database: Path, tmp_path: Path):
+    command.downgrade(schema._config(sqlite_url(database)), "-1")
+    assert not is_newest(database)
+    assert not is_newest(tmp_path / "empty.db")
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(database: Path):

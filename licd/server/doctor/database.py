@@ -12,7 +12,8 @@ from alembic.script import ScriptDirectory
 from licd.keys.kinds import KeyPurpose
 from licd.ledger.database import StoreFailed
 from licd.ledger.log import LogRefused, check_log
-from licd.ledger.schema import SCRIPTS, head, revision
+from licd.ledger.revision import SCRIPTS
+from licd.ledger.schema import head, revision
 from licd.server.doctor.finding import Finding, fail, ok, warn
 from licd.server.doctor.keys import described
 from licd.server.doctor.patient import Patient

@@ -53,7 +53,7 @@ class Counter:
 def under_load(trial: Trial) -> None:
     """Every call is answered, and then it is in the log, or turned away, and then it was not decided."""
     state = made_state(trial.folder)
-    process = trial.daemon(state).start()
+    process = trial.daemon(state, parent=trial.parent()).start()
     told = Told()
     crowd = Crowd.gather(process, told, trial.chance)
     judge = Judge(crowd.caps, verifier_of(state))

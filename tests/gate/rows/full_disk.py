@@ -10,7 +10,6 @@ from pathlib import Path
 import grpc
 
 from licd.core.errors import DatabaseFailed, DiskFull, LicdError
-from licd.server.state_dir import StateDirectory
 from licd.v1 import operator_pb2
 from tests.daemon import PATIENCE, fresh
 from tests.eventually import eventually
@@ -30,13 +29,13 @@ LEFT = 1 << 20
 """Room that is left, for some answers before the disk is full."""
 ERRORS = ("EIO", "ENOSPC")
 FIRST = {"fdatasync": 60, "pwrite64": 800, "fsync": 8, "ftruncate": 3}
-ERRING = ("strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null")
+ERRING = ("strace", "-f", "-qq", "-o", "/dev/null")
 
 
 def injected(trial: Trial) -> None:
     """From the n-th call of a kind some fail: nothing that is answered is lost, and licd goes on or ends cleanly."""
     state = made_state(trial.folder)
-    process = trial.daemon(state).start()
+    process = trial.daemon(state, parent=trial.parent()).start()
     told = Told()
     crowd = Crowd.gather(process, told, trial.chance)
     judge = Judge(crowd.caps, verifier_of(state))
@@ -92,14 +91,16 @@ def small_disk(folder: Path, mebibytes: int) -> Iterator[Path]:
 
 def full(trial: Trial) -> None:
     """Grants are refused, a suspension is written from the reserve and outlives kill -9; with room again all works."""
-    made = made_state(trial.folder, reserve_mebibytes=4)
+    made, parent = made_state(trial.folder, reserve_mebibytes=4), trial.parent()
     for cycle in trial.each():
         with small_disk(trial.folder / f"disk-{cycle}", 28) as disk:
-            _fill_and_recover(trial, cycle, copied(made, disk / "state"), disk)
+            state = copied(made, disk / "state")
+            process = trial.daemon(state, log=trial.folder / f"full-{cycle}.log", parent=parent)
+            _fill_and_recover(trial, cycle, process, disk)
 
 
-def _fill_and_recover(trial: Trial, cycle: int, state: StateDirectory, disk: Path) -> None:
-    process = trial.daemon(state, log=trial.folder / f"full-{cycle}.log").start()
+def _fill_and_recover(trial: Trial, cycle: int, process: Process, disk: Path) -> None:
+    state = process.start().state
     told = Told()
     office = Office(process)
     licence = wide_licence(office, cap=3)

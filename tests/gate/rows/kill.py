@@ -15,8 +15,7 @@ from tests.process import DidNotStart
 FARTHEST = {"fdatasync": 150, "pwrite64": 2_000, "write": 600, "sendmsg": 200, "fsync": 12, "ftruncate": 4, "unlink": 6}
 """How many calls of a kind there are, about, in one thread of a daemon from its start through the load."""
 CALLS = tuple(FARTHEST)
-KILLED_AT = ("strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e")
-"""Without --seccomp-bpf: with it strace 6.1 injects errors, and no signals."""
+KILLED_AT = ("strace", "-f", "-qq", "-o", "/dev/null")
 
 
 class Ground:
@@ -25,7 +24,7 @@ class Ground:
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
         self.state = made_state(trial.folder)
-        self.process = trial.daemon(self.state).start()
+        self.process = trial.daemon(self.state, parent=trial.parent()).start()
         self.told = Told()
         self.crowd = Crowd.gather(self.process, self.told, trial.chance)
         self.judge = Judge(self.crowd.caps, verifier_of(self.state))
@@ -72,7 +71,7 @@ def at_a_call(trial: Trial) -> None:
         call = CALLS[cycle % len(CALLS)]
         number = int(FARTHEST[call] ** trial.chance.random())  # as often between 1 and 10 as between 10 and 100
         try:
-            ground.process.start(*KILLED_AT, f"inject={call}:signal=SIGKILL:when={number}")
+            ground.process.start(*KILLED_AT, "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}")
         except DidNotStart as ended:
             trial.need(ended.code == -9, f"cycle {cycle}: {ended}")
             trial.count("killed before it served")

@@ -28,7 +28,7 @@ FARTHEST = 2_500
 def under_licd(trial: Trial, module: str = "licd.server") -> None:
     """Cut at a random changing call under load; restarted on what survived."""
     state = made_state(trial.folder)
-    process = trial.daemon(state, log=trial.folder / "licd.log", module=module).start()
+    process = trial.daemon(state, log=trial.folder / "licd.log", module=module, parent=trial.parent()).start()
     told = Told()
     crowd = Crowd.gather(process, told, trial.chance)
     judge = Judge(crowd.caps, verifier_of(state))

@@ -59,7 +59,10 @@ class Ground:
     def __init__(self, trial: Trial, url: str) -> None:
         self.trial = trial
         self.states = shared_directories(trial.folder, url)
-        self.processes = [trial.daemon(each, log=trial.folder / f"{each.root.name}.log") for each in self.states]
+        parent = trial.parent()
+        self.processes = [
+            trial.daemon(each, log=trial.folder / f"{each.root.name}.log", parent=parent) for each in self.states
+        ]
         for process in self.processes:
             process.start()
         self.told = Told()

@@ -26,7 +26,7 @@ def licd(*arguments: object) -> str:
 def old_backup(trial: Trial) -> None:
     """Backup under a running daemon, suspend, crash or stop, restore, reconcile."""
     state = made_state(trial.folder)
-    process = trial.daemon(state).start()
+    process = trial.daemon(state, parent=trial.parent()).start()
     office = Office(process)
     for cycle in trial.each():
         kept, stopped = wide_licence(office), wide_licence(office)
