@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from traceback import format_exc
+from typing import Final
 
 from tests.eventually import boot_ms
 from tests.gate.row import ROOT_RIGHTS, Row, Tool, Trial
@@ -44,6 +45,7 @@ LANES = 2
 ENDS_WITHIN = 30
 BEHIND = 10
 """How far patient rows stand back."""
+_RUNNING: Final[set[subprocess.Popen[bytes]]] = set()
 
 
 @dataclass
@@ -87,15 +89,23 @@ def main(arguments: Sequence[str]) -> int:
     if asked.alone:
         print(json.dumps(asdict(_run(rows[0], seed, wanted[rows[0].name]))))
         return 0
-    begun = boot_ms()
+    report, begun = Report(rows), boot_ms()
     with ThreadPoolExecutor(asked.lanes) as lanes, ThreadPoolExecutor(asked.lanes) as behind:
-        started = {
-            row.name: (behind if row.patient else lanes).submit(_in_a_process, row, seed, wanted[row.name])
+        started = [
+            (behind if row.patient else lanes).submit(_in_a_process, row, seed, wanted[row.name])
             for row in sorted(rows, key=lambda row: -row.takes)
-        }
-        outcomes = [started[row.name].result() for row in rows]
-    _report(outcomes, (boot_ms() - begun) / 1_000)
-    return 0 if all(outcome.good for outcome in outcomes) else 1
+        ]
+        try:
+            print(HEAD, flush=True)
+            for ended in as_completed(started):
+                report.take(ended.result(), (boot_ms() - begun) / 1_000)
+        except KeyboardInterrupt:
+            _stop(started)
+    _tell(report.outcomes, (boot_ms() - begun) / 1_000)
+    if len(report.outcomes) < len(rows):
+        print(f"stopped: {len(rows) - len(report.outcomes)} rows had not ended", flush=True)
+        return 1
+    return 0 if all(outcome.good for outcome in report.outcomes) else 1
 
 
 def absent(tools: Sequence[Tool]) -> str:
@@ -130,6 +140,7 @@ def _in_a_process(row: Row, seed: int, cycles: int) -> Outcome:
             start_new_session=True,
             env=os.environ | {"GRPC_ENABLE_FORK_SUPPORT": "0"},  # a row starts programs while its callers call
         )
+    _RUNNING.add(process)
     try:
         said, _ = process.communicate(timeout=row.seconds)
         return Outcome(**json.loads(said))
@@ -142,13 +153,29 @@ def _in_a_process(row: Row, seed: int, cycles: int) -> Outcome:
         with suppress(ProcessLookupError):  # what a row starts is of its group: nothing of it stays
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        _RUNNING.discard(process)
     outcome.seconds = (boot_ms() - begun) / 1_000
     return outcome
 
 
+def _stop(started: Sequence[Future[Outcome]]) -> None:
+    """Ends what runs, and lets nothing more begin."""
+    for each in started:
+        each.cancel()
+    asked: set[subprocess.Popen[bytes]] = set()
+    deadline = boot_ms() + ENDS_WITHIN * 1_000
+    while wait(started, timeout=0.2).not_done:
+        for process in tuple(_RUNNING):
+            if boot_ms() > deadline:
+                process.kill()
+            elif process not in asked:
+                asked.add(process)
+                process.terminate()
+
+
 def _ask_to_end(process: subprocess.Popen[bytes]) -> None:
-    """As Ctrl-C does: it takes down its mounts and namespaces itself."""
-    process.send_signal(signal.SIGINT)
+    """As Ctrl-C does, which what runs in the background would not hear: it takes down its mounts and namespaces."""
+    process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(ENDS_WITHIN)
 
@@ -183,13 +210,45 @@ def _run(row: Row, seed: int, cycles: int) -> Outcome:
     )
 
 
-def _report(outcomes: Sequence[Outcome], seconds: float) -> None:
-    print(f"{'promise':14} {'row':10} {'method':58} {'cycles':>7} {'violations':>10} {'seed':>11} {'s':>6}")
+class Report:
+    """The rows that have ended, in the table's order, in build/gate.json from the moment each of them ends."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._order: Final = [row.name for row in rows]
+        self._ended: Final[dict[str, Outcome]] = {}
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """Of the rows that have ended."""
+        return [self._ended[name] for name in self._order if name in self._ended]
+
+    def take(self, outcome: Outcome, seconds: float) -> None:
+        """Prints the row and writes the file anew: a run that is stopped keeps what it has come to."""
+        self._ended[outcome.row] = outcome
+        print(_line(outcome), flush=True)
+        running = [name for name in self._order if name not in self._ended]
+        content = {"seconds": seconds, "running": running, "rows": [asdict(each) for each in self.outcomes]}
+        REPORT.parent.mkdir(exist_ok=True)
+        new = REPORT.with_suffix(".new")
+        new.write_text(json.dumps(content, indent=2) + "\n")
+        new.replace(REPORT)
+
+
+HEAD = f"{'promise':14} {'row':10} {'method':58} {'cycles':>7} {'violations':>10} {'seed':>11} {'s':>6}"
+
+
+def _line(each: Outcome) -> str:
+    return (
+        f"{each.promise:14} {each.row:10} {each.method:58} {each.cycles:7} {each.violations:10} {each.seed:11} "
+        f"{each.seconds:6.1f}"
+    )
+
+
+def _tell(outcomes: Sequence[Outcome], seconds: float) -> None:
+    print()
+    print(HEAD)
     for each in outcomes:
-        print(
-            f"{each.promise:14} {each.row:10} {each.method:58} {each.cycles:7} {each.violations:10} {each.seed:11} "
-            f"{each.seconds:6.1f}"
-        )
+        print(_line(each))
     for each in outcomes:
         figures = ", ".join(f"{name} {value:g}" for name, value in each.figures.items())
         print(f"  {each.row}: {figures}")
@@ -200,9 +259,9 @@ def _report(outcomes: Sequence[Outcome], seconds: float) -> None:
         if not each.good:
             print(f"    again: make gate GATE={each.row} SEED={each.seed}")
     print(f"{sum(each.good for each in outcomes)} of {len(outcomes)} rows hold, {seconds:.0f} s")
-    REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(json.dumps({"seconds": seconds, "rows": [asdict(each) for each in outcomes]}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):  # a run that is stopped stops its rows, also in the background
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))
