@@ -58,13 +58,15 @@ def make_constraints(
     )
 
 
-def make_terms(*extra: Constraint, now: Instant = NOW, not_after: Instant = 0, **figures: Any) -> Terms:
+def make_terms(
+    *extra: Constraint, now: Instant = NOW, not_after: Instant = 0, revision: int = 1, **figures: Any
+) -> Terms:
     """Terms of a year from now; figures are those of make_constraints."""
     return Terms(
         licence="l1",
         customer="c1",
         issuer="licd.test",
-        revision=1,
+        revision=revision,
         issued_at=now,
         not_before=now,
         not_after=not_after or now + TERM,

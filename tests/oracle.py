@@ -11,6 +11,7 @@ from math import ceil
 
 Terms = tuple[object, ...]
 MINUTE = 60_000
+RHO = cache(lambda ppm: Fraction(ppm, 1_000_000) / (1 - Fraction(ppm, 1_000_000)))
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,7 @@ class Figures:
 
     def rest(self, longest: int) -> int:
         """ε ≥ (L+G)ρ/(1−ρ) + act + skew, for a permit that holds for longest at most."""
-        return drift(longest, self.ppm) + self.act + self.skew
-
-
-@cache
-def drift(longest: int, ppm: int) -> int:
-    """By how much a clock that is wrong by so much can be behind after so long, rounded up."""
-    rho = Fraction(ppm, 1_000_000)
-    return ceil(longest * rho / (1 - rho))
+        return ceil(longest * RHO(self.ppm)) + self.act + self.skew
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,6 @@ class Oracle:
     def free_at(self, target: bytes) -> int:
         return max((each.free_at for each in self.given if each.target == target), default=0)
 
-    # ------------------------------------------------------------------------------------ what is so now
     def live(self, now: int) -> list[Holding]:
         permitted = {each.lease for each in self.given if each.hard_end > now}
         return [each for each in self.holdings.values() if not each.is_ended and each.lease in permitted]

@@ -4,7 +4,8 @@ One method a step; each ends with `check`. A step that is not possible now (noth
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any
 
 from licd.core.acquire_lease import Granted, acquire_lease
@@ -12,7 +13,7 @@ from licd.core.bounds import Timing
 from licd.core.errors import Conflict, IllegalTransition, NotFound
 from licd.core.force_release import force_release_lease
 from licd.core.link import Link, Opening, Operation, Outcome, Permit, Release, answer_link
-from licd.core.model import Lease, LicenceStatus
+from licd.core.model import Lease, LicenceStatus, Session
 from licd.core.reasons import Denied, Reason
 from licd.core.release_lease import Released, release_lease
 from licd.core.rights import amend_licence, reinstate_licence, suspend_licence
@@ -30,6 +31,18 @@ START = Figures(cap=2, length=10_000, grace=30_000, not_after=NOW + 3_600_000, p
 
 Wish = tuple[str, int, str, int]
 """acquire: target, purpose, authorisation life; release: which of the own leases."""
+
+
+_SESSION = [field.name for field in fields(Session)]
+_of_session = attrgetter(*_SESSION)
+_SEQUENCE, _ACCEPTED_AT = _SESSION.index("sequence"), _SESSION.index("accepted_at")
+
+
+def _accepted(session: Session, sequence: int, now: int) -> Session:
+    """As dataclasses.replace, in a third of the time: each link of each walk does it."""
+    row: list[Any] = list(_of_session(session))
+    row[_SEQUENCE], row[_ACCEPTED_AT] = sequence, now
+    return Session(*row)
 
 
 class World:
@@ -56,16 +69,16 @@ class World:
         extra: list[Constraint] = [DistinctTargets(*each) for each in self.figures.distinct]
         extra += [TargetChurn(*each) for each in self.figures.churn]
         figures = self.figures
-        terms = make_terms(
+        return make_terms(
             *extra,
             now=self.started,
             not_after=figures.not_after,
+            revision=revision,
             cap=figures.cap,
             length=figures.length,
             grace=figures.grace,
             purposes=figures.purposes,
         )
-        return replace(terms, revision=revision)
 
     # ------------------------------------------------------------------------------------------------- time
     def advance(self, duration: int) -> None:
@@ -140,7 +153,7 @@ class World:
         asked = {each.target for each in operations if isinstance(each, Acquisition)}
         plan = self._plan(own, held, given_back, asked)
         decided, answer = answer_link(self.state, system, link, self.now, self._next_lease)
-        self.state.put(replace(decided, sequence=link.sequence, accepted_at=self.now))
+        self.state.put(_accepted(decided, link.sequence, self.now))
         if isinstance(answer, Denied):
             assert self._refused() == answer.reason.name
             self._say("refused", answer.reason.name)
