@@ -41,10 +41,10 @@ ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "build" / "gate"
 """What a row's systems wrote to standard error, and all that a row leaves in which something was wrong."""
 LANES = 2
-"""Rows of a kind that run at once: two that wait for leases and processes, two patient ones that take what is left."""
+"""Rows that wait for leases and processes, at once."""
+BEHIND = 3
+"""Patient rows at once: all that are long, so that none is left over when the others are done."""
 ENDS_WITHIN = 30
-BEHIND = 10
-"""How far patient rows stand back."""
 _RUNNING: Final[set[subprocess.Popen[bytes]]] = set()
 
 
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--cycles", type=int, default=0, help="instead of the row's own")
     parser.add_argument("--smoke", action="store_true", help="a very few cycles each")
-    parser.add_argument("--lanes", type=int, default=LANES, help="rows of a kind, patient or not, that run at once")
+    parser.add_argument("--lanes", type=int, default=LANES, help="rows that run at once, patient ones apart")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     known = {row.name: row for row in ROWS}
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
         print(json.dumps(asdict(_run(rows[0], seed, wanted[rows[0].name]))))
         return 0
     report, begun = Report(rows), boot_ms()
-    with ThreadPoolExecutor(asked.lanes) as lanes, ThreadPoolExecutor(asked.lanes) as behind:
+    with ThreadPoolExecutor(asked.lanes) as lanes, ThreadPoolExecutor(BEHIND) as behind:
         started = [
             (behind if row.patient else lanes).submit(_in_a_process, row, seed, wanted[row.name])
             for row in sorted(rows, key=lambda row: -row.takes)
@@ -129,7 +129,7 @@ def _in_a_process(row: Row, seed: int, cycles: int) -> Outcome:
     begun = boot_ms()
     command = [sys.executable, "-m", "tests.gate", "--alone", "--seed", str(seed), "--cycles", str(cycles), row.name]
     if row.patient:
-        command = ["nice", "-n", str(BEHIND), *command]
+        command = ["nice", "-n", str(row.patient), *command]
     KEPT.mkdir(parents=True, exist_ok=True)
     with (KEPT / f"{row.name}.log").open("wb") as log:
         process = subprocess.Popen(
@@ -141,6 +141,7 @@ def _in_a_process(row: Row, seed: int, cycles: int) -> Outcome:
             env=os.environ | {"GRPC_ENABLE_FORK_SUPPORT": "0"},  # a row starts programs while its callers call
         )
     _RUNNING.add(process)
+    _stand_back(process.pid, row.patient)
     try:
         said, _ = process.communicate(timeout=row.seconds)
         return Outcome(**json.loads(said))
@@ -156,6 +157,12 @@ def _in_a_process(row: Row, seed: int, cycles: int) -> Outcome:
         _RUNNING.discard(process)
     outcome.seconds = (boot_ms() - begun) / 1_000
     return outcome
+
+
+def _stand_back(pid: int, by: int) -> None:
+    """A session of its own is a group of its own where the kernel shares time out by groups: nice counts within it."""
+    with suppress(OSError):  # a kernel without such groups goes by nice alone
+        Path(f"/proc/{pid}/autogroup").write_text(str(by))
 
 
 def _stop(started: Sequence[Future[Outcome]]) -> None:

@@ -106,7 +106,7 @@ class Row:
     run: Callable[[Trial], None]
     takes: int = 100
     """Seconds, about, on two cores that do nothing else: the longest begin first."""
-    patient: bool = False
-    """Nothing in it depends on when: it takes of the machine what rows on real processes leave."""
+    patient: int = 0
+    """How far it stands back, as nice has it: nothing in it depends on when, and it takes what others leave."""
     seconds: int = 3_600
     """When it has hung: far beyond what it takes on a machine that does ten other things."""

@@ -218,7 +218,7 @@ ROWS = (
         2,
         (FAKETIME, PRELOADED),
         under_licd,
-        takes=110,
+        takes=95,
     ),
     Row(
         "sdkclock",
@@ -228,7 +228,7 @@ ROWS = (
         1,
         (FAKETIME, PRELOADED),
         under_systems,
-        takes=88,
+        takes=85,
     ),
     Row(
         "reboot",
@@ -238,6 +238,6 @@ ROWS = (
         1,
         (ROOT_RIGHTS, UNSHARE, MOUNT),
         rebooted,
-        takes=86,
+        takes=65,
     ),
 )

@@ -122,9 +122,9 @@ def stopped_process(trial: Trial) -> None:
 
 ROWS = (
     Row(
-        "drain", "S6 S7 L1", "SIGTERM under load, restarted at once, SDK systems on top", 8, 1, (), under_load, takes=78
+        "drain", "S6 S7 L1", "SIGTERM under load, restarted at once, SDK systems on top", 8, 1, (), under_load, takes=60
     ),
     Row(
-        "stopped", "S9", "SIGSTOP of SDK systems for longer than L+G, then SIGCONT", 6, 1, (), stopped_process, takes=96
+        "stopped", "S9", "SIGSTOP of SDK systems for longer than L+G, then SIGCONT", 6, 1, (), stopped_process, takes=90
     ),
 )

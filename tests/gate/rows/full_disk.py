@@ -164,11 +164,11 @@ ROWS = (
         "ioerror",
         "S6 S7",
         "EIO, ENOSPC in fdatasync, pwrite64, fsync (strace inject)",
-        32,
+        24,
         2,
         (STRACE,),
         injected,
-        takes=200,
+        takes=110,
     ),
     Row(
         "fulldisk",
@@ -178,6 +178,6 @@ ROWS = (
         1,
         (ROOT_RIGHTS, MOUNT),
         full,
-        takes=36,
+        takes=25,
     ),
 )

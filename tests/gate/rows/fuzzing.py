@@ -21,7 +21,5 @@ def fuzz(trial: Trial) -> None:
 
 
 ROWS = (
-    Row(
-        "fuzz", "L2 S4 S5", "structured fuzzing, guided by coverage", len(TARGETS), 1, (), fuzz, takes=480, patient=True
-    ),
+    Row("fuzz", "L2 S4 S5", "structured fuzzing, guided by coverage", len(TARGETS), 1, (), fuzz, takes=480, patient=5),
 )

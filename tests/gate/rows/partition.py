@@ -124,6 +124,6 @@ ROWS = (
         1,
         (ROOT_RIGHTS, IP, NFT),
         cut_off,
-        takes=135,
+        takes=110,
     ),
 )

@@ -276,7 +276,7 @@ ROWS = (
         3,
         (),
         one_fails,
-        takes=180,
+        takes=120,
     ),
     Row(
         "renewals",
@@ -286,7 +286,7 @@ ROWS = (
         1,
         (),
         suspended_among_renewals,
-        takes=90,
+        takes=60,
     ),
     Row(
         "promote",
@@ -296,6 +296,6 @@ ROWS = (
         1,
         (),
         promoted,
-        takes=120,
+        takes=90,
     ),
 )

@@ -93,6 +93,6 @@ ROWS = (
         1,
         (),
         old_backup,
-        takes=130,
+        takes=55,
     ),
 )

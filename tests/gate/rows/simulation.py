@@ -69,8 +69,8 @@ ROWS = (
         2,
         (),
         seeds,
-        takes=700,
-        patient=True,
+        takes=560,
+        patient=10,
     ),
     Row(
         "planted",
@@ -80,8 +80,8 @@ ROWS = (
         1,
         (),
         planted,
-        takes=40,
-        patient=True,
+        takes=45,
+        patient=10,
     ),
     Row(
         "core",
@@ -91,7 +91,7 @@ ROWS = (
         200,
         (),
         core,
-        takes=450,
-        patient=True,
+        takes=560,
+        patient=10,
     ),
 )
