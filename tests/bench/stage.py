@@ -71,6 +71,7 @@ class Stage:
     base_port: int
     echo_port: int
     daemon: subprocess.Popen[bytes]
+    echo: subprocess.Popen[bytes]
 
     def channel(self, operator: str) -> grpc.Channel:
         folder = self.state / "operators" / operator
@@ -144,7 +145,7 @@ def staged(database: str = "") -> Iterator[Stage]:
         )
         try:
             assert echo.stdout is not None
-            stage = Stage(state, base, int(echo.stdout.readline()), daemon)
+            stage = Stage(state, base, int(echo.stdout.readline()), daemon, echo)
             with stage.channel("alice") as channel:
                 grpc.channel_ready_future(channel).result(timeout=30)
             yield stage
