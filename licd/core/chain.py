@@ -129,13 +129,20 @@ def recall(session: Session, claim: LinkClaim) -> bytes:
 
 def _parts(recent: bytes) -> tuple[bytes, bytes]:
     """The links that are kept for long, and the latest."""
-    at = next((at for at in range(0, len(recent), SHORT) if recent[at : at + SHORT] == BETWEEN), len(recent))
-    return recent[:at], recent[at + SHORT :]
+    at = _place(recent, BETWEEN)
+    return (recent[:at], recent[at + SHORT :]) if at >= 0 else (recent, b"")
 
 
 def _holds(hashes: bytes, payload_hash: bytes) -> bool:
-    short = payload_hash[:SHORT]
-    return any(hashes[at : at + SHORT] == short for at in range(0, len(hashes), SHORT))
+    return _place(hashes, payload_hash[:SHORT]) >= 0
+
+
+def _place(hashes: bytes, short: bytes) -> int:
+    """Where it stands in the row of hashes; -1 for nowhere. Bytes of two neighbours may look like a third."""
+    at = hashes.find(short)
+    while at % SHORT and at >= 0:
+        at = hashes.find(short, at + 1)
+    return at
 
 
 def remember(recent: bytes, payload_hash: bytes) -> bytes:

@@ -145,7 +145,7 @@ def _renew(
         _end_given_back(state, given_back, link.operations, now)
     ended += _narrow(state, held, given_back, now)
     rights = state.rights
-    renewed = replace(session, renewed_at=now, length=rights.length, grace=rights.grace, licence_end=rights.not_after)
+    renewed = session.renewed(now, rights.length, rights.grace, rights.not_after)
     _keep_longer_ends(state, session, renewed, held)
     state.put(renewed)
     outcomes = tuple(_operate(state, deployment, each, now, held, new_lease_id) for each in link.operations)
@@ -281,9 +281,11 @@ def _operate(
 def _renewals(session: Session, leases: Iterable[Lease]) -> tuple[Renewed, ...]:
     """The leases of a permit that has just been decided, each with its hard end."""
     now, length, grace, last = session.renewed_at, session.length, session.grace, session.licence_end
-    found: list[Renewed] = []
-    for lease in leases:
-        ends = lease.authorisation_end
-        until = hard_end(now, lease.granted_at, length, grace, ends if 0 < ends < last else last)
-        found.append(Renewed(lease.id, lease.target, until))
-    return tuple(found)
+    full = now - grace
+    of_full_grace = hard_end(now, full, length, grace, last)
+    found: list[tuple[int, bytes, Instant]] = []
+    for lease in leases:  # most are old enough to have all of their grace, and so the same end
+        granted_at, ends = lease.granted_at, lease.authorisation_end
+        until = of_full_grace if granted_at <= full else hard_end(now, granted_at, length, grace, last)
+        found.append((lease.id, lease.target, ends if 0 < ends < until else until))
+    return tuple(map(Renewed._make, found))

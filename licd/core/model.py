@@ -124,6 +124,70 @@ class Session:
     continuity_payload: bytes = b""
     continuity_until: Instant = 0
 
+    def renewed(self, at: Instant, length: Millis, grace: Millis, licence_end: Instant) -> Session:
+        """With the figures of a permit that is decided now. Written out, as `advanced` is: every link does both."""
+        return Session(
+            self.deployment,
+            self.licence,
+            self.enrolment,
+            self.session,
+            self.sequence,
+            self.link_hash,
+            self.frame,
+            self.recent,
+            self.reply,
+            self.reply_kind,
+            self.reply_epoch,
+            self.replaced_reply,
+            self.accepted_at,
+            self.opened_at,
+            self.boot_nonce,
+            renewed_at=at,
+            length=length,
+            grace=grace,
+            licence_end=licence_end,
+            continuity=self.continuity,
+            continuity_payload=self.continuity_payload,
+            continuity_until=self.continuity_until,
+        )
+
+    def advanced(self, at: Instant, link: AcceptedLink, reply: bytes, reply_kind: str, reply_epoch: int) -> Session:
+        """With a link that has been accepted now, and what it is answered."""
+        return Session(
+            self.deployment,
+            self.licence,
+            self.enrolment,
+            self.session,
+            link.sequence,
+            link.payload_hash,
+            link.frame,
+            link.recent,
+            reply,
+            reply_kind,
+            reply_epoch,
+            b"",
+            at,
+            self.opened_at,
+            self.boot_nonce,
+            self.renewed_at,
+            self.length,
+            self.grace,
+            self.licence_end,
+            self.continuity,
+            self.continuity_payload,
+            self.continuity_until,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedLink:
+    """What a session keeps of its last accepted link; recent is the row of remembered hashes with this one in it."""
+
+    sequence: int
+    payload_hash: bytes
+    frame: bytes
+    recent: bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:

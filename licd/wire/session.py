@@ -129,12 +129,12 @@ def _operation(message: session_pb2.Operation, where: str) -> Operation:
 
 def permit_payload(header: Header, permit: Permit, heartbeat: Millis) -> bytes:
     """The payload of kind permit."""
-    leases = permit.leases
+    leases, targets, hard_ends = zip(*permit.leases, strict=True) if permit.leases else ((), (), ())
     message = session_pb2.Permit(
         header=header_message(header),
-        leases=[each.lease for each in leases],
-        targets=b"".join([each.target for each in leases]),
-        hard_ends_ms=[each.hard_end for each in leases],
+        leases=leases,
+        targets=b"".join(targets),
+        hard_ends_ms=hard_ends,
         outcomes=[outcome_message(each) for each in permit.outcomes],
         ended=[
             session_pb2.LeaseEnd(lease=lease, reason=denial_pb2.DenialReason.ValueType(why))

@@ -14,12 +14,12 @@ from licd.core.continuity import take_word
 from licd.core.deployment import fence_deployment, system_of
 from licd.core.errors import Behind, ClockDoubted, Forbidden, Forked, StaleFrame
 from licd.core.link import Link, Opening, Operation, Permit, answer_link
-from licd.core.model import DeploymentStatus, Session
+from licd.core.model import AcceptedLink, DeploymentStatus, Session
 from licd.core.reasons import Denied, Reason
 from licd.core.scope import Acquisition
 from licd.core.standing import NOT_FOUND, standing
 from licd.core.state import LicenceState
-from licd.core.time import HOUR, Instant
+from licd.core.time import HOUR
 from licd.keys.kinds import Kind
 from licd.ledger import tables
 from licd.ledger.records import Fork, IssuedDirective
@@ -181,15 +181,16 @@ class AnswerLink:
         answer = _advised(tx, answer)
         kind, payload = self._payload(tx, state, decided.session, answer)
         told = take_word(state, decided, self.continuity, used=self.continuity_used)
-        advanced = self._advanced(told, kind, payload, state.licence.epoch, tx.now)
-        state.put(replace(advanced, recent=recall(session, self.claim)))
+        accepted = AcceptedLink(link.sequence, link.payload_hash, self.frame, recall(session, self.claim))
+        advanced = told.advanced(tx.now, accepted, payload, kind.value, state.licence.epoch)
+        state.put(advanced)
         if session.accepted_at // HOUR != tx.now // HOUR:
             self._log_head(state)
         self._log_denials(tx, state, answer)
         if isinstance(answer, Denied):
             return self._reply(tx, state, kind, payload, decided.session, (answer,))
-        reply = self._reply(tx, state, kind, payload, decided.session, answer.outcomes)
-        return replace(reply, continuity=deliverable(state, advanced, tx.now))
+        continuity = deliverable(state, advanced, tx.now)
+        return self._reply(tx, state, kind, payload, decided.session, answer.outcomes, continuity)
 
     def _log_head(self, state: LicenceState) -> None:
         """Renewals are not logged one by one; the head of the chain they make is, every hour."""
@@ -221,19 +222,6 @@ class AnswerLink:
             epoch=state.licence.epoch,
             bundle_version=tx.installation.bundle_version(),
             enrolment=self.enrolment,
-        )
-
-    def _advanced(self, session: Session, kind: Kind, payload: bytes, epoch: int, now: Instant) -> Session:
-        return replace(
-            session,
-            sequence=self.claim.sequence,
-            link_hash=self.claim.payload_hash,
-            frame=self.frame,
-            reply=payload,
-            reply_kind=kind.value,
-            reply_epoch=epoch,
-            replaced_reply=b"",
-            accepted_at=now,
         )
 
     def _log_denials(self, tx: Transaction, state: LicenceState, answer: Permit | Denied) -> None:
@@ -302,10 +290,11 @@ class AnswerLink:
         payload: bytes,
         session: str,
         outcomes: tuple[object, ...],
+        continuity: bytes = b"",
     ) -> Reply:
         epoch = state.licence.epoch
         missed = _directives_after(tx, state.licence.id, self.epoch_seen) if self.epoch_seen < epoch else ()
-        return Reply(kind, payload, session, epoch, state.licence.id, missed, outcomes)
+        return Reply(kind, payload, session, epoch, state.licence.id, missed, outcomes, continuity)
 
 
 def _cannot_be_dated(tx: Transaction, kind: Kind, session: Session) -> bool:
