@@ -223,6 +223,7 @@ class Ledger:
         )
         if self.timekeeper.unaccounted:
             self._keep_seats(tx)
+        tx.look_up(commands)
         outcomes = [self._run(tx, command) for command in commands]
         tx.flush()
         if tx.wrote or tx.entries:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 import psycopg
@@ -229,15 +230,24 @@ class PostgresConnection:
             self.rollback()
 
     def executemany(self, text: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Runs one statement for all rows: their columns are its parameters."""
+        """Runs one statement for all rows: their columns are its parameters.
+
+        They go in binary: as text each value of an array is looked through for what must be quoted, at twice the price.
+        """
         columns = [list(column) for column in zip(*rows, strict=True)]
         if columns:
-            self.execute(text, columns)
+            self.execute(_binary(text), columns)
 
     def close(self) -> None:
         """Ends the connection."""
         if self._raw is not None:
             self._raw.close()
+
+
+@cache
+def _binary(text: str) -> str:
+    """The statement with its parameters sent in binary; there are a few dozen such statements."""
+    return text.replace("%s", "%b")
 
 
 def _together(raw: psycopg.Connection[Row], queries: Sequence[Query]) -> list[list[Row]]:

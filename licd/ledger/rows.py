@@ -7,7 +7,20 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import ARRAY, Select, Table, bindparam, cast, delete, func, select
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    Select,
+    Table,
+    TableValuedAlias,
+    bindparam,
+    cast,
+    delete,
+    func,
+    literal_column,
+    select,
+    true,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 from sqlalchemy.engine.interfaces import Dialect
@@ -85,6 +98,17 @@ class Rows(Generic[T]):
         found = connection.execute(self._prepared("get", connection.dialect).text, key)
         return self.from_row(found[0]) if found else None
 
+    def get_all(self, connection: Connection, keys: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], T]:
+        """The values of those of the keys that there are; on a server of its own in one exchange with it."""
+        if connection.dialect.name == "sqlite":
+            text = self._prepared("get", connection.dialect).text
+            found = [row for key in keys for row in connection.execute(text, key)]
+        else:
+            text = self._prepared("get_all", connection.dialect).text
+            found = connection.execute(text, [list(column) for column in zip(*keys, strict=True)])
+        values = map(self.from_row, found)
+        return {key if type(key := self.key_of(value)) is tuple else (key,): value for value in values}
+
     def remove(self, connection: Connection, *key: Any) -> None:
         """Deletes the row of that key."""
         connection.execute(self._prepared("remove", connection.dialect).text, key)
@@ -119,10 +143,23 @@ class Rows(Generic[T]):
         match what:
             case "get":
                 return self.select(*same_key)
+            case "get_all":
+                return self._select_keys()
             case "remove":
                 return delete(self.table).where(*same_key)
             case _:
                 return self._upsert(dialect)
+
+    def _select_keys(self) -> Any:
+        """On PostgreSQL: the rows of as many keys as the arrays hold.
+
+        Each is looked for by itself (a LATERAL with a limit): joined freely, the planner may well read the whole table.
+        """
+        keys = list(self.table.primary_key.columns)
+        wanted = _unnested(keys)
+        same = [column == wanted.c[column.name] for column in keys]
+        each = select(*self.table.columns).where(*same).limit(literal_column("1")).lateral("found")
+        return select(*each.columns).select_from(wanted.join(each, true()))
 
     def _upsert(self, dialect: Dialect) -> Any:
         """On SQLite for one row, on PostgreSQL for as many as the arrays of its columns hold."""
@@ -132,11 +169,16 @@ class Rows(Generic[T]):
         if dialect.name == "sqlite":
             statement = upsert_sqlite(self.table).values({column.name: bindparam(column.name) for column in columns})
         else:
-            arrays = [cast(bindparam(column.name), ARRAY(type(column.type)())) for column in columns]
-            rows = func.unnest(*arrays).table_valued(*[column.name for column in columns]).render_derived()
-            statement = upsert_postgresql(self.table).from_select([column.name for column in columns], select(rows))
+            names = [column.name for column in columns]
+            statement = upsert_postgresql(self.table).from_select(names, select(_unnested(columns)))
         rest = {column.name: statement.excluded[column.name] for column in columns if column not in keys}
         return statement.on_conflict_do_update(index_elements=keys, set_=rest)
+
+
+def _unnested(columns: Sequence[Column[Any]]) -> TableValuedAlias:
+    """On PostgreSQL: one array for each column, as rows."""
+    arrays = [cast(bindparam(column.name), ARRAY(type(column.type)())) for column in columns]
+    return func.unnest(*arrays).table_valued(*[column.name for column in columns]).render_derived(name="given")
 
 
 def _as(kind: Callable[[Any], Any], outwards: Callable[[Any], Any] = str) -> Convert:

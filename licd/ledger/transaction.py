@@ -92,6 +92,15 @@ class Confined(Protocol):
         ...
 
 
+class Seeking(Protocol):
+    """A command that says beforehand which row it will look for, so that a batch looks for all of them at once."""
+
+    @property
+    def sought(self) -> tuple[Rows[Any], tuple[Any, ...]]:
+        """Where, and by which key."""
+        ...
+
+
 def within(command: Command[Any]) -> str | None:
     """The deployment whose licence alone a command looks at, NOTHING or ANYTHING."""
     found: str | None = getattr(
@@ -203,6 +212,7 @@ class Transaction:
         self._own = Changes()
         self._pending: dict[tuple[type, Any], Any] = {}
         self._own_pending: dict[tuple[type, Any], Any] = {}
+        self._looked_up: dict[tuple[type, Any], Any] = {}
         self.entries: list[Entry] = []
         self.done = Committed()
         self.wrote = False
@@ -256,11 +266,22 @@ class Transaction:
 
     def get(self, rows: Rows[T], *key: Any) -> T | None:
         """A row as this transaction sees it."""
-        marker = (rows.kind, key[0] if len(key) == 1 else key)
-        for pending in (self._own_pending, self._pending):
-            if marker in pending:
-                return pending[marker]  # type: ignore[no-any-return]
+        marker = _marker(rows, key)
+        for known in (self._own_pending, self._pending, self._looked_up):
+            if marker in known:
+                return known[marker]  # type: ignore[no-any-return]
         return rows.get(self.connection, *key)
+
+    def look_up(self, commands: Iterable[Command[Any]]) -> None:
+        """Reads what the commands say that they will look for, all rows of a kind at once."""
+        sought: dict[Rows[Any], list[tuple[Any, ...]]] = {}
+        for command in commands:
+            named: tuple[Rows[Any], tuple[Any, ...]] | None = getattr(command, "sought", None)
+            if named is not None:
+                sought.setdefault(named[0], []).append(named[1])
+        for rows, keys in sought.items():
+            found = rows.get_all(self.connection, keys)
+            self._looked_up.update((_marker(rows, key), found.get(key)) for key in keys)
 
     def customer(self, customer: str) -> Customer:
         """Raises NotFound."""
@@ -275,6 +296,12 @@ class Transaction:
         """Writes a row."""
         rows = BY_KIND[type(value)]
         self._own_pending[type(value), rows.key_of(value)] = value
+
+    def remove(self, rows: Rows[Any], *key: Any) -> None:
+        """Deletes a row at once, whatever becomes of the command: for what is over and decides nothing any more."""
+        rows.remove(self.connection, *key)
+        self._looked_up.pop(_marker(rows, key), None)
+        self.wrote = True
 
     def log(self, kind: str, *fields: tuple[str, FieldValue]) -> None:
         """Adds an entry that belongs to no licence's state."""
@@ -319,6 +346,7 @@ class Transaction:
         self.flush()
         self._states.clear()
         self._touched = {}
+        self._looked_up = {}
         self.wrote = True
 
     def _reset_own(self) -> None:
@@ -357,4 +385,10 @@ class Transaction:
         for kind, values in by_kind.items():
             BY_KIND[kind].put(self.connection, values)
             self.wrote = True
+        for marker in self._looked_up.keys() & self._pending.keys():
+            self._looked_up[marker] = self._pending[marker]
         self._pending.clear()
+
+
+def _marker(rows: Rows[Any], key: tuple[Any, ...]) -> tuple[type, Any]:
+    return rows.kind, key[0] if len(key) == 1 else key

@@ -14,7 +14,7 @@ from licd.ledger.verbs.clock import AcceptClock, ForgetAnswers
 from licd.ledger.verbs.customers import CreateCustomer
 from licd.ledger.verbs.licences import SuspendLicence, SuspensionScope
 from licd.ledger.verbs.once import Once
-from tests.ledger.rig import NOON, Rig
+from tests.ledger.rig import NOON, Rig, Try
 
 KEEP = HOUR
 
@@ -60,6 +60,33 @@ def test_the_same_request_twice_in_one_batch_is_done_once(rig: Rig):
     made, again = rig.ask(first, first)
     assert (made.id, again) == ("north", "north")
     assert rig.kinds() == ["customer.created"]
+
+
+def test_the_same_request_twice_in_one_batch_is_done_once_when_its_answer_was_written_in_between(rig: Rig):
+    first = once("north", request_id(NOON))
+    made, _, again = rig.ask(first, Try(lambda tx: tx.flush()), first)
+    assert (made.id, again) == ("north", "north")
+    assert rig.kinds() == ["customer.created"]
+
+
+def test_an_answer_that_is_forgotten_within_a_batch_is_not_given_after_it(rig: Rig):
+    first = once("north", request_id(NOON))
+    rig.do(first)
+    answered = ANSWERED.where(rig.connection)
+    _, again = rig.ask(Try(lambda tx: tx.remove(ANSWERED, *ANSWERED.key_of(answered[0]))), first)
+    assert isinstance(again, AlreadyExists)
+
+
+def test_each_request_of_a_batch_is_answered_by_itself_whether_it_was_made_before_or_not(rig: Rig):
+    """All of their answers are looked for at once; ids and callers that only resemble each other are not mixed up."""
+    made = [once(f"c{number}", request_id(NOON, number)) for number in range(20)]
+    rig.ask(*made[::2])
+    others = [replace(each, caller="operator/bob", inner=CreateCustomer(f"b{number}", "", "bob"))
+              for number, each in enumerate(made)]  # fmt: skip
+    answers = rig.ask(*made, *others)
+    assert answers[:20:2] == [f"c{number}" for number in range(0, 20, 2)]
+    assert [each.id for each in answers[1:20:2]] == [f"c{number}" for number in range(1, 20, 2)]
+    assert [each.id for each in answers[20:]] == [f"b{number}" for number in range(20)]
 
 
 def test_another_request_under_the_same_id_is_refused(rig: Rig):

@@ -90,7 +90,7 @@ class ForgetAnswers:
         statement = Statement(expired.limit(FORGET_AT_ONCE), tx.connection.dialect)
         found = tx.connection.execute(statement.text, statement.arguments({"now": tx.now}))
         for key in found:
-            ANSWERED.remove(tx.connection, *key)
+            tx.remove(ANSWERED, *key)
         tx.wrote |= bool(found)
         return len(found) == FORGET_AT_ONCE
 

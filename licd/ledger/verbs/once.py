@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from licd.core.errors import Invalid, RequestIdReused, RequestTooOld
 from licd.core.time import MINUTE, Instant, Millis
 from licd.ledger.records import Answered
-from licd.ledger.rows import ANSWERED
+from licd.ledger.rows import ANSWERED, Rows
 from licd.ledger.transaction import Command, Transaction, within
 
 R = TypeVar("R")
@@ -59,6 +59,10 @@ class Once(Generic[R]):
     @property
     def within(self) -> str | None:
         return within(self.inner)
+
+    @property
+    def sought(self) -> tuple[Rows[Any], tuple[Any, ...]]:
+        return ANSWERED, (self.caller, canonical(self.request_id))
 
     def run(self, tx: Transaction) -> R:
         made_at = self._made_at(tx.now)
