@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import BigInteger, Select, asc, bindparam, desc, func, select
+from sqlalchemy import BigInteger, Integer, Select, Table, asc, bindparam, desc, distinct, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from licd.core.errors import Invalid
@@ -96,6 +96,11 @@ def _all(connection: Connection, rows: Rows[T], clause: Any) -> list[T]:
     return [rows.from_row(row) for row in connection.execute(statement.text, statement.arguments({}))]
 
 
+def _rows(connection: Connection, clause: Select[Any]) -> list[Any]:
+    statement = Statement(clause, connection.dialect)
+    return connection.execute(statement.text, statement.arguments({}))
+
+
 def _one(connection: Connection, clause: Any) -> int:
     statement = Statement(clause, connection.dialect)
     return int(connection.execute(statement.text, statement.arguments({}))[0][0] or 0)
@@ -160,16 +165,22 @@ def systems_of(connection: Connection, licences: Sequence[str], now: Instant) ->
         sessions = map(SESSIONS.from_row, _sessions_of.rows(connection, licence=licence))
         leases = [LEASES.from_row(row) for row in _leases_of.rows(connection, licence=licence, now=now)]
         by_deployment = {session.deployment: session for session in sessions}
+        own: dict[str, list[Lease]] = {}
+        for lease in leases:
+            own.setdefault(lease.deployment, []).append(lease)
         for deployment in deployments:
             if deployment.enrolled_at:
-                own = tuple(lease for lease in leases if lease.deployment == deployment.id)
-                found.append(SystemNow(deployment, by_deployment.get(deployment.id), own))
+                session, its = by_deployment.get(deployment.id), tuple(own.get(deployment.id, ()))
+                found.append(SystemNow(deployment, session, its))
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class SuspensionNow:
-    """A suspension with the systems it hit, their acknowledgements, what is live, continuity permits' ends."""
+    """A suspension with the systems it hit; by system acknowledgements, live leases, ends of continuity permits.
+
+    A system that has none of it is missing there.
+    """
 
     suspension: Suspension
     systems: tuple[SuspensionSystem, ...]
@@ -186,22 +197,31 @@ def suspension_now(connection: Connection, identifier: str) -> SuspensionNow | N
     systems = _all(
         connection, SUSPENSION_SYSTEMS, SUSPENSION_SYSTEMS.select(tables.suspension_system.c.suspension == identifier)
     )
-    acknowledged: dict[str, Acknowledged] = {}
-    live: dict[str, int] = {}
-    continuity: dict[str, Instant] = {}
-    for system in systems:
-        column = tables.acknowledgement.c
-        newer = ACKNOWLEDGEMENTS.select(
-            column.deployment == system.deployment, column.epoch >= system.epoch, column.active_leases == 0
-        )
-        rows = _all(connection, ACKNOWLEDGEMENTS, newer.order_by(asc(column.epoch)).limit(1))
-        if rows:
-            acknowledged[system.deployment] = rows[0]
-        session = SESSIONS.get(connection, system.deployment)
-        continuity[system.deployment] = session.continuity_until if session is not None else 0
-        lease = tables.lease.c
-        live[system.deployment] = count(connection, LEASES, lease.deployment == system.deployment, lease.ended_at == 0)
-    return SuspensionNow(found, tuple(systems), acknowledged, live, continuity)
+    hit = tables.suspension_system.c.suspension == identifier
+    return SuspensionNow(
+        found,
+        tuple(systems),
+        acknowledged={each.deployment: each for each in _acknowledging(connection, hit)},
+        live=dict(_rows(connection, _of_hit(tables.lease, hit, func.count(), tables.lease.c.ended_at == 0))),
+        continuity=dict(_rows(connection, _of_hit(tables.session, hit, func.max(tables.session.c.continuity_until)))),
+    )
+
+
+def _acknowledging(connection: Connection, hit: ColumnElement[bool]) -> list[Acknowledged]:
+    """Of each system that a suspension hit, the first word since that it acts on nothing any more."""
+    system, said, first = tables.suspension_system.c, tables.acknowledgement.c, tables.acknowledgement.alias().c
+    stopped = first.deployment == system.deployment, first.epoch >= system.epoch, first.active_leases == 0
+    earliest = select(func.min(first.epoch)).where(*stopped).correlate(tables.suspension_system).scalar_subquery()
+    same = (said.deployment == system.deployment) & (said.epoch == earliest)
+    joined = tables.suspension_system.join(tables.acknowledgement, same)
+    return _all(connection, ACKNOWLEDGEMENTS, ACKNOWLEDGEMENTS.select(hit).select_from(joined))
+
+
+def _of_hit(table: Table, hit: ColumnElement[bool], figure: Any, *conditions: ColumnElement[bool]) -> Select[Any]:
+    """One figure of a table's rows for each system that a suspension hit and that has any."""
+    system = tables.suspension_system.c
+    joined = tables.suspension_system.join(table, table.c.deployment == system.deployment)
+    return select(system.deployment, figure).select_from(joined).where(hit, *conditions).group_by(system.deployment)
 
 
 @Prepared

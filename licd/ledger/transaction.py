@@ -274,13 +274,13 @@ class Transaction:
 
     def look_up(self, commands: Iterable[Command[Any]]) -> None:
         """Reads what the commands say that they will look for, all rows of a kind at once."""
-        sought: dict[Rows[Any], list[tuple[Any, ...]]] = {}
+        sought: dict[Rows[Any], dict[tuple[Any, ...], None]] = {}
         for command in commands:
             named: tuple[Rows[Any], tuple[Any, ...]] | None = getattr(command, "sought", None)
             if named is not None:
-                sought.setdefault(named[0], []).append(named[1])
+                sought.setdefault(named[0], {})[named[1]] = None
         for rows, keys in sought.items():
-            found = rows.get_all(self.connection, keys)
+            found = rows.get_all(self.connection, list(keys))
             self._looked_up.update((_marker(rows, key), found.get(key)) for key in keys)
 
     def customer(self, customer: str) -> Customer:

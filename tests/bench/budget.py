@@ -45,10 +45,14 @@ def spent(pid: int) -> Spent:
     """As the kernel's scheduler counts it. Threads of gRPC's core give themselves names."""
     main = python = rest = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
-        took = int((task / "schedstat").read_text().split()[0])
+        try:
+            took = int((task / "schedstat").read_text().split()[0])
+            name = (task / "comm").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a thread that has ended meanwhile
         if task.name == str(pid):
             main += took
-        elif (task / "comm").read_text().startswith(PYTHON):
+        elif name.startswith(PYTHON):
             python += took
         else:
             rest += took

@@ -22,7 +22,8 @@ COMPARED: Final = 2_000
 ROUNDS: Final = 3
 DIRECTIVE_BYTES: Final = 300
 ACKNOWLEDGEMENT_BYTES: Final = 330
-LOOK_AGAIN: Final = 0.05
+LOOK_AGAIN: Final = 2.0
+"""Seconds between looks: each is a read of every system, which costs licd what many acknowledgements do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +113,13 @@ def _reinstate(stage: Stage) -> str:
 
 
 async def _last_acknowledgement(stage: Stage, suspension: str) -> int:
-    """When licd took the last of them, unix milliseconds."""
+    """When licd took the last of them, unix milliseconds, as it has written down itself."""
     async with asyncio.timeout(60):
         while True:
+            await asyncio.sleep(LOOK_AGAIN)
             found = await asyncio.to_thread(_asked, stage, suspension)
             if all(each.acknowledged_at_ms for each in found.systems):
                 return max(each.acknowledged_at_ms for each in found.systems)
-            await asyncio.sleep(LOOK_AGAIN)
 
 
 def _asked(stage: Stage, suspension: str) -> pb.GetSuspensionResponse:

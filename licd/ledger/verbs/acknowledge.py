@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from licd.core.deployment import system_of
 from licd.core.errors import Forbidden
@@ -12,7 +12,7 @@ from licd.core.model import LicenceStatus
 from licd.core.time import Instant, Millis
 from licd.keys.kinds import Kind
 from licd.ledger.records import Acknowledged
-from licd.ledger.rows import ACKNOWLEDGEMENTS, DIRECTIVES
+from licd.ledger.rows import ACKNOWLEDGEMENTS, DIRECTIVES, Rows
 from licd.ledger.transaction import Transaction
 from licd.v1.session_pb2 import Refusal
 
@@ -44,6 +44,10 @@ class Acknowledge:
     @property
     def within(self) -> str:
         return self.deployment
+
+    @property
+    def sought(self) -> tuple[Rows[Any], tuple[Any, ...]]:
+        return DIRECTIVES, (self.licence, self.epoch)
 
     def run(self, tx: Transaction) -> Millis | None:
         """How long after the directive was decided it came; None when it is no news and changes nothing."""

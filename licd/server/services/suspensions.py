@@ -190,8 +190,8 @@ def _stop(found: SuspensionNow, system: SuspensionSystem, now: Instant) -> pb.Sy
         acknowledged_at_ms=acknowledged.acknowledged_at if acknowledged else 0,
         stopped_at_ms=acknowledged.stopped_at if acknowledged else 0,
         bounded_until_ms=system.bounded_until,
-        live_leases=found.live[system.deployment],
-        continuity_until_ms=_ahead(found.continuity[system.deployment], found.suspension.decided_at),
+        live_leases=found.live.get(system.deployment, 0),
+        continuity_until_ms=_ahead(found.continuity.get(system.deployment, 0), found.suspension.decided_at),
     )
 
 
