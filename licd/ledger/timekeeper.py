@@ -145,8 +145,12 @@ class Timekeeper:
         return self._read()[0]
 
     def now(self) -> Instant:
-        """The time by which all is decided: in doubt it is not the wall clock's. May be called from any thread."""
-        return self.look().now
+        """The time by which all is decided: in doubt it is not the wall clock's. May be called from any thread.
+
+        As look() says; asked several times for each call, so nothing else of a reading is made.
+        """
+        saved, wall, boot = self._saved, self._clock.wall(), self._clock.boot()
+        return _instant(saved, wall, boot, doubtful=bool(_jumped(saved, wall, boot) or _behind(wall, saved.mark)))
 
     def move(self) -> Millis:
         """How far deciding time would move if the wall clock were accepted; backwards is negative, 0 without doubt."""
@@ -160,18 +164,17 @@ class Timekeeper:
 
     def _read(self) -> tuple[Reading, Saved]:
         saved, wall, boot = self._saved, self._clock.wall(), self._clock.boot()
-        gap = wall - boot - saved.offset
-        slack = max(boot - saved.since, 0) * RATE_PPM // MILLION
-        if abs(gap) > JUMP + slack and not saved.jumped:
-            saved = replace(saved, jumped=f"the wall clock jumped by {gap} ms against the boot clock")
-        doubt = saved.jumped or _behind(wall, saved.mark)
+        jumped = _jumped(saved, wall, boot)
+        if jumped != saved.jumped:
+            saved = replace(saved, jumped=jumped)
+        doubt = jumped or _behind(wall, saved.mark)
+        now = _instant(saved, wall, boot, doubtful=bool(doubt))
         if doubt:
-            return Reading(max(saved.mark, saved.known + boot - saved.boot), doubt), saved
-        mark = max(saved.mark, wall)
-        offset, since = saved.offset, saved.since
+            return Reading(now, doubt), saved
+        offset, since, slack = saved.offset, saved.since, _slack(saved, boot)
         if slack:
-            offset, since = offset + max(-slack, min(slack, gap)), boot
-        return Reading(mark, ""), Saved(mark, mark, boot, offset, since, "", saved.unaccounted, saved.unvouched)
+            offset, since = offset + max(-slack, min(slack, wall - boot - offset)), boot
+        return Reading(now, ""), Saved(now, now, boot, offset, since, "", saved.unaccounted, saved.unvouched)
 
     def account(self) -> None:
         """What may still be acted on after the unaccounted time was taken into account."""
@@ -189,6 +192,26 @@ class Timekeeper:
         unvouched = 0 if abs(wall - reading.now) > JUMP else saved.unvouched
         self._saved = Saved(wall, wall, boot, wall - boot, boot, "", saved.unaccounted, unvouched)
         return wall
+
+
+def _instant(saved: Saved, wall: Instant, boot: Millis, *, doubtful: bool) -> Instant:
+    """What is decided at: the wall clock's time; in doubt the last that was believed, moved on by the boot clock."""
+    return max(saved.mark, saved.known + boot - saved.boot if doubtful else wall)
+
+
+def _slack(saved: Saved, boot: Millis) -> Millis:
+    """How far the two clocks may have drifted apart since the offset was moved."""
+    return max(boot - saved.since, 0) * RATE_PPM // MILLION
+
+
+def _jumped(saved: Saved, wall: Instant, boot: Millis) -> str:
+    """Why the wall clock is not believed by the boot clock; empty when it is. Stands until it is accepted."""
+    if saved.jumped:
+        return saved.jumped
+    gap = wall - boot - saved.offset
+    if -JUMP <= gap <= JUMP or abs(gap) <= JUMP + _slack(saved, boot):
+        return ""
+    return f"the wall clock jumped by {gap} ms against the boot clock"
 
 
 def _behind(wall: Instant, mark: Instant) -> str:
