@@ -1,7 +1,8 @@
 """What one call costs in processor time, by thread, on both sides: a noisy machine moves it far less than a rate.
 
-Run as `python -m tests.bench.budget [NAME...]`: echo, acquire, heartbeat, stream. Of the daemon the threads are told
-apart: event loop, ledger (with gRPC's poller), gRPC's core; of this program the sum is shown.
+Run as `python -m tests.bench.budget [NAME...]`: echo, acquire, heartbeat; stream, acquisitions of the SDK in links, and
+links, the same from a client that does as little as can be. Of the daemon the threads are told apart: event loop,
+ledger (with gRPC's poller), gRPC's core; of this program the sum is shown.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from licd.v1 import session_pb2
 from tests.bench import clock
 from tests.bench.heartbeats import BeatingSystem
 from tests.bench.load import Call, rate
 from tests.bench.measures import CALLERS_EACH, CONNECTIONS, Requests, acquirers, echoing, run_on_loop
+from tests.bench.raw import acquisition
 from tests.bench.stage import LICENCE, Enrolled, Stage, enrol_all, issue, staged
 from tests.bench.stream import SESSIONS, sessions
 
@@ -59,6 +62,18 @@ def spent(pid: int) -> Spent:
     return Spent(main, python, rest)
 
 
+class TradingSystem(BeatingSystem):
+    """A system whose every link acquires as many targets as it gives back. It keeps nothing on its disk."""
+
+    async def trade(self) -> None:
+        """One link and its reply."""
+        given = [session_pb2.Operation(release=session_pb2.Release(lease=lease)) for lease in self.held]
+        self.held = []
+        reply = await self.say([*given, *(session_pb2.Operation(acquire=acquisition()) for _ in range(CALLERS_EACH))])
+        self.held = list(session_pb2.Permit.FromString(reply.payload).leases)
+        assert len(self.held) == CALLERS_EACH
+
+
 Load = Callable[[Stage], AbstractAsyncContextManager[Sequence[Call]]]
 
 
@@ -96,7 +111,25 @@ async def _stream(stage: Stage) -> AsyncIterator[Sequence[Call]]:
         yield calls
 
 
-LOADS: Final[dict[str, Load]] = {"echo": _echo, "acquire": _acquire, "heartbeat": _heartbeat, "stream": _stream}
+@asynccontextmanager
+async def _links(stage: Stage) -> AsyncIterator[Sequence[Call]]:
+    systems = [TradingSystem(each) for each in _systems(stage, "trade", SESSIONS)]
+    for system in systems:
+        await system.begin()
+    yield [system.trade for system in systems]
+    for system in systems:
+        await system.close()
+
+
+LOADS: Final[dict[str, Load]] = {
+    "echo": _echo,
+    "acquire": _acquire,
+    "heartbeat": _heartbeat,
+    "stream": _stream,
+    "links": _links,
+}
+EACH: Final[dict[str, int]] = {"links": CALLERS_EACH}
+"""How many acquisitions one call is."""
 
 
 async def _measured(stage: Stage, name: str) -> str:
@@ -107,7 +140,7 @@ async def _measured(stage: Stage, name: str) -> str:
         a_second = await rate(calls, SECONDS)
         took = clock.seconds() - started
         served, asked = spent(server).since(before), spent(os.getpid()).since(own)
-    count = a_second * took
+    count = a_second * took * EACH.get(name, 1)
     figures = (served.main, served.python, served.rest, served.main + served.python + served.rest)
     client = asked.main + asked.python + asked.rest
     columns = "".join(f"{each / count / MICROS:9.0f}" for each in (*figures, client))

@@ -32,11 +32,12 @@ class BeatingSystem(RawSystem):
         await self.open()
         self._stream = self.channel.stream_stream(SESSION)()
         asked = [session_pb2.Operation(acquire=acquisition()) for _ in range(LEASES)]
-        permit = session_pb2.Permit.FromString((await self._say(asked)).payload)
+        permit = session_pb2.Permit.FromString((await self.say(asked)).payload)
         self.held = list(permit.leases)
         assert len(self.held) == LEASES
 
-    async def _say(self, operations: list[session_pb2.Operation]) -> Any:
+    async def say(self, operations: list[session_pb2.Operation]) -> Any:
+        """One link with these operations, and the permit it is answered with."""
         link = self.link(self.held, operations)
         await self._stream.write(pb.SessionRequest(link=link).SerializeToString())
         reply = pb.SessionResponse.FromString(await self._stream.read()).reply
@@ -46,7 +47,7 @@ class BeatingSystem(RawSystem):
 
     async def beat(self) -> object:
         """One heartbeat and its reply."""
-        return await self._say([])
+        return await self.say([])
 
 
 async def heartbeats(stage: Stage, systems: Sequence[Enrolled]) -> tuple[float, float]:
