@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import BigInteger, Integer, Select, Table, asc, bindparam, desc, distinct, func, select
+from sqlalchemy import BigInteger, Select, Table, asc, bindparam, desc, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from licd.core.errors import Invalid
