@@ -7,6 +7,7 @@ from typing import Any
 from licd.core.bounds import Timing
 from licd.core.deployment import Enrolment, enrol, invite_deployment
 from licd.core.model import Deployment, DeploymentStatus, Licence, LicenceStatus, Session
+from licd.core.overlay import Overlay, OverlayEffect, OverlayStatus, OverlayTerms
 from licd.core.scope import Acquisition, RegionClaim
 from licd.core.state import LicenceState
 from licd.core.terms import (
@@ -75,6 +76,45 @@ def make_terms(
         policy_version="p1",
         lineage="l1",
         constraints=make_constraints(*extra, **figures),
+    )
+
+
+def make_overlay(
+    *constraints: Constraint,
+    authority: str = "export-qn",
+    reference: str = "EX-1",
+    status: OverlayStatus = OverlayStatus.IN_FORCE,
+    **changes: Any,
+) -> Overlay:
+    """What an authority permits of c1's licences, for as long as make_terms makes them; changes: of what it signs."""
+    said = OverlayTerms(
+        authority=authority,
+        reference=reference,
+        audience="licd.test",
+        revision=1,
+        issued_at=NOW,
+        not_before=NOW,
+        not_after=NOW + TERM,
+        effect=OverlayEffect.PERMIT,
+        customer="c1",
+        product="",
+        licence="",
+        constraints=constraints,
+        statement="",
+    )
+    said = replace(said, **changes)
+    return Overlay(
+        id=said.id,
+        authority=said.authority,
+        customer=said.customer,
+        revision=said.revision,
+        status=status,
+        token=b"token",
+        terms=said,
+        lodged_at=NOW,
+        lodged_by="o",
+        ended_at=NOW if status in (OverlayStatus.WITHDRAWN, OverlayStatus.EXPIRED) else 0,
+        ended_why="",
     )
 
 

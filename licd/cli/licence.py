@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from licd.cli import licence_continuity, licence_grant, licence_stop
+from licd.cli import licence_continuity, licence_grant, licence_rights, licence_stop
 from licd.cli.desk import Desk
 from licd.cli.failure import Exit, Stopped
 from licd.cli.licence_view import COLUMNS, licence_pairs
@@ -71,6 +71,7 @@ def export(
     hand_out(desk, found, save)
 
 
+app.add_typer(licence_rights.app)
 app.add_typer(licence_grant.app)
 app.add_typer(licence_continuity.app)
 app.add_typer(licence_stop.app)

@@ -16,6 +16,7 @@ from licd.v1 import (
     lease_service_pb2,
     licence_service_pb2,
     log_service_pb2,
+    overlay_service_pb2,
     policy_service_pb2,
     status_service_pb2,
 )
@@ -29,6 +30,7 @@ _FILES: Final[tuple[FileDescriptor, ...]] = (
     lease_service_pb2.DESCRIPTOR,
     licence_service_pb2.DESCRIPTOR,
     log_service_pb2.DESCRIPTOR,
+    overlay_service_pb2.DESCRIPTOR,
     policy_service_pb2.DESCRIPTOR,
     status_service_pb2.DESCRIPTOR,
 )

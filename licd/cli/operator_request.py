@@ -68,7 +68,7 @@ def make_request_files(
     if bool(address) is not (authority is not None):
         raise Stopped(Exit.USAGE, "--address, --ca: give both, and licctl.toml is written, or neither")
     authority_pem = read_input(authority) if authority else b""
-    passphrase = _new_passphrase(desk, folder / "signing.key") if protected else None
+    passphrase = new_passphrase(desk, folder / "signing.key") if protected else None
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     signer = create_key_file(
         folder / "signing.key",
@@ -109,7 +109,8 @@ def read_request(path: Path) -> ReadRequest:
     return ReadRequest(fields["operator"], public_key, request.public_bytes(Encoding.DER))
 
 
-def _new_passphrase(desk: Desk, path: Path) -> bytes:
+def new_passphrase(desk: Desk, path: Path) -> bytes:
+    """Asks for one twice. Raises Stopped(USAGE) where they differ, or it is short."""
     first = desk.passphrase(f"New passphrase for {path}: ")
     if len(first) < _PASSPHRASE_LENGTH:
         raise Stopped(Exit.USAGE, f"the passphrase must have {_PASSPHRASE_LENGTH} characters or more; nothing was made")

@@ -12,11 +12,14 @@ from licd.cli.printing import Pairs
 from licd.cli.terms_words import constraint_words
 from licd.cli.times import span, when
 from licd.core.time import Instant
-from licd.keys.kinds import KeyPurpose
+from licd.keys.kinds import KeyPurpose, Kind
 from licd.keys.verification_key import key_id_of
+from licd.v1.envelope_pb2 import Envelope
 from licd.v1.licence_pb2 import Constraint
+from licd.v1.overlay_pb2 import OverlayTerms
 
 _SHOWN_BYTES: Final = 32
+_KEY_OF: Final = dict.fromkeys(("Authority", "RegisterAuthorityRequest"), ("an authority's", KeyPurpose.OVERSEER))
 _DURATIONS: Final = frozenset(
     {
         "cool_down_ms",
@@ -55,12 +58,17 @@ def _value(one: FieldDescriptor, name: str, value: Any, now: Instant) -> Iterato
     match value:
         case Constraint():
             yield name, constraint_words(value)
+        case Envelope() if value.payload_type == Kind.OVERLAY.payload_type:
+            # Whoever agrees to what an authority has signed must see what that is.
+            yield from _pairs(OverlayTerms.FromString(value.payload), f"{name}.", now)
         case Message() if value.ListFields():
             yield from _pairs(value, f"{name}.", now)
         case Message():
             yield name, "there, and empty"
         case bytes() if one.name == "public_key":
-            yield name, f"{value.hex()} (as an operator's: key {key_id_of(KeyPurpose.OPERATOR, value)})"
+            within = one.containing_type.name if one.containing_type else ""
+            whose, purpose = _KEY_OF.get(within, ("an operator's", KeyPurpose.OPERATOR))
+            yield name, f"{value.hex()} (as {whose}: key {key_id_of(purpose, value)})"
         case bytes():
             yield name, _bytes_words(value)
         case bool():

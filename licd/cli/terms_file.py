@@ -9,7 +9,7 @@
     deployment_regions = ["DE"]   deployment_addresses = ["192.0.2.0/24"]   purposes = […]   offences = […]
     authorisation_required = { max_life = "90d" }      or true: not bounded
     protected_person_attestation = true
-    permit_length = "20s"   offline_grace = "60s"   deployments = 2
+    permit_length = "20s"   offline_grace = "60s"   deployments = 2   overlay_required = "export-qn"
 
 Each limit by its name in licence.proto. A list of tables or of lists gives several limits of a kind; all of them hold.
 """
@@ -47,18 +47,18 @@ def read_terms(path: Path) -> TermsDraft:
     """The terms in a file. Raises Stopped(USAGE) naming the file and the key, OSError."""
     try:
         found = parse_toml(read_input_text(path))
-        _only(found, "", {*_PLAIN, *_INSTANTS, "constraints"})
-        constraints = _expect(found.get("constraints"), dict, "constraints", "a table")
+        only(found, "", {*_PLAIN, *_INSTANTS, "constraints"})
+        constraints = expect(found.get("constraints"), dict, "constraints", "a table")
         return TermsDraft(
             product=_text(found, "product"),
             category=_text(found, "category"),
-            not_before_ms=_instant(found, "not_before"),
-            not_after_ms=_instant(found, "not_after"),
-            constraints=list(_constraints(constraints)),
+            not_before_ms=read_instant(found, "not_before"),
+            not_after_ms=read_instant(found, "not_after"),
+            constraints=read_constraints(constraints),
         )
     except (TomlInvalid, UnicodeDecodeError) as error:
         raise Stopped(Exit.USAGE, f"{path}: not TOML: {error}") from error
-    except _WrongError as error:
+    except WrongKey as error:
         raise Stopped(Exit.USAGE, f"{path}: {error}") from error
 
 
@@ -77,16 +77,21 @@ def write_terms(terms: pb.LicenceTerms) -> str:
     return "\n".join(lines) + "\n"
 
 
-class _WrongError(ValueError):
+class WrongKey(ValueError):
     """A key of the file, and what would be right."""
 
 
+def read_constraints(table: dict[str, Any]) -> list[pb.Constraint]:
+    """The limits in a table [constraints]. Raises WrongKey."""
+    return list(_constraints(table))
+
+
 def _wrong(key: str, right: str) -> NoReturn:
-    raise _WrongError(f"{key}: {right}")
+    raise WrongKey(f"{key}: {right}")
 
 
 def _constraints(table: dict[str, Any]) -> Iterator[pb.Constraint]:
-    _only(table, "constraints.", {one.name for one in pb.Constraint.DESCRIPTOR.fields})
+    only(table, "constraints.", {one.name for one in pb.Constraint.DESCRIPTOR.fields})
     for kind, value in table.items():
         for one in _several(kind, value):
             yield _constraint(kind, one, f"constraints.{kind}")
@@ -111,6 +116,8 @@ def _constraint(kind: str, value: Any, key: str) -> pb.Constraint:
         setattr(getattr(made, kind), _SPANS[kind], _span(value, key))
     elif kind in _LISTS:
         getattr(getattr(made, kind), _LISTS[kind]).extend(_texts(value, key))
+    elif kind == "overlay_required":
+        made.overlay_required.authority = str(expect(value, str, key, "the name of an authority"))
     elif kind == "target_regions":
         table = _table(value, key, {"regions", "bases"})
         made.target_regions.regions.extend(_texts(table["regions"], f"{key}.regions"))
@@ -133,6 +140,8 @@ def _written(kind: str, one: pb.Constraint) -> str:
         return f'"{short_span(getattr(getattr(one, kind), _SPANS[kind]))}"'
     if kind in _LISTS:
         return json.dumps(list(getattr(getattr(one, kind), _LISTS[kind])), ensure_ascii=False)
+    if kind == "overlay_required":
+        return json.dumps(one.overlay_required.authority)
     if kind == "target_regions":
         bases = [pb.RegionBasis.Name(each).removeprefix("REGION_BASIS_").lower() for each in one.target_regions.bases]
         return f"{{ regions = {json.dumps(list(one.target_regions.regions))}, bases = {json.dumps(bases)} }}"
@@ -141,7 +150,8 @@ def _written(kind: str, one: pb.Constraint) -> str:
     return "true"
 
 
-def _only(table: dict[str, Any], prefix: str, known: set[str]) -> None:
+def only(table: dict[str, Any], prefix: str, known: set[str]) -> None:
+    """Refuses a key that is not known. Raises WrongKey."""
     for key in table:
         if key not in known:
             _wrong(prefix + key, f"no such key; there are {', '.join(sorted(known))}")
@@ -153,14 +163,15 @@ def _table(value: Any, key: str, known: set[str]) -> dict[str, Any]:
     return value
 
 
-def _expect(value: Any, kind: type, key: str, right: str) -> Any:
+def expect(value: Any, kind: type, key: str, right: str) -> Any:
+    """The value, if it is of that type. Raises WrongKey."""
     if not isinstance(value, kind):
         _wrong(key, f"must be there, and {right}")
     return value
 
 
 def _text(table: dict[str, Any], key: str) -> str:
-    return str(_expect(table.get(key), str, key, "a text"))
+    return str(expect(table.get(key), str, key, "a text"))
 
 
 def _texts(value: Any, key: str) -> list[str]:
@@ -177,12 +188,13 @@ def _whole(value: Any, key: str) -> int:
 
 def _span(value: Any, key: str) -> Millis:
     try:
-        return parse_duration(str(_expect(value, str, key, 'a text as "20s" or "30d"')))
+        return parse_duration(str(expect(value, str, key, 'a text as "20s" or "30d"')))
     except typer.BadParameter as error:
         _wrong(key, error.message)
 
 
-def _instant(table: dict[str, Any], key: str) -> Instant:
+def read_instant(table: dict[str, Any], key: str) -> Instant:
+    """A date, a time, or a text that says one. Raises WrongKey."""
     value = table.get(key)
     if isinstance(value, datetime) and value.tzinfo is None:
         _wrong(key, "must name its offset, as in 2026-01-31T12:00:00Z")

@@ -66,6 +66,8 @@ def constraint_words(constraint: pb.Constraint) -> str:
             return _grace(constraint.offline_grace.grace_ms)
         case "deployments":
             return f"at most {_count(constraint.deployments.limit, 'system')} enrolled at one time"
+        case "overlay_required":
+            return f"nothing without an overlay of authority {constraint.overlay_required.authority} in force"
         case _:
             return NOT_UNDERSTOOD
 

@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError, Message
 from licd.cli.failure import Exit, Stopped
 from licd.cli.input_file import read_input
 from licd.cli.json_form import as_json, enum_word
+from licd.cli.overlay_words import overlay_terms_pairs
 from licd.cli.printing import Pairs
 from licd.cli.request_words import message_pairs
 from licd.cli.terms_words import terms_pairs
@@ -20,6 +21,7 @@ from licd.keys.kinds import Kind
 from licd.v1.denial_pb2 import Denial
 from licd.v1.envelope_pb2 import Envelope
 from licd.v1.licence_pb2 import LicenceTerms
+from licd.v1.overlay_pb2 import OverlayTerms
 from licd.v1.session_pb2 import Acknowledgement, Directive, LeaseEnd, Link, OperatorCommand, Permit, Refusal
 from licd.v1.trust_pb2 import TrustBundle
 
@@ -32,6 +34,7 @@ MESSAGES: Final[dict[Kind, type[Message]]] = {
     Kind.LINK: Link,
     Kind.TRUST_BUNDLE: TrustBundle,
     Kind.OPERATOR_COMMAND: OperatorCommand,
+    Kind.OVERLAY: OverlayTerms,
 }
 """What the payload of a kind is; kinds without words here are shown by their size."""
 
@@ -83,6 +86,8 @@ def token_pairs(token: Token, now: Instant) -> Pairs:
             return terms_pairs(terms, now)
         case Permit() as permit:
             return _permit_pairs(permit, now)
+        case OverlayTerms() as overlay:
+            return overlay_terms_pairs(overlay, now)
         case Message() as other:
             return message_pairs(other, now)
         case _:

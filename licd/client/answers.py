@@ -113,6 +113,7 @@ def denied_from_message(message: denial_pb2.Denial) -> Denied:
         cooling=message.cooling,
         limit=message.limit,
         suspension_code=message.suspension_reason,
+        overlays=tuple(message.overlays),
     )
 
 

@@ -17,6 +17,7 @@ from heapq import nsmallest
 
 from licd.core.bounds import hard_end
 from licd.core.model import Lease
+from licd.core.narrowing import named
 from licd.core.reasons import Denied, Reason, SeatHeld
 from licd.core.scope import Acquisition, counting_claim, scope_denial
 from licd.core.state import LicenceState, session_hard_end
@@ -44,7 +45,7 @@ def acquire_lease(
     """
     denied = scope_denial(state.rights, ask, now)
     if denied is not None:
-        return denied
+        return named(state, denied, lambda rights: scope_denial(rights, ask, now))
     held = state.seats.live.get(ask.target)
     if held is not None and state.bound(held) <= now:
         state.lapse(held, now)
@@ -96,7 +97,8 @@ def _room_denial(state: LicenceState, deployment: str, ask: Acquisition, now: In
         return Denied(Reason.TARGET_HELD, detail, retry_at=cooling.free_at)
     if cooling is not None:
         return _regain_denial(state, ask, now) or _cap_denial(state, deployment, now, own=ask.target)
-    return _volume_denial(state, ask, now) or _cap_denial(state, deployment, now)
+    denied = _volume_denial(state, ask, now)
+    return named(state, denied) if denied else _cap_denial(state, deployment, now)
 
 
 def _regain_denial(state: LicenceState, ask: Acquisition, now: Instant) -> Denied | None:
@@ -143,7 +145,7 @@ def _cap_denial(state: LicenceState, deployment: str, now: Instant, own: bytes =
     state.reap(now)
     if seats.occupied(now) < cap:
         return None
-    return cap_denied(state, deployment, now, own)
+    return named(state, cap_denied(state, deployment, now, own))
 
 
 def cap_denied(state: LicenceState, deployment: str, now: Instant, own: bytes = b"") -> Denied:

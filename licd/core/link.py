@@ -18,6 +18,7 @@ from typing import NamedTuple, assert_never
 from licd.core.acquire_lease import Granted, acquire_lease
 from licd.core.bounds import hard_end
 from licd.core.model import Deployment, Lease, Session
+from licd.core.narrowing import named
 from licd.core.reasons import Denied, Reason
 from licd.core.release_lease import Released, release_lease
 from licd.core.scope import Acquisition, Place, place_denial
@@ -129,7 +130,9 @@ def _refusal(state: LicenceState, session: Session, deployment: str, link: Link,
     if link.opening is None and (not session.session or link.session != session.session):
         return Denied(Reason.NO_SESSION, "no such session; open one")
     found: Deployment = state.deployments[deployment]
-    return place_denial(state.rights, Place(found.region, link.address))
+    place = Place(found.region, link.address)
+    denied = place_denial(state.rights, place)
+    return denied and named(state, denied, lambda rights: place_denial(rights, place))
 
 
 def _renew(

@@ -45,6 +45,7 @@ class Reason(IntEnum):
     LEASE_NOT_FOUND = 32
     LEASE_LAPSED = 33
     CAP_NARROWED = 34
+    OVERLAY_NOT_IN_FORCE = 35
 
     @property
     def spelled(self) -> str:
@@ -66,7 +67,8 @@ class SeatHeld:
 class Denied:
     """A refusal with what the caller needs to go on.
 
-    retry_at is the earliest instant at which asking again can help; 0 when it cannot.
+    retry_at is the earliest instant at which asking again can help; 0 when it cannot. overlays are those without which
+    it would have been no refusal, or an authority of which one is missing.
     """
 
     reason: Reason
@@ -77,3 +79,4 @@ class Denied:
     cooling: int = 0
     limit: int = 0
     suspension_code: str = ""
+    overlays: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The verbs that change a licence: suspend, reinstate, terminate, amend, drill. Each raises the epoch by exactly one.
+"""The verbs that change a licence: suspend, reinstate, terminate, amend, overlay, drill. Each raises the epoch by one.
 
 draft → active ⇄ suspended → {active | active-restricted | terminated}. The term runs on while suspended; terminated
 is final. Epochs are never reset or reused. What an amendment no longer permits is not renewed from there on.
@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from licd.core.errors import Conflict, IllegalTransition
 from licd.core.model import Directive, DirectiveKind, Licence, LicenceStatus
+from licd.core.overlay import Overlay, overlay_denial
 from licd.core.scope import renewal_denial
 from licd.core.state import LicenceState
 from licd.core.terms import Terms
@@ -88,6 +89,37 @@ def amend_licence(
     return state.direct(DirectiveKind.AMEND, now, code, detail)
 
 
+def overlay_licence(
+    state: LicenceState, now: Instant, *, overlay: Overlay, code: str, detail: str, actor: str
+) -> Directive | None:
+    """Takes an overlay of the licence's customer as it now is; None, and no epoch, where that changes nothing here.
+
+    What it no longer permits ends at once. Where nothing is left that may be done, the order is that of a suspension,
+    without the status: what lifts it is another overlay, not a reinstatement.
+    """
+    attested, rights = state.rights.attestation, state.rights
+    stood = overlay_denial(state.licence.terms, state.overlays.values(), now)
+    state.put(overlay)
+    stopped = overlay_denial(state.licence.terms, state.overlays.values(), now)
+    if state.licence.status is LicenceStatus.TERMINATED or (state.rights == rights and stopped == stood):
+        return None
+    _step(state)
+    state.record(
+        "licence.overlaid",
+        ("actor", actor),
+        ("overlay", overlay.id),
+        ("revision", overlay.revision),
+        ("status", overlay.status.value),
+        ("detail", stopped.detail if stopped else detail),
+    )
+    _end_outside(state, now, attested=attested)
+    if stopped is None:
+        return state.direct(DirectiveKind.AMEND, now, code, detail)
+    # A stop is over with the next epoch alone: one that is over with time is told by the answer to the next link.
+    kind = DirectiveKind.AMEND if stopped.retry_at else DirectiveKind.SUSPEND
+    return state.direct(kind, now, code, stopped.detail)
+
+
 def drill_licence(state: LicenceState, now: Instant, *, actor: str) -> Directive:
     """Orders nothing of every system, so that each acknowledges: the order takes the road of a suspension.
 
@@ -111,10 +143,11 @@ def expire_licence(state: LicenceState, now: Instant) -> None:
 
 
 def _end_outside(state: LicenceState, now: Instant, *, attested: bool) -> None:
-    """Ends the leases that could not be had under the terms as they now are; their seats cool."""
+    """Ends the leases that could not be had under the terms and overlays as they now are; their seats cool."""
     state.reap(now)
+    stopped = overlay_denial(state.licence.terms, state.overlays.values(), now)
     for lease in list(state.seats.live.values()):
-        denied = renewal_denial(state.rights, lease, now, attested=attested)
+        denied = stopped or renewal_denial(state.rights, lease, now, attested=attested)
         if denied is not None:
             state.end(lease, now, denied.reason.spelled)
 

@@ -1,11 +1,12 @@
 """May this system ask for anything at all? The checks that come before the request is looked at.
 
-In their order: existence → ban → terminated → suspended → time. One function, used on every path.
+In their order: existence → ban → terminated → suspended → time → overlays. One function, used on every path.
 """
 
 from __future__ import annotations
 
 from licd.core.model import Deployment, DeploymentStatus, LicenceStatus
+from licd.core.overlay import overlay_denial
 from licd.core.reasons import Denied, Reason
 from licd.core.state import LicenceState
 from licd.core.time import Instant
@@ -55,13 +56,15 @@ def licence_standing(state: LicenceState, now: Instant) -> Denied | None:
 
 def is_over(state: LicenceState, now: Instant) -> bool:
     """Whether the term has ended, now or before the deciding clock was set back."""
-    return bool(state.licence.expired_at) or now >= state.rights.not_after
+    return bool(state.licence.expired_at) or now >= state.licence.terms.not_after
 
 
 def _time_standing(state: LicenceState, now: Instant) -> Denied | None:
-    rights = state.rights
-    if now < rights.not_before:
-        return Denied(Reason.LICENCE_NOT_YET_VALID, "the licence does not hold yet", retry_at=rights.not_before)
+    terms = state.licence.terms
+    if now < terms.not_before:
+        return Denied(Reason.LICENCE_NOT_YET_VALID, "the licence does not hold yet", retry_at=terms.not_before)
     if is_over(state, now):
         return Denied(Reason.LICENCE_EXPIRED, "the licence's term is over")
+    if now >= state.rights.not_after or now < state.rights.not_before or state.overlays:
+        return overlay_denial(terms, state.overlays.values(), now)
     return None

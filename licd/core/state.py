@@ -6,18 +6,20 @@ writes them in the transaction that decided. When a verb fails, the ledger throw
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from licd.core.bounds import Timing, epsilon, hard_end
 from licd.core.model import Customer, Deployment, Directive, DirectiveKind, Entry, FieldValue, Lease, Licence, Session
+from licd.core.overlay import Overlay, effective
 from licd.core.seats import Seats
-from licd.core.terms import Rights, Terms, rights_of
+from licd.core.terms import Rights, Terms
 from licd.core.time import Instant, Millis
 
 GAP = "licence.gap"
 """The entry that says that epochs of a licence were used and what they said is lost."""
 
-Row = Customer | Licence | Deployment | Session | Lease | Directive
+Row = Customer | Licence | Deployment | Session | Lease | Directive | Overlay
 
 
 @dataclass(slots=True)
@@ -31,6 +33,9 @@ class Changes:
 
 class LicenceState:
     """The licence, its customer's standing, its deployments, sessions and seats.
+
+    overlays are all that the customer has, by name: which of them are about the licence follows from its terms. rights
+    is what the terms and those overlays come to.
 
     is_short: an amendment has made the volume limits look back further than the seats may remember; whoever keeps the
     state between transactions drops it then and builds it anew from rows.
@@ -47,13 +52,14 @@ class LicenceState:
         "epsilon",
         "is_short",
         "licence",
+        "overlays",
         "rights",
         "seats",
         "sessions",
         "timing",
     )
 
-    def __init__(self, licence: Licence, *, banned: bool, timing: Timing) -> None:
+    def __init__(self, licence: Licence, *, banned: bool, timing: Timing, overlays: Iterable[Overlay] = ()) -> None:
         self.banned = banned
         self.timing = timing
         self.deployments: dict[str, Deployment] = {}
@@ -62,6 +68,7 @@ class LicenceState:
         self.changes = Changes()
         self.is_short = False
         self.answered = 0
+        self.overlays: dict[str, Overlay] = {each.id: each for each in overlays}
         self.licence = licence
         self._take_terms(licence.terms)
 
@@ -73,11 +80,11 @@ class LicenceState:
             self._take_terms(licence.terms)
 
     def _take_terms(self, terms: Terms) -> None:
-        """Boils them down, which takes longer than most decisions: once for the same terms."""
-        self.rights: Rights = rights_of(terms)
+        """Boils them down with the overlays, which takes longer than most decisions: once for the same ones."""
+        self.rights: Rights = effective(terms, self.overlays.values())
         self.epsilon = epsilon(self.rights.length, self.rights.grace, self.timing)
 
-    def put(self, row: Licence | Deployment | Session | Lease) -> None:
+    def put(self, row: Licence | Deployment | Session | Lease | Overlay) -> None:
         """Takes the new version of a row and records it to be written."""
         match row:
             case Lease():
@@ -86,11 +93,18 @@ class LicenceState:
                 self.sessions[row.deployment] = row
             case Deployment():
                 self.deployments[row.id] = row
-            case Licence():
+            case Licence() | Overlay():
                 window = self.rights.window
-                self.take_licence(row)
+                self._retake(row)
                 self.is_short |= self.rights.window > window
         self.changes.rows.append(row)
+
+    def _retake(self, row: Licence | Overlay) -> None:
+        if isinstance(row, Licence):
+            self.take_licence(row)
+        else:
+            self.overlays[row.id] = row
+            self._take_terms(self.licence.terms)
 
     def step(self, **changes: object) -> None:
         """Raises the licence's epoch, with what else changes in its row; beyond every epoch that was ever used."""

@@ -120,6 +120,13 @@ class Deployments:
     limit: int
 
 
+@dataclass(frozen=True, slots=True)
+class OverlayRequired:
+    """No right without an overlay of this authority in force."""
+
+    authority: str
+
+
 Constraint = (
     ConcurrentTargets
     | DistinctTargets
@@ -134,6 +141,7 @@ Constraint = (
     | PermitLength
     | OfflineGrace
     | Deployments
+    | OverlayRequired
 )
 
 MANDATORY: tuple[type[Constraint], ...] = (
@@ -180,7 +188,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Terms boiled down to what a decision looks at. None = not limited by the licence."""
+    """Terms boiled down to what a decision looks at. None = not limited. overlays: authorities that must permit it."""
 
     not_before: Instant
     not_after: Instant
@@ -198,6 +206,7 @@ class Rights:
     addresses: tuple[frozenset[str], ...]
     authorisation: AuthorisationRequired | None
     attestation: bool
+    overlays: frozenset[str]
 
     @property
     def window(self) -> Millis:
@@ -251,6 +260,7 @@ def rights_of(terms: Terms) -> Rights:
         addresses=tuple(c.ranges for c in _of(have, DeploymentAddresses)),
         authorisation=AuthorisationRequired(min(lives, default=0)) if required else None,
         attestation=bool(_of(have, ProtectedPersonAttestation)),
+        overlays=frozenset(c.authority for c in _of(have, OverlayRequired)),
     )
 
 
@@ -277,6 +287,9 @@ def _check_constraint(constraint: Constraint) -> None:
             _within("OfflineGrace.grace", grace, 0, GRACE_CEILING)
         case AuthorisationRequired(max_life):
             _at_least("AuthorisationRequired.max_life", max_life, 0)
+        case OverlayRequired(authority):
+            if not authority:
+                raise TermsInvalid("OverlayRequired.authority", "must name the authority")
         case DeploymentAddresses(ranges):
             for each in sorted(ranges):
                 _network("DeploymentAddresses.ranges", each)
@@ -329,6 +342,7 @@ def widened(old: Rights, new: Rights) -> tuple[str, ...]:
     note("addresses", not all(any(_ranges_inside(n, o) for n in new.addresses) for o in old.addresses))
     note("authorisation", _authorisation_widened(old.authorisation, new.authorisation))
     note("attestation", old.attestation and not new.attestation)
+    note("overlays", not old.overlays <= new.overlays)
     return tuple(found)
 
 

@@ -11,7 +11,18 @@ from licd.evidence.entry import Field, decode
 from licd.ledger import tables
 from licd.ledger.database import Connection
 from licd.ledger.records import IssuedDirective, LoggedEntry
-from licd.ledger.rows import CUSTOMERS, DEPLOYMENTS, DIRECTIVES, LICENCES, LOG_ENTRIES, OPERATORS, TRUST_BUNDLES, Rows
+from licd.ledger.rows import (
+    AUTHORITIES,
+    CUSTOMERS,
+    DEPLOYMENTS,
+    DIRECTIVES,
+    LICENCES,
+    LOG_ENTRIES,
+    OPERATORS,
+    OVERLAYS,
+    TRUST_BUNDLES,
+    Rows,
+)
 from licd.ledger.told import SAYS
 from licd.ledger.transaction import Committed
 
@@ -20,7 +31,8 @@ EVERY_NS: Final = 200_000_000
 
 PUBLISHED: Final = "trust.published"
 KINDS: Final = sorted({*SAYS, PUBLISHED})
-ROWS: Final[dict[str, Rows[Any]]] = {rows.table.name: rows for rows in (CUSTOMERS, LICENCES, DEPLOYMENTS, OPERATORS)}
+FOLLOWED: Final = (AUTHORITIES, CUSTOMERS, DEPLOYMENTS, LICENCES, OPERATORS, OVERLAYS)
+ROWS: Final[dict[str, Rows[Any]]] = {rows.table.name: rows for rows in FOLLOWED}
 
 
 class Following:

@@ -215,6 +215,33 @@ class StoredIndicators:
     body: bytes
 
 
+class AuthorityKind(StrEnum):
+    """On what ground an authority may narrow a right."""
+
+    EXPORT = "export"
+    DOMESTIC = "domestic"
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Who may narrow rights from outside, with the key that signs its overlays.
+
+    jurisdiction: two letters of ISO 3166-1. withdrawn_at is 0 while it may.
+    """
+
+    id: str
+    name: str
+    kind: AuthorityKind
+    jurisdiction: str
+    public_key: bytes
+    key_id: str
+    registered_at: Instant
+    registered_by: str
+    withdrawn_at: Instant
+    withdrawn_why: str
+    version: int
+
+
 @dataclass(frozen=True, slots=True)
 class Review:
     """Somebody has to look at a licence again. closed_by names the assessment that ended it; closed_at is 0 till then.

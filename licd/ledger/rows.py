@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
@@ -28,6 +28,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from licd.core.gate import Assessment, ChecklistItem, ItemState
 from licd.core.model import Customer, Deployment, DeploymentStatus, Lease, Licence, LicenceStatus, Session
+from licd.core.overlay import Overlay, OverlayStatus
 from licd.core.terms import Basis
 from licd.ledger import tables
 from licd.ledger.database import Connection, Row, Statement
@@ -36,6 +37,8 @@ from licd.ledger.records import (
     Answered,
     Approval,
     ApprovalStatus,
+    Authority,
+    AuthorityKind,
     DenialTally,
     Fork,
     IssuedDirective,
@@ -50,6 +53,8 @@ from licd.ledger.records import (
     SuspensionSystem,
 )
 from licd.ledger.timekeeper import ClockAnchor
+from licd.v1.envelope_pb2 import Envelope
+from licd.wire.overlay import overlay_from_payload
 from licd.wire.terms import terms_from_payload, terms_payload
 
 T = TypeVar("T")
@@ -181,6 +186,14 @@ def _unnested(columns: Sequence[Column[Any]]) -> TableValuedAlias:
     return func.unnest(*arrays).table_valued(*[column.name for column in columns]).render_derived(name="given")
 
 
+class OverlayRows(Rows[Overlay]):
+    """Overlays beside the very payload that their authority has signed, in whatever order it names its sets."""
+
+    def to_row(self, value: Overlay) -> Row:
+        """With the payload of the token for its terms."""
+        return super().to_row(replace(value, terms=Envelope.FromString(value.token).payload))  # type: ignore[arg-type]
+
+
 def _as(kind: Callable[[Any], Any], outwards: Callable[[Any], Any] = str) -> Convert:
     return (outwards, kind)
 
@@ -210,6 +223,10 @@ INDICATORS: Final = Rows(tables.indicators, StoredIndicators)
 ASSESSMENTS: Final = Rows(tables.assessment, Assessment)
 CHECKLIST_ITEMS: Final = Rows(tables.checklist_item, ChecklistItem, {"state": _as(ItemState)})
 REVIEWS: Final = Rows(tables.review, Review)
+AUTHORITIES: Final = Rows(tables.authority, Authority, {"kind": _as(AuthorityKind)})
+OVERLAYS: Final = OverlayRows(
+    tables.overlay, Overlay, {"status": _as(OverlayStatus), "terms": (bytes, overlay_from_payload)}
+)
 
 ALL: Final[tuple[Rows[Any], ...]] = (
     CUSTOMERS,
@@ -235,6 +252,8 @@ ALL: Final[tuple[Rows[Any], ...]] = (
     ASSESSMENTS,
     CHECKLIST_ITEMS,
     REVIEWS,
+    AUTHORITIES,
+    OVERLAYS,
 )
 
 BY_KIND: Final[dict[type, Rows[Any]]] = {rows.kind: rows for rows in ALL}

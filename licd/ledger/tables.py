@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, Table, text
 
-metadata = MetaData()
+from licd.ledger import columns, overlay_tables
 
+metadata = columns.metadata
+_text, _text_later = columns.text_column, columns.later_text_column
+_long, _later = columns.long_column, columns.later_long_column
+_bytes, _flag, _count = columns.bytes_column, columns.flag_column, columns.count_column
 
-def _text(name: str, *, primary_key: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=False, primary_key=primary_key)
-
-
-def _text_later(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False, server_default=text("''"))
-
-
-def _long(name: str, *, primary_key: bool = False) -> Column[int]:
-    return Column(name, BigInteger, nullable=False, primary_key=primary_key, autoincrement=False)
-
-
-def _bytes(name: str, *, later: bool = False) -> Column[bytes]:
-    """later: a column that came with a later migration; a replica of an earlier licd writes rows without it."""
-    return Column(name, LargeBinary, nullable=False, server_default=text("''") if later else None)
-
-
-def _later(name: str) -> Column[int]:
-    """A number that came with a later migration: rows from before it, and a licd of before, leave it out."""
-    return Column(name, BigInteger, nullable=False, server_default=text("0"))
-
-
-def _flag(name: str) -> Column[bool]:
-    return Column(name, Boolean, nullable=False)
-
-
-def _count(name: str) -> Column[int]:
-    return Column(name, Integer, nullable=False)
-
+authority, overlay = overlay_tables.authority, overlay_tables.overlay
 
 customer = Table(
     "customer",

@@ -69,6 +69,26 @@ SAYS: Final[Mapping[str, tuple[Says, ...]]] = {
     "deployment.enrolled": (_deployment("enrolled", {}, **_KEYS),),
     "deployment.revoked": (_deployment("revoked", {}), _licence()),
     "deployment.fenced": (_deployment("fenced", {}), _licence()),
+    "authority.registered": (
+        Says(
+            tables.authority,
+            "authority",
+            {"withdrawn_at": b"0"},
+            {"kind": "ground", "jurisdiction": "jurisdiction", "public_key": "key"},
+        ),
+    ),
+    "authority.withdrawn": (Says(tables.authority, "authority", {}, {"withdrawn_at": "withdrawn_at"}),),
+    "overlay.lodged": (
+        Says(
+            tables.overlay,
+            "overlay",
+            {},
+            {name: name for name in ("authority", "customer", "revision", "status", "ended_at", "token")},
+        ),
+    ),
+    "overlay.withdrawn": (Says(tables.overlay, "overlay", {"status": b"withdrawn"}, {"ended_at": "ended_at"}),),
+    "overlay.expired": (Says(tables.overlay, "overlay", {"status": b"expired"}, {"ended_at": "ended_at"}),),
+    "licence.overlaid": (_licence(),),
     "operator.added": (
         Says(
             tables.operator,
@@ -84,7 +104,14 @@ SAYS: Final[Mapping[str, tuple[Says, ...]]] = {
 SILENT: Final = frozenset({"licence.gap", "licence.lost", "deployment.forked", "deployment.invitation-expired"})
 """Kinds about such subjects that change nothing in their rows."""
 
-COMPARED: Final = (tables.customer, tables.licence, tables.deployment, tables.operator)
+COMPARED: Final = (
+    tables.customer,
+    tables.licence,
+    tables.deployment,
+    tables.operator,
+    tables.authority,
+    tables.overlay,
+)
 
 
 _WHOLE: Final = {table.name: Prepared(partial(select, *table.columns)) for table in COMPARED}
@@ -152,5 +179,5 @@ def _differences(table: Table, name: str, row: Mapping[str, Any], told: Mapping[
             shown = "other bytes" if isinstance(found, bytes) or column in HASHED else repr(found)
             said = "" if shown == "other bytes" else f" {wanted.decode(errors='replace')!r}"
             yield f"{what} has {column} {shown}, and the log says{said or ' what it was'}"
-    if table is tables.licence and Envelope.FromString(row["token"]).payload != row["terms"]:
+    if table in {tables.licence, tables.overlay} and Envelope.FromString(row["token"]).payload != row["terms"]:
         yield f"{what} has terms that are not those of its signed token"

@@ -33,6 +33,7 @@ ALONE = frozenset(
         "DeploymentService.RevokeDeployment",
         "CustomerService.BanCustomer",
         "KeyService.DisableOperator",
+        "OverlayService.WithdrawOverlay",
         "ApprovalService.SignApproval",
         "ApprovalService.RejectApproval",
     )

@@ -61,6 +61,8 @@ from licd.server.services.keys import KeyService
 from licd.server.services.leases import LeaseService
 from licd.server.services.licences import Licences
 from licd.server.services.logs import LogService
+from licd.server.services.overlay_authorities import OverlayAuthorities
+from licd.server.services.overlays import Overlays
 from licd.server.services.sessions import SessionLimits, SessionService
 from licd.server.services.status import About, PolicyService, StatusService
 from licd.server.services.suspensions import Suspensions
@@ -365,6 +367,10 @@ def _services(
         "LeaseService": (LeaseService(reader, changes, codes, wall),),
         "LicenceService": (licences, continuity, suspensions),
         "LogService": (LogService(reader, log_origin, proofs),),
+        "OverlayService": (
+            OverlayAuthorities(reader, changes, trust, wall),
+            Overlays(reader, changes, codes, config.trust_domain, wall),
+        ),
         "PolicyService": (PolicyService(policies),),
         "StatusService": (status,),
     }

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from sqlalchemy import Select
 
-from licd.core.terms import rights_of
+from licd.core.overlay import Overlay, effective
 from licd.core.time import SECOND, Instant
 from licd.ledger import tables
 from licd.ledger.counts import pending_approvals, review_counts, seat_counts, unconfirmed_systems
 from licd.ledger.database import Connection
 from licd.ledger.ledger import Ledger
 from licd.ledger.queries import last_contacts
-from licd.ledger.rows import LICENCES
+from licd.ledger.rows import LICENCES, OVERLAYS
 from licd.server.metrics import Seats, Snapshot
 from licd.server.reader import Reader
 from licd.server.writer import Writer
@@ -97,10 +97,13 @@ def _not_terminated() -> Select[Any]:
 
 def _seats(connection: Connection, now: Instant) -> tuple[Seats, ...]:
     counts = seat_counts(connection, now)
+    overlays: dict[str, list[Overlay]] = {}
+    for overlay in OVERLAYS.find(connection, "all", OVERLAYS.select):
+        overlays.setdefault(overlay.customer, []).append(overlay)
     totals: dict[str, tuple[int, int, int]] = {}
     for licence in LICENCES.find(connection, "not terminated", _not_terminated):
         live, cooling = counts.get(licence.id, (0, 0))
         before = totals.get(licence.terms.category, (0, 0, 0))
-        cap = rights_of(licence.terms).cap
+        cap = effective(licence.terms, overlays.get(licence.customer, ())).cap
         totals[licence.terms.category] = (before[0] + live, before[1] + cooling, before[2] + cap)
     return tuple(Seats(category, *figures) for category, figures in sorted(totals.items()))

@@ -60,6 +60,8 @@ class _DenialReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DenialRe
     DENIAL_REASON_LEASE_NOT_FOUND: _DenialReason.ValueType  # 32
     DENIAL_REASON_LEASE_LAPSED: _DenialReason.ValueType  # 33
     DENIAL_REASON_CAP_NARROWED: _DenialReason.ValueType  # 34
+    DENIAL_REASON_OVERLAY_NOT_IN_FORCE: _DenialReason.ValueType  # 35
+    """An authority's overlay that the right stands on is missing, withdrawn, over, or does not hold yet."""
 
 class DenialReason(_DenialReason, metaclass=_DenialReasonEnumTypeWrapper):
     """Why a request was refused. Append-only; the order of checks is that of 02-protocol."""
@@ -99,6 +101,8 @@ DENIAL_REASON_FORCE_RELEASED: DenialReason.ValueType  # 31
 DENIAL_REASON_LEASE_NOT_FOUND: DenialReason.ValueType  # 32
 DENIAL_REASON_LEASE_LAPSED: DenialReason.ValueType  # 33
 DENIAL_REASON_CAP_NARROWED: DenialReason.ValueType  # 34
+DENIAL_REASON_OVERLAY_NOT_IN_FORCE: DenialReason.ValueType  # 35
+"""An authority's overlay that the right stands on is missing, withdrawn, over, or does not hold yet."""
 Global___DenialReason: _TypeAlias = DenialReason  # noqa: Y015
 
 @_typing.final
@@ -115,6 +119,7 @@ class Denial(_message.Message):
     COOLING_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     SUSPENSION_REASON_FIELD_NUMBER: _builtins.int
+    OVERLAYS_FIELD_NUMBER: _builtins.int
     reason: Global___DenialReason.ValueType
     detail: _builtins.str
     """For people; may change."""
@@ -130,6 +135,10 @@ class Denial(_message.Message):
     def seats_held(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeatHeld]:
         """For a full cap: the caller's own leases that hold seats, oldest first, at most 32."""
 
+    @_builtins.property
+    def overlays(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The overlays (authority/overlay) without which it would have been no denial; an authority of which one is missing."""
+
     def __init__(
         self,
         *,
@@ -141,10 +150,11 @@ class Denial(_message.Message):
         cooling: _builtins.int = ...,
         limit: _builtins.int = ...,
         suspension_reason: _builtins.str = ...,
+        overlays: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooling", b"cooling", "detail", b"detail", "limit", b"limit", "live", b"live", "reason", b"reason", "retry_at_ms", b"retry_at_ms", "seats_held", b"seats_held", "suspension_reason", b"suspension_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooling", b"cooling", "detail", b"detail", "limit", b"limit", "live", b"live", "overlays", b"overlays", "reason", b"reason", "retry_at_ms", b"retry_at_ms", "seats_held", b"seats_held", "suspension_reason", b"suspension_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,43 +24,45 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15licd/v1/licence.proto\x12\x07licd.v1\"\xbc\x02\n\x0cLicenceTerms\x12\x0f\n\x07licence\x18\x01 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\x12\x0e\n\x06issuer\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\x05\x12\x14\n\x0cissued_at_ms\x18\x05 \x01(\x03\x12\x15\n\rnot_before_ms\x18\x06 \x01(\x03\x12\x14\n\x0cnot_after_ms\x18\x07 \x01(\x03\x12\x0f\n\x07product\x18\x08 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\t \x01(\t\x12\x16\n\x0epolicy_version\x18\n \x01(\t\x12\x0f\n\x07lineage\x18\x0b \x01(\t\x12(\n\x0b\x63onstraints\x18\x0c \x03(\x0b\x32\x13.licd.v1.Constraint\x12\x1a\n\x12min_reader_version\x18\r \x01(\x05\x12\x12\n\nconditions\x18\x0e \x03(\t\"\xc6\x05\n\nConstraint\x12\x38\n\x12\x63oncurrent_targets\x18\x01 \x01(\x0b\x32\x1a.licd.v1.ConcurrentTargetsH\x00\x12\x34\n\x10\x64istinct_targets\x18\x02 \x01(\x0b\x32\x18.licd.v1.DistinctTargetsH\x00\x12,\n\x0ctarget_churn\x18\x03 \x01(\x0b\x32\x14.licd.v1.TargetChurnH\x00\x12\x30\n\x0etarget_regions\x18\x04 \x01(\x0b\x32\x16.licd.v1.TargetRegionsH\x00\x12\x38\n\x12\x64\x65ployment_regions\x18\x05 \x01(\x0b\x32\x1a.licd.v1.DeploymentRegionsH\x00\x12<\n\x14\x64\x65ployment_addresses\x18\x06 \x01(\x0b\x32\x1c.licd.v1.DeploymentAddressesH\x00\x12%\n\x08purposes\x18\x07 \x01(\x0b\x32\x11.licd.v1.PurposesH\x00\x12%\n\x08offences\x18\x08 \x01(\x0b\x32\x11.licd.v1.OffencesH\x00\x12@\n\x16\x61uthorisation_required\x18\t \x01(\x0b\x32\x1e.licd.v1.AuthorisationRequiredH\x00\x12K\n\x1cprotected_person_attestation\x18\n \x01(\x0b\x32#.licd.v1.ProtectedPersonAttestationH\x00\x12.\n\rpermit_length\x18\x0b \x01(\x0b\x32\x15.licd.v1.PermitLengthH\x00\x12.\n\roffline_grace\x18\x0c \x01(\x0b\x32\x15.licd.v1.OfflineGraceH\x00\x12+\n\x0b\x64\x65ployments\x18\r \x01(\x0b\x32\x14.licd.v1.DeploymentsH\x00\x42\x06\n\x04kind\"\"\n\x11\x43oncurrentTargets\x12\r\n\x05limit\x18\x01 \x01(\x05\"3\n\x0f\x44istinctTargets\x12\r\n\x05limit\x18\x01 \x01(\x05\x12\x11\n\tperiod_ms\x18\x02 \x01(\x03\"/\n\x0bTargetChurn\x12\r\n\x05limit\x18\x01 \x01(\x05\x12\x11\n\tperiod_ms\x18\x02 \x01(\x03\"E\n\rTargetRegions\x12\x0f\n\x07regions\x18\x01 \x03(\t\x12#\n\x05\x62\x61ses\x18\x02 \x03(\x0e\x32\x14.licd.v1.RegionBasis\"$\n\x11\x44\x65ploymentRegions\x12\x0f\n\x07regions\x18\x01 \x03(\t\"%\n\x13\x44\x65ploymentAddresses\x12\x0e\n\x06ranges\x18\x01 \x03(\t\"\x1c\n\x08Purposes\x12\x10\n\x08purposes\x18\x01 \x03(\t\"\x1c\n\x08Offences\x12\x10\n\x08offences\x18\x01 \x03(\t\",\n\x15\x41uthorisationRequired\x12\x13\n\x0bmax_life_ms\x18\x01 \x01(\x03\"\x1c\n\x1aProtectedPersonAttestation\"!\n\x0cPermitLength\x12\x11\n\tlength_ms\x18\x01 \x01(\x03\" \n\x0cOfflineGrace\x12\x10\n\x08grace_ms\x18\x01 \x01(\x03\"\x1c\n\x0b\x44\x65ployments\x12\r\n\x05limit\x18\x01 \x01(\x05*\x87\x01\n\x0bRegionBasis\x12\x1c\n\x18REGION_BASIS_UNSPECIFIED\x10\x00\x12\x1c\n\x18REGION_BASIS_NUMBER_PLAN\x10\x01\x12!\n\x1dREGION_BASIS_PRESENT_LOCATION\x10\x02\x12\x19\n\x15REGION_BASIS_DECLARED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15licd/v1/licence.proto\x12\x07licd.v1\"\xbc\x02\n\x0cLicenceTerms\x12\x0f\n\x07licence\x18\x01 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\x12\x0e\n\x06issuer\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\x05\x12\x14\n\x0cissued_at_ms\x18\x05 \x01(\x03\x12\x15\n\rnot_before_ms\x18\x06 \x01(\x03\x12\x14\n\x0cnot_after_ms\x18\x07 \x01(\x03\x12\x0f\n\x07product\x18\x08 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\t \x01(\t\x12\x16\n\x0epolicy_version\x18\n \x01(\t\x12\x0f\n\x07lineage\x18\x0b \x01(\t\x12(\n\x0b\x63onstraints\x18\x0c \x03(\x0b\x32\x13.licd.v1.Constraint\x12\x1a\n\x12min_reader_version\x18\r \x01(\x05\x12\x12\n\nconditions\x18\x0e \x03(\t\"\xfc\x05\n\nConstraint\x12\x38\n\x12\x63oncurrent_targets\x18\x01 \x01(\x0b\x32\x1a.licd.v1.ConcurrentTargetsH\x00\x12\x34\n\x10\x64istinct_targets\x18\x02 \x01(\x0b\x32\x18.licd.v1.DistinctTargetsH\x00\x12,\n\x0ctarget_churn\x18\x03 \x01(\x0b\x32\x14.licd.v1.TargetChurnH\x00\x12\x30\n\x0etarget_regions\x18\x04 \x01(\x0b\x32\x16.licd.v1.TargetRegionsH\x00\x12\x38\n\x12\x64\x65ployment_regions\x18\x05 \x01(\x0b\x32\x1a.licd.v1.DeploymentRegionsH\x00\x12<\n\x14\x64\x65ployment_addresses\x18\x06 \x01(\x0b\x32\x1c.licd.v1.DeploymentAddressesH\x00\x12%\n\x08purposes\x18\x07 \x01(\x0b\x32\x11.licd.v1.PurposesH\x00\x12%\n\x08offences\x18\x08 \x01(\x0b\x32\x11.licd.v1.OffencesH\x00\x12@\n\x16\x61uthorisation_required\x18\t \x01(\x0b\x32\x1e.licd.v1.AuthorisationRequiredH\x00\x12K\n\x1cprotected_person_attestation\x18\n \x01(\x0b\x32#.licd.v1.ProtectedPersonAttestationH\x00\x12.\n\rpermit_length\x18\x0b \x01(\x0b\x32\x15.licd.v1.PermitLengthH\x00\x12.\n\roffline_grace\x18\x0c \x01(\x0b\x32\x15.licd.v1.OfflineGraceH\x00\x12+\n\x0b\x64\x65ployments\x18\r \x01(\x0b\x32\x14.licd.v1.DeploymentsH\x00\x12\x34\n\x10overlay_required\x18\x0e \x01(\x0b\x32\x18.licd.v1.OverlayRequiredH\x00\x42\x06\n\x04kind\"\"\n\x11\x43oncurrentTargets\x12\r\n\x05limit\x18\x01 \x01(\x05\"3\n\x0f\x44istinctTargets\x12\r\n\x05limit\x18\x01 \x01(\x05\x12\x11\n\tperiod_ms\x18\x02 \x01(\x03\"/\n\x0bTargetChurn\x12\r\n\x05limit\x18\x01 \x01(\x05\x12\x11\n\tperiod_ms\x18\x02 \x01(\x03\"E\n\rTargetRegions\x12\x0f\n\x07regions\x18\x01 \x03(\t\x12#\n\x05\x62\x61ses\x18\x02 \x03(\x0e\x32\x14.licd.v1.RegionBasis\"$\n\x11\x44\x65ploymentRegions\x12\x0f\n\x07regions\x18\x01 \x03(\t\"%\n\x13\x44\x65ploymentAddresses\x12\x0e\n\x06ranges\x18\x01 \x03(\t\"\x1c\n\x08Purposes\x12\x10\n\x08purposes\x18\x01 \x03(\t\"\x1c\n\x08Offences\x12\x10\n\x08offences\x18\x01 \x03(\t\",\n\x15\x41uthorisationRequired\x12\x13\n\x0bmax_life_ms\x18\x01 \x01(\x03\"\x1c\n\x1aProtectedPersonAttestation\"!\n\x0cPermitLength\x12\x11\n\tlength_ms\x18\x01 \x01(\x03\" \n\x0cOfflineGrace\x12\x10\n\x08grace_ms\x18\x01 \x01(\x03\"\x1c\n\x0b\x44\x65ployments\x12\r\n\x05limit\x18\x01 \x01(\x05\"$\n\x0fOverlayRequired\x12\x11\n\tauthority\x18\x01 \x01(\t*\x87\x01\n\x0bRegionBasis\x12\x1c\n\x18REGION_BASIS_UNSPECIFIED\x10\x00\x12\x1c\n\x18REGION_BASIS_NUMBER_PLAN\x10\x01\x12!\n\x1dREGION_BASIS_PRESENT_LOCATION\x10\x02\x12\x19\n\x15REGION_BASIS_DECLARED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'licd.v1.licence_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REGIONBASIS']._serialized_start=1588
-  _globals['_REGIONBASIS']._serialized_end=1723
+  _globals['_REGIONBASIS']._serialized_start=1680
+  _globals['_REGIONBASIS']._serialized_end=1815
   _globals['_LICENCETERMS']._serialized_start=35
   _globals['_LICENCETERMS']._serialized_end=351
   _globals['_CONSTRAINT']._serialized_start=354
-  _globals['_CONSTRAINT']._serialized_end=1064
-  _globals['_CONCURRENTTARGETS']._serialized_start=1066
-  _globals['_CONCURRENTTARGETS']._serialized_end=1100
-  _globals['_DISTINCTTARGETS']._serialized_start=1102
-  _globals['_DISTINCTTARGETS']._serialized_end=1153
-  _globals['_TARGETCHURN']._serialized_start=1155
-  _globals['_TARGETCHURN']._serialized_end=1202
-  _globals['_TARGETREGIONS']._serialized_start=1204
-  _globals['_TARGETREGIONS']._serialized_end=1273
-  _globals['_DEPLOYMENTREGIONS']._serialized_start=1275
-  _globals['_DEPLOYMENTREGIONS']._serialized_end=1311
-  _globals['_DEPLOYMENTADDRESSES']._serialized_start=1313
-  _globals['_DEPLOYMENTADDRESSES']._serialized_end=1350
-  _globals['_PURPOSES']._serialized_start=1352
-  _globals['_PURPOSES']._serialized_end=1380
-  _globals['_OFFENCES']._serialized_start=1382
-  _globals['_OFFENCES']._serialized_end=1410
-  _globals['_AUTHORISATIONREQUIRED']._serialized_start=1412
-  _globals['_AUTHORISATIONREQUIRED']._serialized_end=1456
-  _globals['_PROTECTEDPERSONATTESTATION']._serialized_start=1458
-  _globals['_PROTECTEDPERSONATTESTATION']._serialized_end=1486
-  _globals['_PERMITLENGTH']._serialized_start=1488
-  _globals['_PERMITLENGTH']._serialized_end=1521
-  _globals['_OFFLINEGRACE']._serialized_start=1523
-  _globals['_OFFLINEGRACE']._serialized_end=1555
-  _globals['_DEPLOYMENTS']._serialized_start=1557
-  _globals['_DEPLOYMENTS']._serialized_end=1585
+  _globals['_CONSTRAINT']._serialized_end=1118
+  _globals['_CONCURRENTTARGETS']._serialized_start=1120
+  _globals['_CONCURRENTTARGETS']._serialized_end=1154
+  _globals['_DISTINCTTARGETS']._serialized_start=1156
+  _globals['_DISTINCTTARGETS']._serialized_end=1207
+  _globals['_TARGETCHURN']._serialized_start=1209
+  _globals['_TARGETCHURN']._serialized_end=1256
+  _globals['_TARGETREGIONS']._serialized_start=1258
+  _globals['_TARGETREGIONS']._serialized_end=1327
+  _globals['_DEPLOYMENTREGIONS']._serialized_start=1329
+  _globals['_DEPLOYMENTREGIONS']._serialized_end=1365
+  _globals['_DEPLOYMENTADDRESSES']._serialized_start=1367
+  _globals['_DEPLOYMENTADDRESSES']._serialized_end=1404
+  _globals['_PURPOSES']._serialized_start=1406
+  _globals['_PURPOSES']._serialized_end=1434
+  _globals['_OFFENCES']._serialized_start=1436
+  _globals['_OFFENCES']._serialized_end=1464
+  _globals['_AUTHORISATIONREQUIRED']._serialized_start=1466
+  _globals['_AUTHORISATIONREQUIRED']._serialized_end=1510
+  _globals['_PROTECTEDPERSONATTESTATION']._serialized_start=1512
+  _globals['_PROTECTEDPERSONATTESTATION']._serialized_end=1540
+  _globals['_PERMITLENGTH']._serialized_start=1542
+  _globals['_PERMITLENGTH']._serialized_end=1575
+  _globals['_OFFLINEGRACE']._serialized_start=1577
+  _globals['_OFFLINEGRACE']._serialized_end=1609
+  _globals['_DEPLOYMENTS']._serialized_start=1611
+  _globals['_DEPLOYMENTS']._serialized_end=1639
+  _globals['_OVERLAYREQUIRED']._serialized_start=1641
+  _globals['_OVERLAYREQUIRED']._serialized_end=1677
 # @@protoc_insertion_point(module_scope)

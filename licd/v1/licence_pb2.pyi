@@ -140,6 +140,7 @@ class Constraint(_message.Message):
     PERMIT_LENGTH_FIELD_NUMBER: _builtins.int
     OFFLINE_GRACE_FIELD_NUMBER: _builtins.int
     DEPLOYMENTS_FIELD_NUMBER: _builtins.int
+    OVERLAY_REQUIRED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def concurrent_targets(self) -> Global___ConcurrentTargets: ...
     @_builtins.property
@@ -166,6 +167,8 @@ class Constraint(_message.Message):
     def offline_grace(self) -> Global___OfflineGrace: ...
     @_builtins.property
     def deployments(self) -> Global___Deployments: ...
+    @_builtins.property
+    def overlay_required(self) -> Global___OverlayRequired: ...
     def __init__(
         self,
         *,
@@ -182,12 +185,13 @@ class Constraint(_message.Message):
         permit_length: Global___PermitLength | None = ...,
         offline_grace: Global___OfflineGrace | None = ...,
         deployments: Global___Deployments | None = ...,
+        overlay_required: Global___OverlayRequired | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["authorisation_required", b"authorisation_required", "concurrent_targets", b"concurrent_targets", "deployment_addresses", b"deployment_addresses", "deployment_regions", b"deployment_regions", "deployments", b"deployments", "distinct_targets", b"distinct_targets", "kind", b"kind", "offences", b"offences", "offline_grace", b"offline_grace", "permit_length", b"permit_length", "protected_person_attestation", b"protected_person_attestation", "purposes", b"purposes", "target_churn", b"target_churn", "target_regions", b"target_regions"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authorisation_required", b"authorisation_required", "concurrent_targets", b"concurrent_targets", "deployment_addresses", b"deployment_addresses", "deployment_regions", b"deployment_regions", "deployments", b"deployments", "distinct_targets", b"distinct_targets", "kind", b"kind", "offences", b"offences", "offline_grace", b"offline_grace", "overlay_required", b"overlay_required", "permit_length", b"permit_length", "protected_person_attestation", b"protected_person_attestation", "purposes", b"purposes", "target_churn", b"target_churn", "target_regions", b"target_regions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorisation_required", b"authorisation_required", "concurrent_targets", b"concurrent_targets", "deployment_addresses", b"deployment_addresses", "deployment_regions", b"deployment_regions", "deployments", b"deployments", "distinct_targets", b"distinct_targets", "kind", b"kind", "offences", b"offences", "offline_grace", b"offline_grace", "permit_length", b"permit_length", "protected_person_attestation", b"protected_person_attestation", "purposes", b"purposes", "target_churn", b"target_churn", "target_regions", b"target_regions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorisation_required", b"authorisation_required", "concurrent_targets", b"concurrent_targets", "deployment_addresses", b"deployment_addresses", "deployment_regions", b"deployment_regions", "deployments", b"deployments", "distinct_targets", b"distinct_targets", "kind", b"kind", "offences", b"offences", "offline_grace", b"offline_grace", "overlay_required", b"overlay_required", "permit_length", b"permit_length", "protected_person_attestation", b"protected_person_attestation", "purposes", b"purposes", "target_churn", b"target_churn", "target_regions", b"target_regions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["concurrent_targets", "distinct_targets", "target_churn", "target_regions", "deployment_regions", "deployment_addresses", "purposes", "offences", "authorisation_required", "protected_person_attestation", "permit_length", "offline_grace", "deployments"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["concurrent_targets", "distinct_targets", "target_churn", "target_regions", "deployment_regions", "deployment_addresses", "purposes", "offences", "authorisation_required", "protected_person_attestation", "permit_length", "offline_grace", "deployments", "overlay_required"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -479,3 +483,25 @@ class Deployments(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Deployments: _TypeAlias = Deployments  # noqa: Y015
+
+@_typing.final
+class OverlayRequired(_message.Message):
+    """There is no right without an overlay of this authority in force, whatever else the licence says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHORITY_FIELD_NUMBER: _builtins.int
+    authority: _builtins.str
+    """As it is registered with the installation: lower-case letters, digits and hyphens."""
+    def __init__(
+        self,
+        *,
+        authority: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OverlayRequired: _TypeAlias = OverlayRequired  # noqa: Y015

@@ -24,43 +24,44 @@ _sym_db = _symbol_database.Default()
 
 from licd.v1 import denial_pb2 as licd_dot_v1_dot_denial__pb2
 from licd.v1 import envelope_pb2 as licd_dot_v1_dot_envelope__pb2
+from licd.v1 import overlay_pb2 as licd_dot_v1_dot_overlay__pb2
 from licd.v1 import session_pb2 as licd_dot_v1_dot_session__pb2
 from licd.v1 import trust_pb2 as licd_dot_v1_dot_trust__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlicd/v1/session_service.proto\x12\x07licd.v1\x1a\x14licd/v1/denial.proto\x1a\x16licd/v1/envelope.proto\x1a\x15licd/v1/session.proto\x1a\x13licd/v1/trust.proto\"q\n\x12OpenSessionRequest\x12\x1f\n\x04link\x18\x01 \x01(\x0b\x32\x11.licd.v1.Envelope\x12%\n\nlast_reply\x18\x02 \x01(\x0b\x32\x11.licd.v1.Envelope\x12\x13\n\x0bheld_bundle\x18\x03 \x01(\x03\"\xac\x01\n\x13OpenSessionResponse\x12 \n\x05reply\x18\x01 \x01(\x0b\x32\x11.licd.v1.Envelope\x12\"\n\x07licence\x18\x02 \x01(\x0b\x32\x11.licd.v1.Envelope\x12%\n\ndirectives\x18\x03 \x03(\x0b\x32\x11.licd.v1.Envelope\x12(\n\x05trust\x18\x04 \x01(\x0b\x32\x19.licd.v1.TrustBundleChain\"\xa6\x01\n\x0eSessionRequest\x12!\n\x04link\x18\x01 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x12,\n\x0f\x61\x63knowledgement\x18\x02 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x12%\n\nlast_reply\x18\x03 \x01(\x0b\x32\x11.licd.v1.Envelope\x12\x13\n\x0bheld_bundle\x18\x04 \x01(\x03\x42\x07\n\x05\x66rame\"\xe1\x01\n\x0fSessionResponse\x12\"\n\x05reply\x18\x01 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x12&\n\tdirective\x18\x02 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x12$\n\x07licence\x18\x03 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x12*\n\x05trust\x18\x04 \x01(\x0b\x32\x19.licd.v1.TrustBundleChainH\x00\x12\'\n\ncontinuity\x18\x05 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x42\x07\n\x05\x66rame\"T\n\x13\x41\x63quireLeaseRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12)\n\x0b\x61\x63quisition\x18\x02 \x01(\x0b\x32\x14.licd.v1.Acquisition\"k\n\x14\x41\x63quireLeaseResponse\x12#\n\x06permit\x18\x01 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x12#\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x42\t\n\x07outcome\"8\n\x13ReleaseLeaseRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05lease\x18\x02 \x01(\x06\"k\n\x14ReleaseLeaseResponse\x12%\n\x08released\x18\x01 \x01(\x0b\x32\x11.licd.v1.ReleasedH\x00\x12!\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x0f.licd.v1.DenialH\x00\x42\t\n\x07outcome\"&\n\x13\x43heckLicenceRequest\x12\x0f\n\x07licence\x18\x01 \x01(\t\"\x8f\x01\n\x14\x43heckLicenceResponse\x12%\n\x08standing\x18\x01 \x01(\x0b\x32\x11.licd.v1.StandingH\x00\x12!\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x0f.licd.v1.DenialH\x00\x12\"\n\x07licence\x18\x03 \x01(\x0b\x32\x11.licd.v1.EnvelopeB\t\n\x07outcome\"q\n\x08Standing\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12\x12\n\ndecided_ms\x18\x02 \x01(\x03\x12\x0c\n\x04live\x18\x03 \x01(\x05\x12\x0f\n\x07\x63ooling\x18\x04 \x01(\x05\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x14\n\x0cnot_after_ms\x18\x06 \x01(\x03\":\n\x17RenewCertificateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\"R\n\x18RenewCertificateResponse\x12\x1d\n\x15\x63\x65rtificate_chain_pem\x18\x01 \x01(\t\x12\x17\n\x0f\x61uthorities_pem\x18\x02 \x01(\t2\xdc\x03\n\x0eSessionService\x12H\n\x0bOpenSession\x12\x1b.licd.v1.OpenSessionRequest\x1a\x1c.licd.v1.OpenSessionResponse\x12@\n\x07Session\x12\x17.licd.v1.SessionRequest\x1a\x18.licd.v1.SessionResponse(\x01\x30\x01\x12K\n\x0c\x41\x63quireLease\x12\x1c.licd.v1.AcquireLeaseRequest\x1a\x1d.licd.v1.AcquireLeaseResponse\x12K\n\x0cReleaseLease\x12\x1c.licd.v1.ReleaseLeaseRequest\x1a\x1d.licd.v1.ReleaseLeaseResponse\x12K\n\x0c\x43heckLicence\x12\x1c.licd.v1.CheckLicenceRequest\x1a\x1d.licd.v1.CheckLicenceResponse\x12W\n\x10RenewCertificate\x12 .licd.v1.RenewCertificateRequest\x1a!.licd.v1.RenewCertificateResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlicd/v1/session_service.proto\x12\x07licd.v1\x1a\x14licd/v1/denial.proto\x1a\x16licd/v1/envelope.proto\x1a\x15licd/v1/overlay.proto\x1a\x15licd/v1/session.proto\x1a\x13licd/v1/trust.proto\"q\n\x12OpenSessionRequest\x12\x1f\n\x04link\x18\x01 \x01(\x0b\x32\x11.licd.v1.Envelope\x12%\n\nlast_reply\x18\x02 \x01(\x0b\x32\x11.licd.v1.Envelope\x12\x13\n\x0bheld_bundle\x18\x03 \x01(\x03\"\xac\x01\n\x13OpenSessionResponse\x12 \n\x05reply\x18\x01 \x01(\x0b\x32\x11.licd.v1.Envelope\x12\"\n\x07licence\x18\x02 \x01(\x0b\x32\x11.licd.v1.Envelope\x12%\n\ndirectives\x18\x03 \x03(\x0b\x32\x11.licd.v1.Envelope\x12(\n\x05trust\x18\x04 \x01(\x0b\x32\x19.licd.v1.TrustBundleChain\"\xa6\x01\n\x0eSessionRequest\x12!\n\x04link\x18\x01 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x12,\n\x0f\x61\x63knowledgement\x18\x02 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x12%\n\nlast_reply\x18\x03 \x01(\x0b\x32\x11.licd.v1.Envelope\x12\x13\n\x0bheld_bundle\x18\x04 \x01(\x03\x42\x07\n\x05\x66rame\"\xe1\x01\n\x0fSessionResponse\x12\"\n\x05reply\x18\x01 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x12&\n\tdirective\x18\x02 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x12$\n\x07licence\x18\x03 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x12*\n\x05trust\x18\x04 \x01(\x0b\x32\x19.licd.v1.TrustBundleChainH\x00\x12\'\n\ncontinuity\x18\x05 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x42\x07\n\x05\x66rame\"T\n\x13\x41\x63quireLeaseRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12)\n\x0b\x61\x63quisition\x18\x02 \x01(\x0b\x32\x14.licd.v1.Acquisition\"k\n\x14\x41\x63quireLeaseResponse\x12#\n\x06permit\x18\x01 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x12#\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x11.licd.v1.EnvelopeH\x00\x42\t\n\x07outcome\"8\n\x13ReleaseLeaseRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05lease\x18\x02 \x01(\x06\"k\n\x14ReleaseLeaseResponse\x12%\n\x08released\x18\x01 \x01(\x0b\x32\x11.licd.v1.ReleasedH\x00\x12!\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x0f.licd.v1.DenialH\x00\x42\t\n\x07outcome\"&\n\x13\x43heckLicenceRequest\x12\x0f\n\x07licence\x18\x01 \x01(\t\"\x8f\x01\n\x14\x43heckLicenceResponse\x12%\n\x08standing\x18\x01 \x01(\x0b\x32\x11.licd.v1.StandingH\x00\x12!\n\x06\x64\x65nial\x18\x02 \x01(\x0b\x32\x0f.licd.v1.DenialH\x00\x12\"\n\x07licence\x18\x03 \x01(\x0b\x32\x11.licd.v1.EnvelopeB\t\n\x07outcome\"\x97\x01\n\x08Standing\x12\r\n\x05\x65poch\x18\x01 \x01(\x03\x12\x12\n\ndecided_ms\x18\x02 \x01(\x03\x12\x0c\n\x04live\x18\x03 \x01(\x05\x12\x0f\n\x07\x63ooling\x18\x04 \x01(\x05\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x14\n\x0cnot_after_ms\x18\x06 \x01(\x03\x12$\n\x08narrowed\x18\x07 \x03(\x0b\x32\x12.licd.v1.Narrowing\":\n\x17RenewCertificateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\"R\n\x18RenewCertificateResponse\x12\x1d\n\x15\x63\x65rtificate_chain_pem\x18\x01 \x01(\t\x12\x17\n\x0f\x61uthorities_pem\x18\x02 \x01(\t2\xdc\x03\n\x0eSessionService\x12H\n\x0bOpenSession\x12\x1b.licd.v1.OpenSessionRequest\x1a\x1c.licd.v1.OpenSessionResponse\x12@\n\x07Session\x12\x17.licd.v1.SessionRequest\x1a\x18.licd.v1.SessionResponse(\x01\x30\x01\x12K\n\x0c\x41\x63quireLease\x12\x1c.licd.v1.AcquireLeaseRequest\x1a\x1d.licd.v1.AcquireLeaseResponse\x12K\n\x0cReleaseLease\x12\x1c.licd.v1.ReleaseLeaseRequest\x1a\x1d.licd.v1.ReleaseLeaseResponse\x12K\n\x0c\x43heckLicence\x12\x1c.licd.v1.CheckLicenceRequest\x1a\x1d.licd.v1.CheckLicenceResponse\x12W\n\x10RenewCertificate\x12 .licd.v1.RenewCertificateRequest\x1a!.licd.v1.RenewCertificateResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'licd.v1.session_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OPENSESSIONREQUEST']._serialized_start=132
-  _globals['_OPENSESSIONREQUEST']._serialized_end=245
-  _globals['_OPENSESSIONRESPONSE']._serialized_start=248
-  _globals['_OPENSESSIONRESPONSE']._serialized_end=420
-  _globals['_SESSIONREQUEST']._serialized_start=423
-  _globals['_SESSIONREQUEST']._serialized_end=589
-  _globals['_SESSIONRESPONSE']._serialized_start=592
-  _globals['_SESSIONRESPONSE']._serialized_end=817
-  _globals['_ACQUIRELEASEREQUEST']._serialized_start=819
-  _globals['_ACQUIRELEASEREQUEST']._serialized_end=903
-  _globals['_ACQUIRELEASERESPONSE']._serialized_start=905
-  _globals['_ACQUIRELEASERESPONSE']._serialized_end=1012
-  _globals['_RELEASELEASEREQUEST']._serialized_start=1014
-  _globals['_RELEASELEASEREQUEST']._serialized_end=1070
-  _globals['_RELEASELEASERESPONSE']._serialized_start=1072
-  _globals['_RELEASELEASERESPONSE']._serialized_end=1179
-  _globals['_CHECKLICENCEREQUEST']._serialized_start=1181
-  _globals['_CHECKLICENCEREQUEST']._serialized_end=1219
-  _globals['_CHECKLICENCERESPONSE']._serialized_start=1222
-  _globals['_CHECKLICENCERESPONSE']._serialized_end=1365
-  _globals['_STANDING']._serialized_start=1367
-  _globals['_STANDING']._serialized_end=1480
-  _globals['_RENEWCERTIFICATEREQUEST']._serialized_start=1482
-  _globals['_RENEWCERTIFICATEREQUEST']._serialized_end=1540
-  _globals['_RENEWCERTIFICATERESPONSE']._serialized_start=1542
-  _globals['_RENEWCERTIFICATERESPONSE']._serialized_end=1624
-  _globals['_SESSIONSERVICE']._serialized_start=1627
-  _globals['_SESSIONSERVICE']._serialized_end=2103
+  _globals['_OPENSESSIONREQUEST']._serialized_start=155
+  _globals['_OPENSESSIONREQUEST']._serialized_end=268
+  _globals['_OPENSESSIONRESPONSE']._serialized_start=271
+  _globals['_OPENSESSIONRESPONSE']._serialized_end=443
+  _globals['_SESSIONREQUEST']._serialized_start=446
+  _globals['_SESSIONREQUEST']._serialized_end=612
+  _globals['_SESSIONRESPONSE']._serialized_start=615
+  _globals['_SESSIONRESPONSE']._serialized_end=840
+  _globals['_ACQUIRELEASEREQUEST']._serialized_start=842
+  _globals['_ACQUIRELEASEREQUEST']._serialized_end=926
+  _globals['_ACQUIRELEASERESPONSE']._serialized_start=928
+  _globals['_ACQUIRELEASERESPONSE']._serialized_end=1035
+  _globals['_RELEASELEASEREQUEST']._serialized_start=1037
+  _globals['_RELEASELEASEREQUEST']._serialized_end=1093
+  _globals['_RELEASELEASERESPONSE']._serialized_start=1095
+  _globals['_RELEASELEASERESPONSE']._serialized_end=1202
+  _globals['_CHECKLICENCEREQUEST']._serialized_start=1204
+  _globals['_CHECKLICENCEREQUEST']._serialized_end=1242
+  _globals['_CHECKLICENCERESPONSE']._serialized_start=1245
+  _globals['_CHECKLICENCERESPONSE']._serialized_end=1388
+  _globals['_STANDING']._serialized_start=1391
+  _globals['_STANDING']._serialized_end=1542
+  _globals['_RENEWCERTIFICATEREQUEST']._serialized_start=1544
+  _globals['_RENEWCERTIFICATEREQUEST']._serialized_end=1602
+  _globals['_RENEWCERTIFICATERESPONSE']._serialized_start=1604
+  _globals['_RENEWCERTIFICATERESPONSE']._serialized_end=1686
+  _globals['_SESSIONSERVICE']._serialized_start=1689
+  _globals['_SESSIONSERVICE']._serialized_end=2165
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from licd.v1 import denial_pb2 as _denial_pb2
 from licd.v1 import envelope_pb2 as _envelope_pb2
+from licd.v1 import overlay_pb2 as _overlay_pb2
 from licd.v1 import session_pb2 as _session_pb2
 from licd.v1 import trust_pb2 as _trust_pb2
 import builtins as _builtins
@@ -348,12 +349,18 @@ class Standing(_message.Message):
     COOLING_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     NOT_AFTER_MS_FIELD_NUMBER: _builtins.int
+    NARROWED_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     decided_ms: _builtins.int
     live: _builtins.int
     cooling: _builtins.int
     limit: _builtins.int
+    """Of the effective right: the terms and every overlay in force."""
     not_after_ms: _builtins.int
+    @_builtins.property
+    def narrowed(self) -> _containers.RepeatedCompositeFieldContainer[_overlay_pb2.Narrowing]:
+        """Who narrows the terms, and in what."""
+
     def __init__(
         self,
         *,
@@ -363,10 +370,11 @@ class Standing(_message.Message):
         cooling: _builtins.int = ...,
         limit: _builtins.int = ...,
         not_after_ms: _builtins.int = ...,
+        narrowed: _abc.Iterable[_overlay_pb2.Narrowing] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooling", b"cooling", "decided_ms", b"decided_ms", "epoch", b"epoch", "limit", b"limit", "live", b"live", "not_after_ms", b"not_after_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooling", b"cooling", "decided_ms", b"decided_ms", "epoch", b"epoch", "limit", b"limit", "live", b"live", "narrowed", b"narrowed", "not_after_ms", b"not_after_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

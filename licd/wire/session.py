@@ -199,6 +199,7 @@ def denial_message(denied: Denied) -> denial_pb2.Denial:
         cooling=denied.cooling,
         limit=denied.limit,
         suspension_reason=denied.suspension_code,
+        overlays=denied.overlays,
     )
 
 

@@ -18,6 +18,7 @@ from licd.core.terms import (
     DistinctTargets,
     Offences,
     OfflineGrace,
+    OverlayRequired,
     PermitLength,
     ProtectedPersonAttestation,
     Purposes,
@@ -141,6 +142,8 @@ def constraint_message(constraint: Constraint) -> pb.Constraint:
             return pb.Constraint(offline_grace=pb.OfflineGrace(grace_ms=grace))
         case Deployments(limit):
             return pb.Constraint(deployments=pb.Deployments(limit=limit))
+        case OverlayRequired(authority):
+            return pb.Constraint(overlay_required=pb.OverlayRequired(authority=authority))
         case _:
             assert_never(constraint)
 
@@ -174,6 +177,8 @@ def _constraint(message: pb.Constraint, index: int) -> Constraint:
             return OfflineGrace(message.offline_grace.grace_ms)
         case "deployments":
             return Deployments(message.deployments.limit)
+        case "overlay_required":
+            return OverlayRequired(message.overlay_required.authority)
         case None:
             raise TermsInvalid(f"constraints[{index}]", "a kind of constraint that this reader does not know")
         case other:

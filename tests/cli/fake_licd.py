@@ -27,6 +27,8 @@ from licd.v1 import (
     licence_service_pb2_grpc,
     log_service_pb2,
     log_service_pb2_grpc,
+    overlay_service_pb2,
+    overlay_service_pb2_grpc,
     policy_service_pb2,
     policy_service_pb2_grpc,
     status_service_pb2,
@@ -43,6 +45,7 @@ SERVICES: list[tuple[Any, Callable[..., None]]] = [
     (lease_service_pb2, lease_service_pb2_grpc.add_LeaseServiceServicer_to_server),
     (licence_service_pb2, licence_service_pb2_grpc.add_LicenceServiceServicer_to_server),
     (log_service_pb2, log_service_pb2_grpc.add_LogServiceServicer_to_server),
+    (overlay_service_pb2, overlay_service_pb2_grpc.add_OverlayServiceServicer_to_server),
     (policy_service_pb2, policy_service_pb2_grpc.add_PolicyServiceServicer_to_server),
     (status_service_pb2, status_service_pb2_grpc.add_StatusServiceServicer_to_server),
 ]

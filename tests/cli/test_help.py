@@ -29,6 +29,7 @@ VERBS = {
         "terminate",
         "export",
         "drill",
+        "rights",
     },
     "diligence": {
         "import",
@@ -42,6 +43,8 @@ VERBS = {
         "reviews",
         "replay",
     },
+    "overlay": {"sign", "lodge", "withdraw", "show", "list"},
+    "authority": {"key", "register", "withdraw", "list"},
     "deployment": {"invite", "get", "list", "revoke", "re-enrol", "fork", "verify-fork"},
     "lease": {"list", "force-release"},
     "approval": {"list", "show", "sign", "reject"},

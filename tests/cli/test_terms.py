@@ -33,6 +33,7 @@ def test_terms_written_to_a_file_come_back_the_same(tmp_path: Path) -> None:
             pb.Constraint(offences=pb.Offences(offences=["example:homicide"])),
             pb.Constraint(offences=pb.Offences(offences=[])),
             pb.Constraint(concurrent_targets=pb.ConcurrentTargets(limit=9)),
+            pb.Constraint(overlay_required=pb.OverlayRequired(authority="export-qn")),
         ]
     )
     back = read_terms(written(tmp_path, write_terms(every)))

@@ -88,9 +88,9 @@ def test_shows_other_kinds_field_by_field(licctl: Licctl, tmp_path: Path) -> Non
 
 
 def test_shows_a_kind_it_has_no_words_for_by_its_size(licctl: Licctl, tmp_path: Path) -> None:
-    overseer = MemorySigner(KeyPurpose.OVERSEER, b"\x09" * 32)
-    shown = licctl("token", "show", saved(tmp_path, seal(Kind.OVERLAY, b"12345", overseer))).stdout
-    assert "5 bytes; this licctl has no words for a overlay" in shown
+    evidence = MemorySigner(KeyPurpose.EVIDENCE, b"\x09" * 32)
+    shown = licctl("token", "show", saved(tmp_path, seal(Kind.INQUIRY, b"12345", evidence))).stdout
+    assert "5 bytes; this licctl has no words for a inquiry" in shown
 
 
 def test_a_licence_that_holds_is_said_to_with_who_signed_it(licctl: Licctl, tmp_path: Path, trust: str) -> None:

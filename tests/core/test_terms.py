@@ -23,6 +23,7 @@ from licd.core.terms import (
     DistinctTargets,
     Offences,
     OfflineGrace,
+    OverlayRequired,
     PermitLength,
     ProtectedPersonAttestation,
     Purposes,
@@ -187,6 +188,7 @@ LIMITS: dict[str, tuple[Constraint, ...]] = {
     "addresses": (ADDRESSES(frozenset(("10.0.0.0/8", "192.0.2.0/24"))),),
     "authorisation": (REQUIRED(DAY),),
     "attestation": (ProtectedPersonAttestation(),),
+    "overlays": (OverlayRequired("export-qn"),),
 }
 
 
@@ -230,6 +232,8 @@ def rights(**changes: Any) -> Rights:
         ("authorisation", {"authorisation": (REQUIRED(0),)}),
         ("authorisation", {"authorisation": (REQUIRED(DAY + 1),)}),
         ("attestation", {"attestation": ()}),
+        ("overlays", {"overlays": ()}),
+        ("overlays", {"overlays": (OverlayRequired("domestic-qn"),)}),
     ],
 )
 def test_each_field_that_permits_more_is_named(field: str, wider: dict[str, Any]):
@@ -263,6 +267,7 @@ def test_a_further_basis_is_named():
         {"addresses": (ADDRESSES(frozenset(("10.0.0.0/8",))), ADDRESSES(frozenset(("192.0.2.0/24",))))},
         {"addresses": (ADDRESSES(frozenset()),)},
         {"authorisation": (REQUIRED(HOUR),)},
+        {"overlays": (OverlayRequired("export-qn"), OverlayRequired("domestic-qn"))},
     ],
 )
 def test_what_only_narrows_is_not_named(narrower: dict[str, Any]):
@@ -276,6 +281,7 @@ def test_a_limit_that_was_not_there_before_narrows():
 def test_every_field_of_rights_is_looked_at():
     named = {"regions", "bases", "purposes", "distinct", "churn", "offences", "deployment_regions", "addresses"}
     named |= {"not_before", "not_after", "cap", "length", "grace", "deployments", "authorisation", "attestation"}
+    named |= {"overlays"}
     assert {field.name for field in fields(Rights)} == named
 
 

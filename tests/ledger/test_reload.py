@@ -14,6 +14,7 @@ import pytest
 from licd.core.errors import LicdError
 from licd.core.link import Release
 from licd.core.state import LicenceState
+from licd.core.terms import ConcurrentTargets, Constraint, DistinctTargets, OfflineGrace
 from licd.core.time import DAY, HOUR, MINUTE, SECOND
 from licd.ledger.load import load_state
 from licd.ledger.verbs.customers import BanCustomer, UnbanCustomer
@@ -26,7 +27,9 @@ from licd.ledger.verbs.licences import (
     SuspensionScope,
     TerminateLicence,
 )
+from licd.ledger.verbs.overlays import WithdrawOverlay
 from licd.v1.session_pb2 import Permit
+from tests.ledger.overlays import lodging, registered
 from tests.ledger.rig import TIMING, Rig, target, terms, wish
 from tests.ledger.system import PaperSystem
 
@@ -44,6 +47,8 @@ def seen(state: LicenceState, now: int) -> dict[str, Any]:
     return {
         "licence": state.licence,
         "banned": state.banned,
+        "overlays": state.overlays,
+        "rights": replace(state.rights, distinct=(), churn=()),
         "deployments": state.deployments,
         "sessions": state.sessions,
         "live": seats.live,
@@ -83,6 +88,7 @@ class Chance:
         for system in self.systems:
             system.open()
         self.leases: list[int] = [7]
+        self.revisions: dict[str, int] = {}
 
     def step(self) -> None:
         """One thing by chance; what licd refuses is fine."""
@@ -110,6 +116,9 @@ class Chance:
             self.ban,
             self.unban,
             self.break_commit,
+            self.overlay,
+            self.overlay,
+            self.withdraw,
             self.terminate,
         ]
 
@@ -188,6 +197,29 @@ class Chance:
 
     def unban(self) -> None:
         self.rig.do(UnbanCustomer("north", "unfounded", "d", "alice"))
+
+    def overlay(self) -> None:
+        """By one of two references, about both licences or one, narrower or wider than before, or over."""
+        if not self.revisions:
+            self.rig.do(registered())
+        reference = self.random.choice(["EX-1", "EX-2"])
+        revision = self.revisions[reference] = self.revisions.get(reference, 0) + 1
+        limits: list[Constraint] = [ConcurrentTargets(self.random.randrange(4)), DistinctTargets(5, 2 * DAY)]
+        self.rig.do(
+            lodging(
+                self.rig,
+                self.random.choice([*limits, OfflineGrace(self.random.choice([0, HOUR]))]),
+                reference=reference,
+                revision=revision,
+                licence=self.random.choice(["", "", "north-1"]),
+                not_after=self.rig.clock.wall() + self.random.choice([HOUR, 300 * DAY, 300 * DAY]),
+                may_widen=self.random.random() < 0.8,
+            )
+        )
+
+    def withdraw(self) -> None:
+        if self.random.random() < 0.2:
+            self.rig.do(WithdrawOverlay(self.random.choice(["export-qn/EX-1", "export-qn/EX-2"]), "c", "d", "alice"))
 
     def terminate(self) -> None:
         if self.random.random() < 0.05:

@@ -58,7 +58,7 @@ def test_an_approval_lives_for_four_hours_at_most(policies: Policies, folder: Fo
 
 @pytest.mark.parametrize("verb", sorted(ALONE))
 def test_stopping_never_waits_for_a_second_person(folder: Folder, verb: str):
-    folder.edit(FILE, '    "LicenceService.RenewLicence",\n]\n# Only', f'    "{verb}",\n]\n# Only')
+    folder.edit(FILE, '    "OverlayService.WithdrawAuthority",\n]\n# Only', f'    "{verb}",\n]\n# Only')
     told = f"{verb} never waits for a second person: stopping is done alone and at once"
     assert any(problem.endswith(told) for problem in folder.problems())
 

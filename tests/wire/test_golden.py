@@ -9,6 +9,7 @@ from licd.core.acquire_lease import Granted
 from licd.core.continuity import Continuity
 from licd.core.link import Permit, Renewed
 from licd.core.model import Deployment, DeploymentStatus, Directive, DirectiveKind, Lease, Session
+from licd.core.overlay import OverlayEffect, OverlayTerms
 from licd.core.reasons import Denied, Reason, SeatHeld
 from licd.core.release_lease import Released
 from licd.core.terms import (
@@ -21,6 +22,7 @@ from licd.core.terms import (
     DistinctTargets,
     Offences,
     OfflineGrace,
+    OverlayRequired,
     PermitLength,
     ProtectedPersonAttestation,
     Purposes,
@@ -31,8 +33,9 @@ from licd.core.terms import (
 from licd.core.time import DAY
 from licd.keys.kinds import Kind
 from licd.keys.payload import refuse_unknown_fields
-from licd.v1 import licence_pb2, session_pb2
+from licd.v1 import licence_pb2, overlay_pb2, session_pb2
 from licd.wire.continuity import continuity_payload
+from licd.wire.overlay import overlay_from_payload, overlay_payload
 from licd.wire.session import Header, directive_payload, permit_payload, refusal_payload
 from licd.wire.terms import terms_from_payload, terms_payload
 
@@ -117,6 +120,25 @@ PERMIT = Permit(
     outcomes=(Granted(LEASE, AT + 20_000, existing=False), Released(9, AT + 30_000), FULL),
     ended=((10, Reason.LEASE_LAPSED), (11, Reason.CAP_NARROWED)),
     revision=2,
+)
+OVERLAY = OverlayTerms(
+    authority="export-qn",
+    reference="EX-2026-114",
+    audience="licd.example",
+    revision=3,
+    issued_at=AT - 7,
+    not_before=AT,
+    not_after=AT + 90 * DAY,
+    effect=OverlayEffect.PERMIT,
+    customer="c1",
+    product="product",
+    licence="l1",
+    constraints=(
+        ConcurrentTargets(2),
+        TargetRegions(frozenset(("DE", "AT-9")), frozenset((Basis.NUMBER_PLAN,))),
+        OverlayRequired("domestic-qn"),
+    ),
+    statement="for one operation",
 )
 SUSPENDED = Denied(Reason.LICENCE_SUSPENDED, "under review", suspension_code="misuse_suspected")
 DIRECTIVE = Directive("l1", 4, DirectiveKind.FORCE_RELEASE, AT, "operator_request", "words", (LEASE.id, 8), "s1")
@@ -220,6 +242,7 @@ PAYLOADS: dict[Kind, tuple[bytes, type[Message]]] = {
     Kind.ACKNOWLEDGEMENT: (acknowledgement().SerializeToString(), session_pb2.Acknowledgement),
     Kind.OPERATOR_COMMAND: (operator_command().SerializeToString(), session_pb2.OperatorCommand),
     Kind.CONTINUITY_PERMIT: (continuity(), session_pb2.ContinuityPermit),
+    Kind.OVERLAY: (overlay_payload(OVERLAY), overlay_pb2.OverlayTerms),
 }
 
 
@@ -237,6 +260,10 @@ def test_the_bytes_of_then_hold_nothing_that_is_not_understood_today(kind: Kind)
     message = PAYLOADS[kind][1].FromString(golden_bytes(kind))
     refuse_unknown_fields(message)
     assert message.SerializeToString() == golden_bytes(kind)
+
+
+def test_the_overlay_of_then_means_today_what_it_meant():
+    assert overlay_from_payload(golden_bytes(Kind.OVERLAY)) == OVERLAY
 
 
 def test_the_terms_of_then_mean_today_what_they_meant():

@@ -131,6 +131,7 @@ DENIED = Denied(
     cooling=1,
     limit=2,
     suspension_code="code",
+    overlays=("export-qn/EX-1",),
 )
 
 

@@ -18,6 +18,7 @@ from licd.core.terms import (
     DistinctTargets,
     Offences,
     OfflineGrace,
+    OverlayRequired,
     PermitLength,
     ProtectedPersonAttestation,
     Purposes,
@@ -56,6 +57,7 @@ a_constraint = st.one_of(
     st.builds(PermitLength, int64),
     st.builds(OfflineGrace, int64),
     st.builds(Deployments, int32),
+    st.builds(OverlayRequired, st.text(max_size=8)),
 )
 a_text = st.text(max_size=12)
 some_terms = st.builds(
@@ -89,6 +91,7 @@ ONE_OF_EACH: tuple[Constraint, ...] = (
     PermitLength(1),
     OfflineGrace(1),
     Deployments(1),
+    OverlayRequired("export-qn"),
 )
 
 

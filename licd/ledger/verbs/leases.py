@@ -11,6 +11,8 @@ from licd.core.errors import Invalid, NotFound
 from licd.core.force_release import force_release_lease
 from licd.core.link import Permit, Renewed
 from licd.core.model import Lease
+from licd.core.narrowing import named
+from licd.core.overlay import Narrowing, narrowings
 from licd.core.reasons import Denied, Reason
 from licd.core.release_lease import Released, release_lease
 from licd.core.scope import Acquisition, Place, place_denial
@@ -71,9 +73,10 @@ class AcquireLease:
         if not state.sessions[self.deployment].session:
             return Denied(Reason.NO_SESSION, "open a session first")
         place = Place(state.deployments[self.deployment].region, self.address)
-        return place_denial(state.rights, place) or acquire_lease(
-            state, self.deployment, self.acquisition, tx.now, lease_id=tx.random_id(), attached=False
-        )
+        denied = place_denial(state.rights, place)
+        if denied is not None:
+            return named(state, denied, lambda rights: place_denial(rights, place))
+        return acquire_lease(state, self.deployment, self.acquisition, tx.now, lease_id=tx.random_id(), attached=False)
 
     def _payload(self, tx: Transaction, state: LicenceState, outcome: Granted | Denied) -> tuple[Kind, bytes]:
         header = Header(
@@ -213,6 +216,7 @@ class Checked:
     cooling: int
     limit: int
     not_after: int
+    narrowed: tuple[Narrowing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,4 +248,5 @@ class CheckLicence:
             cooling=len(seats.cooling),
             limit=state.rights.cap,
             not_after=state.rights.not_after,
+            narrowed=narrowings(state.licence.terms, state.overlays.values()),
         )

@@ -25,6 +25,7 @@ from licd.core.time import Instant
 from licd.keys.envelope import seal
 from licd.keys.kinds import Kind
 from licd.ledger import tables
+from licd.ledger.load import overlays_of
 from licd.ledger.records import Suspension, SuspensionSystem
 from licd.ledger.rows import CUSTOMERS, LICENCES, LOG_ENTRIES
 from licd.ledger.standing import refuse_at_gate
@@ -82,7 +83,9 @@ class IssueLicence:
             suspension_code="",
             suspension_detail="",
         )
-        state = LicenceState(licence, banned=False, timing=tx.installation.timing)
+        tx.flush()
+        overlays = overlays_of(tx.connection, customer.id)
+        state = LicenceState(licence, banned=False, timing=tx.installation.timing, overlays=overlays)
         tx.adopt(state)
         state.put(licence)
         state.record(

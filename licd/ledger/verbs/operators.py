@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from licd.core.errors import AlreadyExists, Conflict, IllegalTransition, NotFound
+from licd.ledger import tables
 from licd.ledger.records import Operator
-from licd.ledger.rows import OPERATORS
+from licd.ledger.rows import AUTHORITIES, OPERATORS
 from licd.ledger.transaction import Transaction
 
 CanAdmit = Callable[[Mapping[str, frozenset[str]]], bool]
@@ -61,6 +62,8 @@ class AddOperator:
         found = tx.get(OPERATORS, self.operator)
         others = [each for each in all_operators(tx) if each.id != self.operator]
         _refuse_anothers_keys(others, self.public_key, self.channel_key_hash)
+        for authority in AUTHORITIES.where(tx.connection, tables.authority.c.public_key == self.public_key):
+            raise AlreadyExists(f"that is the key of authority {authority.id}", field="public_key")
         operator = Operator(
             id=self.operator,
             roles=",".join(self.roles),

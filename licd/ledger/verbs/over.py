@@ -16,17 +16,19 @@ from licd.ledger.queries import licences_to_reap
 from licd.ledger.records import ApprovalStatus
 from licd.ledger.rows import APPROVALS, DEPLOYMENTS, LICENCES
 from licd.ledger.transaction import Transaction
+from licd.ledger.verbs.overlays import expire_overlays
 
 
 def end_what_is_over(tx: Transaction, unvouched: Millis) -> int:
-    """Ends leases, terms, join tokens and approvals whose time has come by now. Returns how many.
+    """Ends leases, terms, overlays, join tokens and approvals whose time has come by now. Returns how many.
 
-    A term comes back by two persons for each licence alone, so it is over only if it would be without the time that
-    nobody vouches for. The rest is asked for anew in a minute.
+    A term, or an overlay, comes back by two persons for each licence alone, so it is over only if it would be without
+    the time that nobody vouches for. The rest is asked for anew in a minute.
     """
     tx.flush()
     leases = sum(tx.state(licence).reap(tx.now) for licence in licences_to_reap(tx.connection, tx.now))
-    return leases + _terms(tx, tx.now - unvouched) + _invitations(tx) + _approvals(tx)
+    at = tx.now - unvouched
+    return leases + _terms(tx, at) + expire_overlays(tx, at) + _invitations(tx) + _approvals(tx)
 
 
 def _terms(tx: Transaction, at: Instant) -> int:

@@ -41,6 +41,7 @@ from licd.v1 import session_pb2
 from licd.v1 import session_service_pb2 as pb
 from licd.v1.envelope_pb2 import Envelope
 from licd.v1.trust_pb2 import TrustBundleChain
+from licd.wire.overlay import narrowing_message
 from licd.wire.session import acquisition_from_message, denial_message, operations_from_messages, released_message
 
 HELD_LIMIT: Final = 10_000
@@ -361,6 +362,7 @@ def _check_response(checked: Checked) -> pb.CheckLicenceResponse:
             cooling=checked.cooling,
             limit=checked.limit,
             not_after_ms=checked.not_after,
+            narrowed=[narrowing_message(each, checked.decided) for each in checked.narrowed],
         )
     )
     return response
