@@ -16,10 +16,19 @@ from licd.client.notices import LeaseLost, Reinstated, Suspended
 from licd.client.status import InForce
 from licd.client.sync import Lease, System
 from licd.core.errors import IllegalTransition
-from licd.v1 import deployment_service_pb2, lease_service_pb2, licence_service_pb2, operator_pb2
+from licd.core.terms import ConcurrentTargets, Constraint
+from licd.v1 import (
+    deployment_service_pb2,
+    lease_service_pb2,
+    licence_service_pb2,
+    operator_pb2,
+    overlay_pb2,
+    overlay_service_pb2,
+)
 from tests.client.notices import LIMIT, Told
 from tests.daemon import Daemon, make_state, serving
 from tests.office import Office
+from tests.overlays import EXPORT, saying, signed
 from tests.wired_system import PURPOSE, target
 
 NORWAY = [("NO", 1)]
@@ -103,6 +112,48 @@ def test_a_lease_is_held_suspended_and_reinstated(office: Office, tmp_path: Path
         assert isinstance(check.standing, InForce)
         assert check.terms == system.licence
         assert system.status.dropped == {}
+
+
+def test_a_withdrawn_overlay_stops_all_at_once_and_the_authoritys_next_word_brings_it_back(
+    office: Office, tmp_path: Path
+) -> None:
+    customer = office.alice.customer()
+    enrolled(office, office.licence(customer), tmp_path)
+    now = office.daemon.clock.wall()
+    key = overlay_service_pb2.RegisterAuthorityRequest(
+        authority="export-no",
+        name="Office of Exports",
+        kind=overlay_pb2.AUTHORITY_KIND_EXPORT,
+        jurisdiction="NO",
+        public_key=EXPORT.public_key,
+    )
+    office.agree("OverlayService.RegisterAuthority", key)
+
+    def lodge(*limits: Constraint, revision: int) -> None:
+        said = saying(customer, now, "licd.example", *limits, authority="export-no", revision=revision)
+        request = overlay_service_pb2.LodgeOverlayRequest(overlay=signed(said))
+        office.agree("OverlayService.LodgeOverlay", request)
+
+    lodge(ConcurrentTargets(1), revision=1)
+    told = Told()
+    with opened(tmp_path, told) as system, system.lease(**asked(1)) as lease:
+        with pytest.raises(LeaseDenied, match="narrowed by overlay export-no/EX-1") as refused:
+            system.acquire(**asked(2))
+        assert refused.value.denied.overlays == ("export-no/EX-1",)
+        withdraw = overlay_service_pb2.WithdrawOverlayRequest(
+            overlay="export-no/EX-1", reason_code="export_authority", detail="by letter"
+        )
+        office.alice.call("OverlayService.WithdrawOverlay", withdraw)
+        stopped = told.wait(Suspended)
+        assert stopped.stopped_leases == 1
+        assert stopped.denied.detail == "overlay export-no/EX-1 was withdrawn"
+        with pytest.raises(LeaseStopped, match="export-no/EX-1 was withdrawn"):
+            lease.check()
+        with pytest.raises(LeaseDenied, match="export-no/EX-1 was withdrawn"):
+            system.acquire(**asked(2))
+        lodge(revision=2)
+        eventually(lambda: lease.usable, system)
+        assert usable(system.acquire(**asked(2)))
 
 
 def test_a_full_cap_names_the_callers_own_seats(office: Office, tmp_path: Path) -> None:

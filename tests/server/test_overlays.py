@@ -380,6 +380,14 @@ def test_an_overlay_is_refused_by_name(authority: Authority, name: str):
     assert list(listed.overlays) == []
 
 
+def test_another_key_than_the_authoritys_is_told_with_whose_it_should_be(authority: Authority):
+    other = MemorySigner.generate(KeyPurpose.OVERSEER, urandom)
+    request = pb.LodgeOverlayRequest(overlay=signed(authority.says(), other))
+    words = refused(authority.office.alice, LODGE, request, SealRefused)
+    assert f"of authority {authority.name}, whose key is {authority.signer.key_id}" in words
+    assert f"no key '{other.key_id}'" in words
+
+
 def test_one_that_tries_to_widen_a_licence_is_refused_with_in_what(authority: Authority):
     licence = authority.licence(cap=4, regions=("NO",))
     wide = (ConcurrentTargets(5), TargetRegions(frozenset({"NO", "SE"}), frozenset({Basis.NUMBER_PLAN})))

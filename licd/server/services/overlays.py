@@ -21,6 +21,7 @@ from licd.keys.envelope import verify
 from licd.keys.keyring import Keyring
 from licd.keys.kinds import KeyPurpose, Kind
 from licd.keys.payload import read_payload
+from licd.keys.seal_reasons import SealInvalid
 from licd.keys.verification_key import VerificationKey
 from licd.ledger import tables
 from licd.ledger.database import Connection
@@ -138,7 +139,12 @@ class Overlays:
             not_after_ms=FOREVER,
             owner=f"overseer/{authority.id}",
         )
-        message = read_payload(verify(envelope, Kind.OVERLAY, Keyring([key]), self._wall()), overlay_pb2.OverlayTerms)
+        try:
+            verified = verify(envelope, Kind.OVERLAY, Keyring([key]), self._wall())
+            message = read_payload(verified, overlay_pb2.OverlayTerms)
+        except SealInvalid as error:
+            why = f"it says that it is of authority {authority.id}, whose key is {authority.key_id}: {error.detail}"
+            raise SealInvalid(error.reason, why) from error
         try:
             said = overlay_from_message(message)
             check_overlay(said)
