@@ -1,7 +1,7 @@
 """Where a command works: who the operator is, how licd is asked, how answers are written, what signs."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -92,17 +92,22 @@ class Desk:
 
         Raises Stopped(USAGE) where there is neither, KeyFileError when others may read the file.
         """
-        named = self.surroundings.environment.get(PASSPHRASE_VARIABLE)
-        if named:
-            return read_private(Path(named), _MAX_PASSPHRASE_BYTES).split(b"\n")[0]
-        try:
-            return self.surroundings.ask_secret(prompt).encode()
-        except EOFError as error:
-            message = f"{prompt.rstrip(': ')}: nobody to ask; set ${PASSPHRASE_VARIABLE} to a file of mode 0600"
-            raise Stopped(Exit.USAGE, message) from error
+        named = self.surroundings.environment.get(PASSPHRASE_VARIABLE, "")
+        return first_line(named, prompt, self.surroundings.ask_secret)
 
     def close(self) -> None:
         """Closes the channel, if it was opened."""
         opened = self.__dict__.get("channel")
         if opened is not None:
             opened.close()
+
+
+def first_line(named: str, prompt: str, ask_secret: Callable[[str], str]) -> bytes:
+    """The first line of the file named, else what a person types. Raises Stopped(USAGE), KeyFileError."""
+    if named:
+        return read_private(Path(named), _MAX_PASSPHRASE_BYTES).split(b"\n")[0]
+    try:
+        return ask_secret(prompt).encode()
+    except EOFError as error:
+        message = f"{prompt.rstrip(': ')}: nobody to ask; set ${PASSPHRASE_VARIABLE} to a file of mode 0600"
+        raise Stopped(Exit.USAGE, message) from error

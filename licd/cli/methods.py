@@ -9,6 +9,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from licd.v1 import (
     approval_service_pb2,
+    condition_service_pb2,
     customer_service_pb2,
     deployment_service_pb2,
     diligence_service_pb2,
@@ -23,6 +24,7 @@ from licd.v1 import (
 
 _FILES: Final[tuple[FileDescriptor, ...]] = (
     approval_service_pb2.DESCRIPTOR,
+    condition_service_pb2.DESCRIPTOR,
     customer_service_pb2.DESCRIPTOR,
     deployment_service_pb2.DESCRIPTOR,
     diligence_service_pb2.DESCRIPTOR,

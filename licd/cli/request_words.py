@@ -19,7 +19,14 @@ from licd.v1.licence_pb2 import Constraint
 from licd.v1.overlay_pb2 import OverlayTerms
 
 _SHOWN_BYTES: Final = 32
-_KEY_OF: Final = dict.fromkeys(("Authority", "RegisterAuthorityRequest"), ("an authority's", KeyPurpose.OVERSEER))
+_AUTHORITYS: Final = ("an authority's", KeyPurpose.OVERSEER)
+_CONTACTS: Final = ("a contact's", KeyPurpose.CONTACT)
+_KEY_OF: Final = {
+    "Authority": _AUTHORITYS,
+    "RegisterAuthorityRequest": _AUTHORITYS,
+    "Contact": _CONTACTS,
+    "RegisterContactRequest": _CONTACTS,
+}
 _DURATIONS: Final = frozenset(
     {
         "cool_down_ms",

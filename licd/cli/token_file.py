@@ -18,6 +18,7 @@ from licd.core.time import Instant
 from licd.keys.armour import dearmour
 from licd.keys.envelope import claimed_kind, parse_envelope
 from licd.keys.kinds import Kind
+from licd.v1.condition_pb2 import Certification
 from licd.v1.denial_pb2 import Denial
 from licd.v1.envelope_pb2 import Envelope
 from licd.v1.licence_pb2 import LicenceTerms
@@ -35,6 +36,7 @@ MESSAGES: Final[dict[Kind, type[Message]]] = {
     Kind.TRUST_BUNDLE: TrustBundle,
     Kind.OPERATOR_COMMAND: OperatorCommand,
     Kind.OVERLAY: OverlayTerms,
+    Kind.CERTIFICATION: Certification,
 }
 """What the payload of a kind is; kinds without words here are shown by their size."""
 

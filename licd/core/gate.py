@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from licd.core.condition import Condition
 from licd.core.errors import IllegalTransition
 from licd.core.terms import Terms
 from licd.core.time import DAY, Instant, Millis
@@ -104,6 +105,7 @@ class Standing:
     items: Sequence[ChecklistItem]
     channels: Sequence[Channel]
     overdue: Sequence[str] = ()
+    conditions: Sequence[Condition] = ()
 
 
 def obstacles(gate: Gate, terms: Terms, standing: Standing, now: Instant) -> tuple[str, ...]:
@@ -119,7 +121,7 @@ def obstacles_of(gate: Gate, standing: Standing, now: Instant) -> tuple[str, ...
     """Those that there are whatever the terms."""
     found = standing.assessment
     known = () if found is None else (*_stale(gate, found, now), *_unfinished(found, standing.items))
-    return (*known, *_unproved(gate, standing.channels, now), *standing.overdue)
+    return (*known, *_unproved(gate, standing.channels, now), *standing.overdue, *_owed(standing.conditions, now))
 
 
 def refuse_obstacles(gate: Gate, terms: Terms, standing: Standing, now: Instant) -> None:
@@ -127,6 +129,12 @@ def refuse_obstacles(gate: Gate, terms: Terms, standing: Standing, now: Instant)
     found = obstacles(gate, terms, standing, now)
     if found:
         raise IllegalTransition(f"the gate is closed: {'; '.join(found)}", field="diligence")
+
+
+def _owed(conditions: Sequence[Condition], now: Instant) -> Iterable[str]:
+    for condition in conditions:
+        if condition.is_overdue(now):
+            yield f"condition {condition.id} is overdue: licctl condition show {condition.id}"
 
 
 def _beyond_assessment(gate: Gate, terms: Terms, found: Assessment) -> Iterable[str]:

@@ -13,6 +13,7 @@ from licd.ledger.database import Connection
 from licd.ledger.records import IssuedDirective, LoggedEntry
 from licd.ledger.rows import (
     AUTHORITIES,
+    CONTACTS,
     CUSTOMERS,
     DEPLOYMENTS,
     DIRECTIVES,
@@ -31,7 +32,7 @@ EVERY_NS: Final = 200_000_000
 
 PUBLISHED: Final = "trust.published"
 KINDS: Final = sorted({*SAYS, PUBLISHED})
-FOLLOWED: Final = (AUTHORITIES, CUSTOMERS, DEPLOYMENTS, LICENCES, OPERATORS, OVERLAYS)
+FOLLOWED: Final = (AUTHORITIES, CONTACTS, CUSTOMERS, DEPLOYMENTS, LICENCES, OPERATORS, OVERLAYS)
 ROWS: Final[dict[str, Rows[Any]]] = {rows.table.name: rows for rows in FOLLOWED}
 
 

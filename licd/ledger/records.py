@@ -243,6 +243,26 @@ class Authority:
 
 
 @dataclass(frozen=True, slots=True)
+class Contact:
+    """A named person of a customer, whose key signs certifications: customer/C/contact/P.
+
+    withdrawn_at is 0 while he may.
+    """
+
+    id: str
+    customer: str
+    name: str
+    office: str
+    public_key: bytes
+    key_id: str
+    registered_at: Instant
+    registered_by: str
+    withdrawn_at: Instant
+    withdrawn_why: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
     """Somebody has to look at a licence again. closed_by names the assessment that ended it; closed_at is 0 till then.
 

@@ -26,6 +26,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.elements import ColumnElement
 
+from licd.core.condition import Condition
 from licd.core.gate import Assessment, ChecklistItem, ItemState
 from licd.core.model import Customer, Deployment, DeploymentStatus, Lease, Licence, LicenceStatus, Session
 from licd.core.overlay import Overlay, OverlayStatus
@@ -39,6 +40,7 @@ from licd.ledger.records import (
     ApprovalStatus,
     Authority,
     AuthorityKind,
+    Contact,
     DenialTally,
     Fork,
     IssuedDirective,
@@ -223,6 +225,8 @@ INDICATORS: Final = Rows(tables.indicators, StoredIndicators)
 ASSESSMENTS: Final = Rows(tables.assessment, Assessment)
 CHECKLIST_ITEMS: Final = Rows(tables.checklist_item, ChecklistItem, {"state": _as(ItemState)})
 REVIEWS: Final = Rows(tables.review, Review)
+CONTACTS: Final = Rows(tables.contact, Contact)
+CONDITIONS: Final = Rows(tables.condition, Condition)
 AUTHORITIES: Final = Rows(tables.authority, Authority, {"kind": _as(AuthorityKind)})
 OVERLAYS: Final = OverlayRows(
     tables.overlay, Overlay, {"status": _as(OverlayStatus), "terms": (bytes, overlay_from_payload)}
@@ -254,6 +258,8 @@ ALL: Final[tuple[Rows[Any], ...]] = (
     REVIEWS,
     AUTHORITIES,
     OVERLAYS,
+    CONTACTS,
+    CONDITIONS,
 )
 
 BY_KIND: Final[dict[type, Rows[Any]]] = {rows.kind: rows for rows in ALL}

@@ -6,13 +6,14 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from licd.core.condition import Condition
 from licd.core.gate import Assessment, Channel, ChecklistItem, Standing, refuse_obstacles
 from licd.core.model import DeploymentStatus, LicenceStatus
 from licd.core.terms import Terms
 from licd.ledger import tables
 from licd.ledger.database import Connection, Statement
 from licd.ledger.records import Review
-from licd.ledger.rows import ASSESSMENTS, CHECKLIST_ITEMS, REVIEWS
+from licd.ledger.rows import ASSESSMENTS, CHECKLIST_ITEMS, CONDITIONS, REVIEWS
 from licd.ledger.transaction import Transaction
 
 
@@ -24,6 +25,7 @@ def standing_of(connection: Connection, customer: str, product: str, licence: st
         items=items_of(connection, found.id) if found else (),
         channels=channels_of(connection, customer),
         overdue=tuple(_review_words(each) for each in open_reviews(connection, licence)) if licence else (),
+        conditions=conditions_of(connection, licence) if licence else (),
     )
 
 
@@ -56,6 +58,11 @@ def items_of(connection: Connection, assessment: str) -> list[ChecklistItem]:
 def open_reviews(connection: Connection, licence: str) -> list[Review]:
     """The reviews of a licence that nothing has closed."""
     return REVIEWS.where(connection, tables.review.c.licence == licence, tables.review.c.closed_at == 0)
+
+
+def conditions_of(connection: Connection, licence: str) -> list[Condition]:
+    """What is owed for a licence, by name."""
+    return CONDITIONS.where(connection, tables.condition.c.licence == licence)
 
 
 def channels_of(connection: Connection, customer: str) -> list[Channel]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, text
 
-from licd.ledger import columns, overlay_tables
+from licd.ledger import columns, condition_tables, overlay_tables
 
 metadata = columns.metadata
 _text, _text_later = columns.text_column, columns.later_text_column
@@ -12,6 +12,7 @@ _long, _later = columns.long_column, columns.later_long_column
 _bytes, _flag, _count = columns.bytes_column, columns.flag_column, columns.count_column
 
 authority, overlay = overlay_tables.authority, overlay_tables.overlay
+contact, condition = condition_tables.contact, condition_tables.condition
 
 customer = Table(
     "customer",

@@ -78,6 +78,10 @@ SAYS: Final[Mapping[str, tuple[Says, ...]]] = {
         ),
     ),
     "authority.withdrawn": (Says(tables.authority, "authority", {}, {"withdrawn_at": "withdrawn_at"}),),
+    "contact.registered": (
+        Says(tables.contact, "contact", {"withdrawn_at": b"0"}, {"customer": "customer", "public_key": "key"}),
+    ),
+    "contact.withdrawn": (Says(tables.contact, "contact", {}, {"withdrawn_at": "withdrawn_at"}),),
     "overlay.lodged": (
         Says(
             tables.overlay,
@@ -111,6 +115,7 @@ COMPARED: Final = (
     tables.operator,
     tables.authority,
     tables.overlay,
+    tables.contact,
 )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from licd.core.condition import Schedule
 from licd.core.time import DAY, HOUR, Millis
 from licd.policy.problems import unknown
 from licd.policy.reader import Reader
@@ -46,9 +47,11 @@ class LiftCode:
 
 @dataclass(frozen=True, slots=True)
 class Obligation:
-    """What a licence can oblige its customer to. every is 0 for what is owed once, before the first use.
+    """What a licence can oblige its customer to. every is 0 for what has no calendar: it is due when somebody says so.
 
-    tolerance is the time between the due date and the suspension for the reason that consequence names.
+    tolerance is the time between the due date and the suspension for the reason that consequence names, in which the
+    licence is tightened in so many steps, each to the ceiling of the next worse category. remind: how long before the
+    due date. certified: a named contact of the customer must sign for it.
     """
 
     name: str
@@ -56,6 +59,14 @@ class Obligation:
     every: Millis
     tolerance: Millis
     consequence: str
+    remind: Millis
+    steps: int
+    certified: bool
+
+    @property
+    def schedule(self) -> Schedule:
+        """Its figures."""
+        return Schedule(self.every, self.tolerance, self.remind, self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +138,9 @@ def _read_obligation(name: str, reader: Reader, suspend: Mapping[str, SuspendCod
         every=reader.span("every_days", DAY, least=0, most=366),
         tolerance=reader.span("tolerance_days", DAY, least=0, most=90),
         consequence=reader.text("consequence", choices=suspend),
+        remind=reader.span("remind_days", DAY, least=0, most=90, default=0),
+        steps=reader.whole("tighten_steps", most=5, default=0),
+        certified=reader.flag("certified", default=False),
     )
     reader.done()
     return obligation

@@ -20,6 +20,7 @@ from licd.ledger.database import StoreFailed
 from licd.ledger.queries import licences_to_reap, tallies
 from licd.ledger.verbs.clock import ForgetAnswers
 from licd.ledger.verbs.leases import ReapLeases
+from licd.server.dues import Dues
 from licd.server.observation import Observation
 from licd.server.reader import Reader
 from licd.server.reserve import FileReserve, NoReserve
@@ -46,6 +47,7 @@ class Jobs:
         reader: Reader,
         observation: Observation,
         reviews: Reviews,
+        dues: Dues,
         reserve: FileReserve | NoReserve,
         wall: Callable[[], Instant],
         catch_up: Callable[[], Awaitable[None]],
@@ -54,6 +56,7 @@ class Jobs:
         self._reader: Final = reader
         self._observation: Final = observation
         self._reviews: Final = reviews
+        self._dues: Final = dues
         self._reserve: Final = reserve
         self._wall: Final = wall
         self._catch_up: Final = catch_up
@@ -102,6 +105,10 @@ class Jobs:
         """Opens the reviews that are due, and narrows where a country has become worse and policy says so."""
         await self._reviews.round()
 
+    async def follow_up(self) -> None:
+        """Reminds of what is due, tightens and suspends for what is overdue."""
+        await self._dues.round()
+
 
 class Schedule:
     """Jobs on real time. Kept in memory: what is due follows from the rows."""
@@ -116,6 +123,7 @@ class Schedule:
             (jobs.reap, REAP_SECONDS),
             (jobs.observe, OBSERVE_SECONDS),
             (jobs.review, REVIEW_SECONDS),
+            (jobs.follow_up, REVIEW_SECONDS),
             (jobs.forget, FORGET_SECONDS),
         ]
         self._under_way: Final[set[asyncio.Task[None]]] = set()

@@ -26,6 +26,7 @@ from licd.ledger.transaction import Committed, Installation
 from licd.ledger.verbs.clock import Beat
 from licd.ledger.verbs.reconcile import reconciled_at
 from licd.policy import Policies
+from licd.server.accountability import accountability_services
 from licd.server.authorities import Authorities
 from licd.server.caller import Listener
 from licd.server.certificates import Certificates
@@ -33,6 +34,7 @@ from licd.server.changes import Changes
 from licd.server.config import ServerConfig
 from licd.server.directory import Directory
 from licd.server.dispatch import Dispatch, Gate
+from licd.server.dues import Dues
 from licd.server.jobs import Jobs
 from licd.server.join_token import JoinTokens
 from licd.server.keychain import Keychain
@@ -54,15 +56,11 @@ from licd.server.services.approvals import ApprovalService
 from licd.server.services.continuity import ContinuityPermits
 from licd.server.services.customers import CustomerService
 from licd.server.services.deployments import DeploymentService
-from licd.server.services.diligence import Assessments
 from licd.server.services.enrolment import EnrolmentService
-from licd.server.services.indicators import Indicators
 from licd.server.services.keys import KeyService
 from licd.server.services.leases import LeaseService
 from licd.server.services.licences import Licences
 from licd.server.services.logs import LogService
-from licd.server.services.overlay_authorities import OverlayAuthorities
-from licd.server.services.overlays import Overlays
 from licd.server.services.sessions import SessionLimits, SessionService
 from licd.server.services.status import About, PolicyService, StatusService
 from licd.server.services.suspensions import Suspensions
@@ -269,8 +267,8 @@ def _daemon(
         wall=wall,
     )
     metrics.watch(observation.snapshot)
-    reviews = Reviews(writer, seams.reader, policies, wall)
-    jobs = Jobs(writer, seams.reader, observation, reviews, seams.reserve, wall, catch_up)
+    rounds = Reviews(writer, seams.reader, policies, wall), Dues(writer, seams.reader, policies, wall)
+    jobs = Jobs(writer, seams.reader, observation, *rounds, seams.reserve, wall, catch_up)
     return Daemon(
         dispatch=dispatch,
         ledger=ledger,
@@ -362,17 +360,13 @@ def _services(
         "ApprovalService": (ApprovalService(reader, changes, wall),),
         "CustomerService": (CustomerService(reader, changes, codes),),
         "DeploymentService": (deployments,),
-        "DiligenceService": (Assessments(reader, changes, policies, wall), Indicators(reader, changes, wall)),
         "KeyService": (keys,),
         "LeaseService": (LeaseService(reader, changes, codes, wall),),
         "LicenceService": (licences, continuity, suspensions),
         "LogService": (LogService(reader, log_origin, proofs),),
-        "OverlayService": (
-            OverlayAuthorities(reader, changes, trust, wall),
-            Overlays(reader, changes, codes, config.trust_domain, wall),
-        ),
         "PolicyService": (PolicyService(policies),),
         "StatusService": (status,),
+        **accountability_services(reader, changes, codes, policies, trust, config.trust_domain, wall),
     }
 
 

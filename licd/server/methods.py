@@ -13,6 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from licd.server.caller import Listener
 from licd.v1 import (
     approval_service_pb2,
+    condition_service_pb2,
     customer_service_pb2,
     deployment_service_pb2,
     diligence_service_pb2,
@@ -32,6 +33,7 @@ SERVED: Final[dict[Listener, tuple[ServiceDescriptor, ...]]] = {
     Listener.CUSTOMER: (session_service_pb2.DESCRIPTOR.services_by_name["SessionService"],),
     Listener.OPERATOR: (
         approval_service_pb2.DESCRIPTOR.services_by_name["ApprovalService"],
+        condition_service_pb2.DESCRIPTOR.services_by_name["ConditionService"],
         customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"],
         deployment_service_pb2.DESCRIPTOR.services_by_name["DeploymentService"],
         diligence_service_pb2.DESCRIPTOR.services_by_name["DiligenceService"],

@@ -13,6 +13,8 @@ from licd.core.errors import LicdError
 from licd.v1 import (
     approval_service_pb2,
     approval_service_pb2_grpc,
+    condition_service_pb2,
+    condition_service_pb2_grpc,
     customer_service_pb2,
     customer_service_pb2_grpc,
     deployment_service_pb2,
@@ -38,6 +40,7 @@ from licd.wire.errors import to_status
 
 SERVICES: list[tuple[Any, Callable[..., None]]] = [
     (approval_service_pb2, approval_service_pb2_grpc.add_ApprovalServiceServicer_to_server),
+    (condition_service_pb2, condition_service_pb2_grpc.add_ConditionServiceServicer_to_server),
     (customer_service_pb2, customer_service_pb2_grpc.add_CustomerServiceServicer_to_server),
     (deployment_service_pb2, deployment_service_pb2_grpc.add_DeploymentServiceServicer_to_server),
     (diligence_service_pb2, diligence_service_pb2_grpc.add_DiligenceServiceServicer_to_server),

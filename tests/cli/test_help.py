@@ -43,6 +43,8 @@ VERBS = {
         "reviews",
         "replay",
     },
+    "condition": {"list", "show", "add", "meet", "certify", "waive"},
+    "contact": {"register", "withdraw", "list"},
     "overlay": {"sign", "lodge", "withdraw", "show", "list"},
     "authority": {"key", "register", "withdraw", "list"},
     "deployment": {"invite", "get", "list", "revoke", "re-enrol", "fork", "verify-fork"},

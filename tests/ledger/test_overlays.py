@@ -397,7 +397,7 @@ def test_another_replica_decides_by_an_overlay_at_once_and_hears_of_its_order(se
 
 
 def test_a_failed_commit_leaves_the_right_as_it_was(world: Rig):
-    world.connection.fail("commit", times=2)
+    world.connection.fail("commit")
     outcomes = world.ask(lodging(world, ConcurrentTargets(1)))
     assert isinstance(outcomes[0], LicdError)
     assert (cap(world), epoch(world)) == (3, 1)

@@ -11,7 +11,7 @@ from licd.server.jobs import REAP_SECONDS, Schedule
 
 
 class Work:
-    """Four jobs, of which one is held up until told otherwise."""
+    """Five jobs, of which one is held up until told otherwise."""
 
     def __init__(self) -> None:
         self.begun, self.go_on = asyncio.Event(), asyncio.Event()
@@ -28,6 +28,9 @@ class Work:
 
     async def review(self) -> None:
         self.done.append("review")
+
+    async def follow_up(self) -> None:
+        self.done.append("follow_up")
 
     async def forget(self) -> None:
         self.done.append("forget")

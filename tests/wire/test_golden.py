@@ -33,7 +33,7 @@ from licd.core.terms import (
 from licd.core.time import DAY
 from licd.keys.kinds import Kind
 from licd.keys.payload import refuse_unknown_fields
-from licd.v1 import licence_pb2, overlay_pb2, session_pb2
+from licd.v1 import condition_pb2, licence_pb2, overlay_pb2, session_pb2
 from licd.wire.continuity import continuity_payload
 from licd.wire.overlay import overlay_from_payload, overlay_payload
 from licd.wire.session import Header, directive_payload, permit_payload, refusal_payload
@@ -202,6 +202,20 @@ def operator_command() -> session_pb2.OperatorCommand:
     )
 
 
+def certification() -> condition_pb2.Certification:
+    return condition_pb2.Certification(
+        contact="customer/c1/contact/claire",
+        audience="licd.example",
+        licence="l1",
+        condition="certification-quarterly",
+        period=3,
+        certified_at_ms=AT,
+        statement="The system was used as licensed.",
+        evidence=[b"\x88" * 32],
+        min_reader_version=1,
+    )
+
+
 def continuity() -> bytes:
     deployment = Deployment(
         "s1", "l1", "c1", DeploymentStatus.ENROLLED, AT, b"", AT, 2, AT, b"key", b"hash", b"", "1.0", "DE", 3
@@ -243,6 +257,7 @@ PAYLOADS: dict[Kind, tuple[bytes, type[Message]]] = {
     Kind.OPERATOR_COMMAND: (operator_command().SerializeToString(), session_pb2.OperatorCommand),
     Kind.CONTINUITY_PERMIT: (continuity(), session_pb2.ContinuityPermit),
     Kind.OVERLAY: (overlay_payload(OVERLAY), overlay_pb2.OverlayTerms),
+    Kind.CERTIFICATION: (certification().SerializeToString(), condition_pb2.Certification),
 }
 
 

@@ -28,7 +28,7 @@ from licd.ledger import tables
 from licd.ledger.load import overlays_of
 from licd.ledger.records import Suspension, SuspensionSystem
 from licd.ledger.rows import CUSTOMERS, LICENCES, LOG_ENTRIES
-from licd.ledger.standing import refuse_at_gate
+from licd.ledger.standing import conditions_of, refuse_at_gate
 from licd.ledger.transaction import Transaction
 from licd.wire.terms import terms_payload
 
@@ -287,8 +287,17 @@ class ReinstateLicence:
         state = tx.state(self.licence)
         if state.banned:
             raise IllegalTransition(f"customer {state.licence.customer} is banned", field="licence")
+        _refuse_owed(tx, self.licence)
         reinstate_licence(state, tx.now, epoch=self.epoch, code=self.code, detail=self.detail, actor=self.actor)
         return state.licence
+
+
+def _refuse_owed(tx: Transaction, licence: str) -> None:
+    """What licd has suspended a licence for must be met first: it would suspend it again."""
+    tx.flush()
+    owed = [each.id for each in conditions_of(tx.connection, licence) if each.suspended_at]
+    if owed:
+        raise IllegalTransition(f"condition {', '.join(owed)} is overdue; meet it first", field="licence")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,14 @@ from licd.core.rights import overlay_licence
 from licd.core.state import LicenceState
 from licd.core.terms import Terms
 from licd.core.time import Instant
+from licd.keys.kinds import Kind
 from licd.ledger import tables
 from licd.ledger.records import Authority, AuthorityKind
 from licd.ledger.rows import AUTHORITIES, DEPLOYMENTS, LICENCES, OPERATORS, OVERLAYS
 from licd.ledger.transaction import Transaction
 from licd.ledger.verbs.licences import licences_of
+from licd.v1.envelope_pb2 import Envelope
+from licd.wire.overlay import overlay_payload
 
 CODE: Final = "export_authority"
 """The reason code of orders that follow from an overlay; that of policies/suspension.toml for an authority's word."""
@@ -129,6 +132,37 @@ class WithdrawAuthority:
 _BINDING: Final = (OverlayStatus.IN_FORCE, OverlayStatus.EXPIRED)
 
 
+OWN: Final = "licd"
+"""Whose overlays licd's own are: of late conditions, unsigned, lifted when they are met."""
+
+
+def put_own_overlay(tx: Transaction, said: OverlayTerms, code: str, detail: str, actor: str) -> Overlay:
+    """Puts an overlay of licd's own in force, or lifts it: its revision follows from what there is."""
+    before = tx.get(OVERLAYS, said.id)
+    said = replace(said, authority=OWN, revision=before.revision + 1 if before else 1)
+    unsigned = Envelope(payload=overlay_payload(said), payload_type=Kind.OVERLAY.payload_type)
+    overlay = LodgeOverlay(said, unsigned.SerializeToString(), "", may_widen=True, actor=actor).overlay(tx.now)
+    states = list(_states_of(tx, said.customer))
+    _put_lodged(tx, overlay, actor)
+    _overlay_all(tx, states, overlay, code, detail, actor)
+    return overlay
+
+
+def _put_lodged(tx: Transaction, overlay: Overlay, actor: str) -> None:
+    tx.put(overlay)
+    tx.log(
+        "overlay.lodged",
+        ("overlay", overlay.id),
+        ("authority", overlay.authority),
+        ("customer", overlay.customer),
+        ("actor", actor),
+        ("revision", overlay.revision),
+        ("status", overlay.status.value),
+        ("ended_at", overlay.ended_at),
+        ("token", overlay.token),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class LodgeOverlay:
     """Takes what an authority has signed, whose signature was verified by the key of this id.
@@ -162,18 +196,7 @@ class LodgeOverlay:
         self._refuse_wide(tx, states)
         overlay = self.overlay(tx.now)
         self._refuse_widening(tx.now, states, overlay)
-        tx.put(overlay)
-        tx.log(
-            "overlay.lodged",
-            ("overlay", overlay.id),
-            ("authority", overlay.authority),
-            ("customer", overlay.customer),
-            ("actor", self.actor),
-            ("revision", overlay.revision),
-            ("status", overlay.status.value),
-            ("ended_at", overlay.ended_at),
-            ("token", overlay.token),
-        )
+        _put_lodged(tx, overlay, self.actor)
         detail = f"revision {said.revision} of overlay {said.id} was lodged"
         _overlay_all(tx, states, overlay, CODE, detail, self.actor)
         return overlay

@@ -14,7 +14,7 @@ from licd.ledger.queries import Page, listed
 from licd.ledger.records import Authority, AuthorityKind
 from licd.ledger.rows import AUTHORITIES
 from licd.ledger.transaction import Transaction
-from licd.ledger.verbs.overlays import RegisterAuthority, WithdrawAuthority
+from licd.ledger.verbs.overlays import OWN, RegisterAuthority, WithdrawAuthority
 from licd.policy.diligence import is_country
 from licd.server.caller import Caller
 from licd.server.changes import Changes, Plan, checked_text
@@ -62,6 +62,8 @@ class OverlayAuthorities:
 
     async def _plan_register(self, request: pb.RegisterAuthorityRequest, actor: str) -> Plan:
         name = checked_name(request.authority, "authority")
+        if name == OWN:
+            raise Invalid("licd's own overlays go by that name", field="authority")
         if request.kind not in KINDS:
             raise Invalid("export or domestic", field="kind")
         if not is_country(request.jurisdiction):

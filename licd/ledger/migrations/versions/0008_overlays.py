@@ -1,4 +1,4 @@
-"""authorities and their overlays"""
+"""authorities and their overlays, contacts, and conditions"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -54,8 +54,48 @@ def upgrade() -> None:
     )
     op.create_index("overlay_by_customer", "overlay", ["customer"])
     op.create_index("overlay_by_authority", "overlay", ["authority"])
+    op.create_table(
+        "contact",
+        _text("id"),
+        _text("customer"),
+        _text("name"),
+        _text("office"),
+        _bytes("public_key"),
+        _text("key_id"),
+        _long("registered_at"),
+        _text("registered_by"),
+        _long("withdrawn_at"),
+        _text("withdrawn_why"),
+        _long("version"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("contact_by_customer", "contact", ["customer"])
+    op.create_table(
+        "condition",
+        _text("id"),
+        _text("licence"),
+        _text("customer"),
+        _text("name"),
+        _text("contact"),
+        _long("period"),
+        _long("due_at"),
+        _long("opened_at"),
+        _long("met_at"),
+        _text("met_by"),
+        _text("evidence"),
+        _bytes("certification"),
+        _long("reminded_at"),
+        sa.Column("steps", sa.Integer(), nullable=False),
+        _long("suspended_at"),
+        _long("version"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("condition_by_licence", "condition", ["licence"])
+    op.create_index("condition_by_due", "condition", ["due_at"])
 
 
 def downgrade() -> None:
+    op.drop_table("condition")
+    op.drop_table("contact")
     op.drop_table("overlay")
     op.drop_table("authority")
