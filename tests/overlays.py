@@ -17,18 +17,18 @@ EXPORT = MemorySigner(KeyPurpose.OVERSEER, b"q" * 32)
 STRANGER = MemorySigner(KeyPurpose.OVERSEER, b"z" * 32)
 
 
-def saying(customer: str, now: Instant, audience: str, *constraints: Constraint, **changes: Any) -> OverlayTerms:
+def saying(whose: str, now: Instant, installation: str, *constraints: Constraint, **changes: Any) -> OverlayTerms:
     """What an export authority says of all that a customer has, for a year; changes: what it says otherwise."""
     said: dict[str, Any] = {
         "authority": "export-qn",
         "reference": "EX-1",
-        "audience": audience,
+        "audience": installation,
         "revision": 1,
         "issued_at": now,
         "not_before": now,
         "not_after": now + 365 * DAY,
         "effect": OverlayEffect.PERMIT,
-        "customer": customer,
+        "customer": whose,
         "product": "",
         "licence": "",
         "constraints": constraints,

@@ -4,21 +4,27 @@ What is checked here is what was signed. Whether a licence has been suspended si
 fresh as it says. `now_ms` is the caller's: unix milliseconds, licd's clock as well as he knows it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from licd.client.session.permits import TARGET_BYTES
 from licd.client.session.trust import licence_message, refuse_unfit_keys
-from licd.core.terms import Terms
+from licd.core.overlay import Overlay, OverlayTerms, effective, overlay_denial
+from licd.core.overlay import check_overlay as refuse_contradiction
+from licd.core.terms import Rights, Terms, TermsInvalid
 from licd.core.time import Instant
 from licd.keys.armour import ArmourError, dearmour
 from licd.keys.bundle import Bundle, BundleError
 from licd.keys.bundle_update import refuse_frozen, reload
-from licd.keys.envelope import parse_envelope, verify_ageless
-from licd.keys.kinds import Kind
+from licd.keys.envelope import parse_envelope, verify, verify_ageless
+from licd.keys.keyring import Keyring
+from licd.keys.kinds import KeyPurpose, Kind
 from licd.keys.payload import read_payload
 from licd.keys.seal_reasons import SealInvalid, SealReason
-from licd.v1 import licence_pb2, session_pb2
+from licd.keys.verification_key import VerificationKey
+from licd.v1 import licence_pb2, overlay_pb2, session_pb2
+from licd.wire.overlay import overlay_from_message
 from licd.wire.terms import terms_from_message
 
 __all__ = [
@@ -27,8 +33,10 @@ __all__ = [
     "BundleError",
     "CheckedLicence",
     "CheckedPermit",
+    "OverlayTerms",
     "SealInvalid",
     "check_licence",
+    "check_overlay",
     "check_permit",
     "read_bundle",
     "read_file",
@@ -52,6 +60,7 @@ class CheckedLicence:
     """A licence whose seal held, all of which was understood, and which was in its term."""
 
     message: licence_pb2.LicenceTerms
+    overlays: tuple[Overlay, ...] = ()
 
     @property
     def licence(self) -> str:
@@ -73,12 +82,43 @@ class CheckedLicence:
         """Every limit, as values."""
         return terms_from_message(self.message)
 
+    @property
+    def rights(self) -> Rights:
+        """What the terms and the overlays that it was checked with come to."""
+        return effective(self.terms, self.overlays)
 
-def check_licence(envelope: bytes, bundle: Bundle, now_ms: Instant) -> CheckedLicence:
-    """Return a licence that an issuer of this bundle signed and that is in its term now.
 
-    Raises SealInvalid (also TOKEN_NOT_YET_VALID, TOKEN_EXPIRED, and for terms this reader does not understand),
-    BundleError when the bundle has run out.
+def check_overlay(
+    envelope: bytes, public_key: bytes, now_ms: Instant, *, authority: str, audience: str
+) -> OverlayTerms:
+    """Return what an authority says in an overlay, by its public key, which the caller has by a road he trusts.
+
+    audience: the trust domain that it must be for. Raises SealInvalid: KEY_UNKNOWN also for another authority's or
+    installation's, MALFORMED also for what contradicts itself.
+    """
+    key = VerificationKey.of(
+        KeyPurpose.OVERSEER, public_key, not_before_ms=0, not_after_ms=now_ms + 1, owner=f"overseer/{authority}"
+    )
+    verified = verify(parse_envelope(envelope), Kind.OVERLAY, Keyring([key]), now_ms)
+    try:
+        said = overlay_from_message(read_payload(verified, overlay_pb2.OverlayTerms))
+        refuse_contradiction(said)
+    except TermsInvalid as error:
+        raise SealInvalid(SealReason.MALFORMED, f"this overlay cannot be understood: {error}") from error
+    if (said.authority, said.audience) != (authority, audience):
+        raise SealInvalid(SealReason.KEY_UNKNOWN, f"an overlay of {said.authority} for {said.audience}")
+    return said
+
+
+def check_licence(
+    envelope: bytes, bundle: Bundle, now_ms: Instant, overlays: Sequence[OverlayTerms] = ()
+) -> CheckedLicence:
+    """Return a licence that an issuer of this bundle signed, and that may be used now as far as files can say.
+
+    overlays: those that there are about it, each at its latest revision, as check_overlay returned them. Raises
+    SealInvalid (also TOKEN_NOT_YET_VALID, TOKEN_EXPIRED, for terms this reader does not understand, and
+    OVERLAY_NOT_IN_FORCE where one has ended or one that the licence demands is not among them), BundleError when the
+    bundle has run out.
     """
     refuse_frozen(bundle, now_ms)
     message = licence_message(parse_envelope(envelope), bundle)
@@ -86,7 +126,11 @@ def check_licence(envelope: bytes, bundle: Bundle, now_ms: Instant) -> CheckedLi
         raise SealInvalid(SealReason.TOKEN_NOT_YET_VALID, f"this licence holds from {message.not_before_ms} on")
     if now_ms >= message.not_after_ms:
         raise SealInvalid(SealReason.TOKEN_EXPIRED, f"this licence held until {message.not_after_ms}")
-    return CheckedLicence(message)
+    checked = CheckedLicence(message, tuple(Overlay.of(each, token=b"", at=now_ms, by="") for each in overlays))
+    denied = overlay_denial(checked.terms, checked.overlays, now_ms)
+    if denied is not None:
+        raise SealInvalid(SealReason.OVERLAY_NOT_IN_FORCE, denied.detail)
+    return checked
 
 
 @dataclass(frozen=True, slots=True)

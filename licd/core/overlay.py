@@ -103,10 +103,35 @@ class Overlay:
     ended_at: Instant
     ended_why: str
 
+    @classmethod
+    def of(cls, said: OverlayTerms, *, token: bytes, at: Instant, by: str) -> Overlay:
+        """The overlay as it stands once an authority's word is taken at an instant."""
+        withdrawn = said.effect is OverlayEffect.WITHDRAW
+        return cls(
+            id=said.id,
+            authority=said.authority,
+            customer=said.customer,
+            revision=said.revision,
+            status=STATUS_OF[said.effect],
+            token=token,
+            terms=said,
+            lodged_at=at,
+            lodged_by=by,
+            ended_at=at if withdrawn else 0,
+            ended_why=said.statement if withdrawn else "",
+        )
+
     @property
     def until(self) -> Instant:
         """From here on it permits nothing."""
         return min(self.terms.not_after, self.ended_at) if self.ended_at else self.terms.not_after
+
+
+STATUS_OF = {
+    OverlayEffect.PERMIT: OverlayStatus.IN_FORCE,
+    OverlayEffect.WITHDRAW: OverlayStatus.WITHDRAWN,
+    OverlayEffect.LIFT: OverlayStatus.LIFTED,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class SealReason(StrEnum):
     TOKEN_NOT_YET_VALID = "TOKEN_NOT_YET_VALID"  # noqa: S105 -- a reason code
     TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105 -- a reason code
     TOKEN_LIFE_TOO_LONG = "TOKEN_LIFE_TOO_LONG"  # noqa: S105 -- a reason code
+    OVERLAY_NOT_IN_FORCE = "OVERLAY_NOT_IN_FORCE"
 
 
 class SealInvalid(KeysError):

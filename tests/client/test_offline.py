@@ -1,5 +1,6 @@
 """Licences and permits checked from files, without licd."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,13 +8,23 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licd.client.offline import BundleError, SealInvalid, check_licence, check_permit, read_bundle, read_file
-from licd.core.terms import Terms, TermsInvalid
+from licd.client.offline import (
+    BundleError,
+    SealInvalid,
+    check_licence,
+    check_overlay,
+    check_permit,
+    read_bundle,
+    read_file,
+)
+from licd.core.overlay import OverlayEffect, OverlayTerms
+from licd.core.terms import ConcurrentTargets, OverlayRequired, Terms, TermsInvalid, rights_of
 from licd.keys.armour import armour
 from licd.keys.envelope import seal
 from licd.keys.kinds import KeyPurpose, Kind
+from licd.keys.signer import MemorySigner
 from licd.v1 import licence_pb2, session_pb2
-from licd.wire.terms import terms_from_message
+from licd.wire.terms import terms_from_message, terms_payload
 from tests.client.fake_licd import (
     DAY,
     DOMAIN,
@@ -29,6 +40,7 @@ from tests.client.fake_licd import (
     made_signer,
     terms,
 )
+from tests.overlays import EXPORT, STRANGER, saying, signed
 
 A, B = b"a" * 32, b"b" * 32
 
@@ -48,6 +60,61 @@ def test_a_licence_in_its_term_is_read() -> None:
     checked = check_licence(licence_envelope().SerializeToString(), bundle(), NOW)
     assert (checked.licence, checked.customer, checked.not_after) == ("lic-1", "acme", NOW + 20 * DAY)
     assert checked.terms == terms()
+
+
+def demanding() -> bytes:
+    """A licence that stands on an overlay."""
+    made = replace(terms(), constraints=(*terms().constraints, OverlayRequired("export-qn")))
+    return seal(Kind.LICENCE, terms_payload(made), ISSUER).SerializeToString()
+
+
+def overlay(*limits: ConcurrentTargets, **changes: Any) -> OverlayTerms:
+    """As an authority signed it and the SDK read it."""
+    said = saying("acme", NOW, DOMAIN, *limits, **changes)
+    return check_overlay(
+        signed(said).SerializeToString(), EXPORT.public_key, NOW, authority="export-qn", audience=DOMAIN
+    )
+
+
+def test_a_licence_that_stands_on_an_overlay_is_none_without_it() -> None:
+    with pytest.raises(SealInvalid, match="OVERLAY_NOT_IN_FORCE: the licence stands on an overlay of authority export"):
+        check_licence(demanding(), bundle(), NOW)
+    assert check_licence(demanding(), bundle(), NOW, [overlay()]).rights.overlays == {"export-qn"}
+    with pytest.raises(SealInvalid, match="OVERLAY_NOT_IN_FORCE"):
+        check_licence(demanding(), bundle(), NOW, [overlay(customer="other")])
+
+
+def test_overlays_narrow_a_licence_checked_from_files_too() -> None:
+    raw = licence_envelope().SerializeToString()
+    checked = check_licence(raw, bundle(), NOW, [overlay(ConcurrentTargets(1), not_after=NOW + DAY)])
+    assert (checked.rights.cap, checked.rights.not_after) == (1, NOW + DAY)
+    assert check_licence(raw, bundle(), NOW).rights == rights_of(terms())
+
+
+@pytest.mark.parametrize(
+    "ended", [{"not_after": NOW + 1}, {"effect": OverlayEffect.WITHDRAW}, {"not_before": NOW + 2 * SECOND}]
+)
+def test_a_licence_is_none_under_an_overlay_that_is_not_in_force(ended: dict[str, Any]) -> None:
+    raw = licence_envelope().SerializeToString()
+    with pytest.raises(SealInvalid, match="OVERLAY_NOT_IN_FORCE: overlay export-qn/EX-1"):
+        check_licence(raw, bundle(), NOW + SECOND, [overlay(**ended)])
+
+
+@pytest.mark.parametrize(
+    ("signer", "changes", "reason"),
+    [
+        (STRANGER, {}, "KEY_UNKNOWN"),
+        (EXPORT, {"authority": "domestic-qn"}, "KEY_UNKNOWN: an overlay of domestic-qn"),
+        (EXPORT, {"audience": "elsewhere.example"}, "KEY_UNKNOWN: an overlay of export-qn for elsewhere.example"),
+        (EXPORT, {"revision": 0}, "MALFORMED: this overlay cannot be understood: revision"),
+    ],
+)
+def test_what_is_not_the_authoritys_word_for_us_is_refused(
+    signer: MemorySigner, changes: dict[str, Any], reason: str
+) -> None:
+    raw = signed(saying("acme", NOW, DOMAIN, **changes), signer).SerializeToString()
+    with pytest.raises(SealInvalid, match=reason):
+        check_overlay(raw, EXPORT.public_key, NOW, authority="export-qn", audience=DOMAIN)
 
 
 def test_files_may_be_armoured() -> None:

@@ -40,7 +40,7 @@ def test_reasons_are_never_renamed() -> None:
     assert [reason.value for reason in SealReason] == [
         "MALFORMED", "TOO_LARGE", "KIND_MISMATCH", "KIND_UNKNOWN", "KEY_UNKNOWN", "KEY_PURPOSE", "KEY_WITHDRAWN",
         "KEY_NOT_YET_VALID", "KEY_EXPIRED", "KEY_REPEATED", "SIGNATURE_INVALID", "TOO_FEW_SIGNATURES", "UNKNOWN_FIELD",
-        "TOKEN_NOT_YET_VALID", "TOKEN_EXPIRED", "TOKEN_LIFE_TOO_LONG",
+        "TOKEN_NOT_YET_VALID", "TOKEN_EXPIRED", "TOKEN_LIFE_TOO_LONG", "OVERLAY_NOT_IN_FORCE",
     ]  # fmt: skip
     assert all(reason.name == reason.value for reason in SealReason)
 

@@ -24,11 +24,6 @@ from licd.wire.overlay import overlay_payload
 
 CODE: Final = "export_authority"
 """The reason code of orders that follow from an overlay; that of policies/suspension.toml for an authority's word."""
-STATUS_OF: Final = {
-    OverlayEffect.PERMIT: OverlayStatus.IN_FORCE,
-    OverlayEffect.WITHDRAW: OverlayStatus.WITHDRAWN,
-    OverlayEffect.LIFT: OverlayStatus.LIFTED,
-}
 
 
 def known_authority(tx: Transaction, name: str) -> Authority:
@@ -203,20 +198,7 @@ class LodgeOverlay:
 
     def overlay(self, now: Instant) -> Overlay:
         """The overlay as it is once this is done."""
-        said = self.said
-        return Overlay(
-            id=said.id,
-            authority=said.authority,
-            customer=said.customer,
-            revision=said.revision,
-            status=STATUS_OF[said.effect],
-            token=self.token,
-            terms=said,
-            lodged_at=now,
-            lodged_by=self.actor,
-            ended_at=now if said.effect is OverlayEffect.WITHDRAW else 0,
-            ended_why=said.statement if said.effect is OverlayEffect.WITHDRAW else "",
-        )
+        return Overlay.of(self.said, token=self.token, at=now, by=self.actor)
 
     def _refuse_wide(self, tx: Transaction, states: list[LicenceState]) -> None:
         """An overlay about one licence is written against its terms: what goes beyond them is a try to widen."""
