@@ -84,6 +84,23 @@ def review_counts(connection: Connection, now: Instant) -> tuple[int, int]:
     return _open_reviews.number(connection), _overdue_reviews.number(connection, now=now)
 
 
+@Prepared
+def _reminded_conditions() -> Select[Any]:
+    column = tables.condition.c
+    return select(func.count()).where(column.reminded_at > 0, column.due_at > bindparam("now"))
+
+
+@Prepared
+def _overdue_conditions() -> Select[Any]:
+    column = tables.condition.c
+    return select(func.count()).where(column.due_at > 0, column.due_at <= bindparam("now"))
+
+
+def condition_counts(connection: Connection, now: Instant) -> tuple[int, int]:
+    """Conditions that are due soon, and those that should have been met."""
+    return _reminded_conditions.number(connection, now=now), _overdue_conditions.number(connection, now=now)
+
+
 def _unconfirmed() -> Select[Any]:
     system, licence, deployment = tables.suspension_system.c, tables.licence.c, tables.deployment.c
     return (

@@ -24,6 +24,7 @@ from licd.core.terms import (
     DistinctTargets,
     Offences,
     OfflineGrace,
+    OverlayRequired,
     PermitLength,
     ProtectedPersonAttestation,
     Purposes,
@@ -46,7 +47,8 @@ from licd.policy.suspension import SuspensionPolicy
 class TermsTemplate:
     """Terms without the parts that one licence adds: identifiers, dates, issuer. None = not limited.
 
-    authorisation_max_life bounds how far ahead an authorisation may claim to end; 0 does not bound it.
+    authorisation_max_life bounds how far ahead an authorisation may claim to end; 0 does not bound it. overlays are the
+    authorities without whose overlay there is no right.
     """
 
     name: str
@@ -62,6 +64,7 @@ class TermsTemplate:
     offences: frozenset[str] | None
     authorisation_max_life: Millis
     conditions: tuple[str, ...]
+    overlays: tuple[str, ...]
 
     @property
     def term(self) -> Millis:
@@ -91,6 +94,7 @@ class TermsTemplate:
             always.append(AuthorisationRequired(self.authorisation_max_life))
         if limits.attestation_required:
             always.append(ProtectedPersonAttestation())
+        always += [OverlayRequired(each) for each in self.overlays]
         return tuple(always)
 
 
@@ -122,6 +126,7 @@ def read_template(name: str, reader: Reader, words: Vocabulary) -> TermsTemplate
         offences=read_offence_codes(reader, "offences", words.offences) if reader.has("offences") else None,
         authorisation_max_life=reader.span("authorisation_max_life_days", DAY, least=0, default=0),
         conditions=_read_conditions(reader, words.suspension),
+        overlays=reader.texts("overlays", default=[], least=0),
     )
     if reader.sound():
         _check_offences(template, reader, words)

@@ -83,6 +83,8 @@ class Snapshot:
     approvals_pending: int
     reviews_open: int
     reviews_overdue: int
+    conditions_reminded: int
+    conditions_overdue: int
 
 
 class Metrics:
@@ -287,6 +289,8 @@ def _gauges(now: Snapshot) -> list[Metric]:
         _gauge("licd_approvals_pending", "Changes that wait for a second person.", now.approvals_pending),
         _gauge("licd_reviews_open", "Licences' reviews that no newer assessment has closed.", now.reviews_open),
         _gauge("licd_reviews_overdue", "Those of them that are past their time.", now.reviews_overdue),
+        _gauge("licd_conditions_reminded", "Conditions of licences that are due soon.", now.conditions_reminded),
+        _gauge("licd_conditions_overdue", "Conditions that should have been met by now.", now.conditions_overdue),
     ]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Select
 from licd.core.overlay import Overlay, effective
 from licd.core.time import SECOND, Instant
 from licd.ledger import tables
-from licd.ledger.counts import pending_approvals, review_counts, seat_counts, unconfirmed_systems
+from licd.ledger.counts import condition_counts, pending_approvals, review_counts, seat_counts, unconfirmed_systems
 from licd.ledger.database import Connection
 from licd.ledger.ledger import Ledger
 from licd.ledger.queries import last_contacts
@@ -19,7 +19,7 @@ from licd.server.metrics import Seats, Snapshot
 from licd.server.reader import Reader
 from licd.server.writer import Writer
 
-Queried = tuple[tuple[Seats, ...], tuple[int, int], int, tuple[float, ...], int, tuple[int, int]]
+Queried = tuple[tuple[Seats, ...], tuple[int, int], int, tuple[float, ...], int, tuple[int, int], tuple[int, int]]
 
 STALE: Final = 60 * SECOND
 
@@ -45,7 +45,7 @@ class Observation:
         self._reserve_held: Final = reserve_held
         self._expiries: Final = expiries
         self._wall: Final = wall
-        self._queried: Queried = ((), (0, 0), 0, (), 0, (0, 0))
+        self._queried: Queried = ((), (0, 0), 0, (), 0, (0, 0), (0, 0))
         self._taken_at: Instant = 0
 
     async def take(self) -> None:
@@ -58,7 +58,7 @@ class Observation:
         """The last measure, and what costs nothing to look at now. Raises RuntimeError when that is too long ago."""
         if self._wall() - self._taken_at > STALE:
             raise RuntimeError(f"the last measure was taken at {self._taken_at}")
-        seats, (unconfirmed, past_bound), pending, ages, sessions, reviews = self._queried
+        seats, (unconfirmed, past_bound), pending, ages, sessions, reviews, conditions = self._queried
         expiries = self._expiries()
         return Snapshot(
             seats=seats,
@@ -76,6 +76,8 @@ class Observation:
             approvals_pending=pending,
             reviews_open=reviews[0],
             reviews_overdue=reviews[1],
+            conditions_reminded=conditions[0],
+            conditions_overdue=conditions[1],
         )
 
 
@@ -88,6 +90,7 @@ def _query(connection: Connection, now: Instant) -> Queried:
         ages,
         len(ages),
         review_counts(connection, now),
+        condition_counts(connection, now),
     )
 
 

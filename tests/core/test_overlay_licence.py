@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from licd.core.acquire_lease import Granted
+from licd.core.continuity import issue_continuity
+from licd.core.errors import IllegalTransition
 from licd.core.link import Permit
 from licd.core.model import Directive, DirectiveKind, LicenceStatus
 from licd.core.overlay import Overlay, OverlayStatus
@@ -152,6 +154,18 @@ def test_no_permit_outlives_the_overlay_that_it_stands_on():
     refused = rig.link()
     assert isinstance(refused, Denied)
     assert (refused.reason, refused.overlays) == (Reason.OVERLAY_NOT_IN_FORCE, (ID,))
+
+
+def test_a_continuity_permit_ends_with_the_overlay_too_and_none_is_given_without_one():
+    rig = Rig()
+    rig.grant(1)
+    lodge(rig, make_overlay(not_after=NOW + HOUR))
+    wanted: dict[str, Any] = {"until": NOW + 2 * HOUR, "deployment": "", "detail": "the move", "actor": "alice"}
+    [given] = issue_continuity(rig.state, rig.now, new_id=lambda: "C-1", **wanted)
+    assert [each.hard_end for each in given.leases] == [NOW + HOUR]
+    lodge(rig, make_overlay(revision=2, status=OverlayStatus.WITHDRAWN))
+    with pytest.raises(IllegalTransition, match="overlay export-qn/EX-1 was withdrawn"):
+        issue_continuity(rig.state, rig.now, new_id=lambda: "C-2", **wanted)
 
 
 def test_shorter_figures_of_an_overlay_hold_from_the_next_permit_on_and_free_no_seat_early():

@@ -24,6 +24,8 @@ def make_snapshot(*, log_entries: int = 1_000, impediments: tuple[str, ...] = ()
         approvals_pending=5,
         reviews_open=6,
         reviews_overdue=1,
+        conditions_reminded=8,
+        conditions_overdue=7,
     )
 
 

@@ -9,6 +9,7 @@ from licd.core.terms import (
     DeploymentAddresses,
     DeploymentRegions,
     Offences,
+    OverlayRequired,
     ProtectedPersonAttestation,
     TargetRegions,
     Terms,
@@ -53,6 +54,13 @@ def test_what_is_absent_does_not_limit(policies: Policies):
     assert rescue.deployment_addresses is None
     assert not kinds(rescue) & {Offences, DeploymentAddresses, AuthorisationRequired, ProtectedPersonAttestation}
     assert DeploymentRegions in kinds(rescue)
+
+
+def test_a_template_can_demand_overlays(folder: Folder):
+    folder.edit(ALPS, "conditions = [", 'overlays = ["export-at", "domestic-at"]\nconditions = [')
+    template = folder.load().templates["alpine-forensics"]
+    demanded = [each.authority for each in template.constraints() if isinstance(each, OverlayRequired)]
+    assert demanded == ["export-at", "domestic-at"]
 
 
 def test_every_template_gives_terms_that_core_accepts(policies: Policies):

@@ -29,6 +29,7 @@ from licd.v1.envelope_pb2 import Envelope
 from tests.conditions import certified, certifying
 from tests.daemon import TRUST_DOMAIN, Daemon, fresh
 from tests.office import Office, Operator
+from tests.server.test_metrics import value
 
 NAME = "certification-quarterly"
 REGISTER = "ConditionService.RegisterContact"
@@ -73,9 +74,9 @@ class Desk:
     def says(self, **changes: Any) -> condition_pb2.Certification:
         now = self.office.daemon.clock.wall()
         said = certifying(self.licence, NAME, now, TRUST_DOMAIN, contact=self.contact)
-        for name, value in changes.items():
+        for name, given in changes.items():
             said.ClearField(name)  # type: ignore[arg-type]
-            said.MergeFrom(condition_pb2.Certification(**{name: value}))
+            said.MergeFrom(condition_pb2.Certification(**{name: given}))
         return said
 
     def certification(self, **changes: Any) -> pb.LodgeCertificationRequest:
@@ -118,6 +119,13 @@ def after(desk: Desk, days: int) -> None:
     daemon.on_loop(daemon.up.daemon.jobs.follow_up)
 
 
+def measured(desk: Desk, name: str) -> float | None:
+    daemon = desk.office.daemon
+    assert isinstance(daemon, Daemon)
+    daemon.on_loop(daemon.up.daemon.jobs.observe)
+    return value(daemon.up.daemon.metrics, name)
+
+
 def refused(operator: Operator, verb: str, request: Any, kind: type[LicdError]) -> str:
     with pytest.raises(kind) as told:
         operator.call(verb, request)
@@ -130,8 +138,10 @@ def test_licd_reminds_tightens_step_by_step_and_suspends_by_itself(own: Desk):
     assert (own.shown().reminded_at_ms, own.shown().next_consequence) == (0, "remind")
     after(own, -14)
     assert (own.shown().reminded_at_ms > 0, own.shown().next_consequence, own.cap) == (True, "tighten", 20)
+    assert (measured(own, "licd_conditions_reminded"), measured(own, "licd_conditions_overdue")) == (1, 0)
     after(own, 0)
     assert own.shown().state == condition_pb2.CONDITION_STATE_OVERDUE
+    assert measured(own, "licd_conditions_overdue") == 1
     after(own, 3)
     assert (own.shown().tightened_steps, own.cap) == (1, 15)
     after(own, 5)

@@ -255,6 +255,8 @@ def test_shows_the_rest_of_the_state_as_it_is() -> None:
         "licd_approvals_pending": 5,
         "licd_reviews_open": 6,
         "licd_reviews_overdue": 1,
+        "licd_conditions_reminded": 8,
+        "licd_conditions_overdue": 7,
         "licd_snapshot_failed": 0,
     }
     assert {name: value(metrics, name) for name in expected} == expected

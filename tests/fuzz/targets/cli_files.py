@@ -14,10 +14,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_csr
 
 from licd.cli import settings
+from licd.cli.contact_file import read_certification
 from licd.cli.desk import Desk
 from licd.cli.failure import Stopped
 from licd.cli.log_check import held_checkpoints, read_checkpoint, verifier_for
 from licd.cli.operator_request import read_request
+from licd.cli.overlay_file import read_overlay
 from licd.cli.printing import Printer
 from licd.cli.settings import Choice
 from licd.cli.surroundings import Output, Surroundings
@@ -26,6 +28,8 @@ from licd.cli.token_check import TokenRefused, judge
 from licd.cli.token_file import read_token, token_json, token_pairs
 from licd.cli.trust_file import read_trust
 from licd.core.errors import LicdError
+from licd.core.overlay import check_overlay
+from licd.core.terms import ConcurrentTargets
 from licd.core.time import DAY
 from licd.evidence.errors import EvidenceInvalid
 from licd.evidence.export import verify_export
@@ -38,12 +42,17 @@ from licd.keys.kinds import Kind
 from licd.v1.licence_pb2 import LicenceTerms
 from licd.v1.session_pb2 import Directive
 from licd.v1.trust_pb2 import TrustBundleChain
+from licd.wire.condition import check_certification
+from licd.wire.overlay import overlay_from_payload
 from tests.cli.conftest import NOW, FakeClock
 from tests.cli.samples import terms, token
 from tests.cli.trust_samples import ONLINE, bundle, chain, log_lines, permit, signed_checkpoint
+from tests.conditions import certified, certifying
+from tests.daemon import ROOT
 from tests.fuzz.mutation import of_message, of_text
 from tests.fuzz.target import Part, Target, promise, refused_with
 from tests.fuzz.targets.seals import LABELS, USURPED, mutate_envelope, payload_inside
+from tests.overlays import saying, signed
 
 FAMILY: Final = (Stopped, TokenRefused, LicdError, KeysError, EvidenceInvalid)
 TRUSTED: Final = [bundle(), bundle(2, withdrawn=("00" * 8,))]
@@ -132,6 +141,18 @@ class Files:
             again = read_terms(self.file(write_terms(whole).encode()))
             promise(again == draft, "terms that licctl writes read as others")
 
+    def overlay(self, data: bytes) -> None:
+        """What an authority would sign is understood by whoever it is for."""
+        with refused_with(*FAMILY):
+            found = read_overlay(self.file(data), NOW)
+            check_overlay(overlay_from_payload(found.SerializeToString()))
+            promise(found.issued_at_ms == NOW, "an overlay of another time")
+
+    def certification(self, data: bytes) -> None:
+        """What a contact would sign is understood by whoever it is for."""
+        with refused_with(*FAMILY, OSError, ValueError):
+            check_certification(read_certification(self.file(data), NOW))
+
     def settings(self, data: bytes) -> None:
         """Settings are read whole, or refused naming the file."""
         with refused_with(*FAMILY):
@@ -166,10 +187,18 @@ key = "channel.key"
 signing_key = "signing.key"
 operator = "anna"
 """
+OVERLAY: Final = (ROOT / "docs/examples/overlays/export-2026-114.toml").read_bytes()
+CERTIFIED: Final = (ROOT / "docs/examples/conditions/certification.toml").read_bytes().replace(b'"orders.txt"', b"")
+FOREIGN: Final = (
+    signed(saying("acme", NOW, "licd.example", ConcurrentTargets(2))),
+    certified(certifying("acme-1", "certification-yearly", NOW, "licd.example")),
+)
+"""By keys that no bundle holds: shown, and never called valid."""
 KEYS: Final = (
     "constraints", "concurrent_targets", "distinct_targets", "target_churn", "target_regions", "deployment_regions",
     "deployment_addresses", "purposes", "offences", "authorisation_required", "protected_person_attestation",
-    "permit_length", "offline_grace", "deployments", "max_life", "limit", "period", "product", "not_before",
+    "permit_length", "offline_grace", "deployments", "overlay_required", "max_life", "limit", "period", "product",
+    "not_before",
 )  # fmt: skip
 
 
@@ -179,6 +208,7 @@ def opened() -> Iterator[Target]:
     with tempfile.TemporaryDirectory() as folder:
         files = Files(Path(folder))
         raw = tuple(each.SerializeToString() for each in GRANTS)
+        foreign = tuple(each.SerializeToString() for each in FOREIGN)
         armoured = tuple(armour(each).encode() for each in raw[:3])
         chains = tuple(each.SerializeToString() for each in (chain(*TRUSTED), chain(), chain(USURPED)))
         stated = tuple(signed_checkpoint([b"l" * 32] * size).encode() for size in (1, 5))
@@ -186,13 +216,15 @@ def opened() -> Iterator[Target]:
         yield Target(
             "cli_files",
             (
-                Part("token", raw, files.token, mutate_envelope),
+                Part("token", (*raw, *foreign), files.token, mutate_envelope),
                 Part("armoured token", armoured, files.token, of_text(*LABELS)),
                 Part("trust", chains, files.trusted, of_message(TrustBundleChain, payload_inside)),
                 Part("armoured trust", (files.bundle.read_bytes(),), files.trusted, of_text(*LABELS)),
                 Part("log", (b"".join(LOG), LOG[0] + b"".join(LOG[1:]).replace(b",", b", ")), files.log, text),
                 Part("checkpoint", stated, files.checkpoint, text),
                 Part("terms", (write_terms(terms()).encode(),), files.terms, of_text(*KEYS)),
+                Part("overlay", (OVERLAY,), files.overlay, of_text(*KEYS, "effect", "revision", "authority")),
+                Part("certification", (CERTIFIED,), files.certification, of_text("contact", "period", "evidence")),
                 Part("settings", (SETTINGS,), files.settings, of_text("ca", "operator")),
                 Part("request", (operator_request(),), files.request, of_text('"csr"', '"operator"')),
             ),
