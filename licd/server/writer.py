@@ -120,7 +120,7 @@ class ThreadWriter:
     """Runs the ledger in one thread. To be made on the event loop that will call it.
 
     A batch goes to the thread when the loop has heard everybody who was calling, not when the first has called: a batch
-    of one costs four times one of thirty for each command. A caller who is alone waits some tens of microseconds for
+    of one costs four times one of thirty for each command. A caller who is alone waits some ten microseconds for
     that, and then milliseconds for the disk. And while a batch is decided the loop rests: two threads that run Python
     take its lock from one another at each statement. What the loop does not wait for is the disk: it goes on as soon as
     the batch is being committed, or when it takes long.
