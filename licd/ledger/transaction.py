@@ -93,10 +93,13 @@ class Confined(Protocol):
 
 
 class Seeking(Protocol):
-    """A command that says beforehand which row it will look for, so that a batch looks for all of them at once."""
+    """A command that says beforehand which row it will look for, so that a batch looks for all of them at once.
+
+    What it names has not been judged: it must be something that any database takes, or None, for else the batch fails.
+    """
 
     @property
-    def sought(self) -> tuple[Rows[Any], tuple[Any, ...]]:
+    def sought(self) -> tuple[Rows[Any], tuple[Any, ...]] | None:
         """Where, and by which key."""
         ...
 

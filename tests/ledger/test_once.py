@@ -89,6 +89,17 @@ def test_each_request_of_a_batch_is_answered_by_itself_whether_it_was_made_befor
     assert [each.id for each in answers[20:]] == [f"b{number}" for number in range(20)]
 
 
+@pytest.mark.parametrize("bad", ["\0", "a" * 100_000, request_id(NOON) + "\0", "\N{SNOWMAN}"])
+def test_an_id_that_no_database_takes_is_refused_by_itself_and_costs_nobody_else_a_commit(rig: Rig, bad: str):
+    """It is not even looked for: else whoever sent it would break the batch of everybody who came with him."""
+    commits = rig.connection.commits
+    refused, made = rig.ask(once("south", bad), once("north", request_id(NOON)))
+    assert isinstance(refused, Invalid)
+    assert made.id == "north"
+    assert rig.connection.commits == commits + 1
+    assert rig.kinds() == ["customer.created"]
+
+
 def test_another_request_under_the_same_id_is_refused(rig: Rig):
     rig.do(once("north", request_id(NOON)))
     with pytest.raises(RequestIdReused):

@@ -1,9 +1,11 @@
 """What is said of a suspension: nobody acts after it, whatever was given back and taken again before."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, cast
 
+from licd.core.errors import Forbidden
 from licd.core.link import Release
 from licd.core.time import HOUR, SECOND
 from licd.ledger.database import Connection, Row
@@ -75,6 +77,16 @@ def test_a_suspension_is_shown_with_who_has_stopped_and_what_the_others_still_ho
     assert shown is not None
     assert {name: said.epoch for name, said in shown.acknowledged.items()} == {"s00": epoch, "s01": epoch + 2}
     assert shown.live == {"s02": 1}
+
+
+def test_an_acknowledgement_for_a_licence_that_cannot_be_named_is_refused_by_itself(rig: Rig):
+    (first, second, _), done = suspended(rig, 3)
+    nameless = replace(acknowledged(first, done), licence="\0")
+    commits = rig.connection.commits
+    refused, _ = rig.ask(nameless, acknowledged(second, done))
+    assert isinstance(refused, Forbidden)
+    assert rig.connection.commits == commits + 1
+    assert rig.kinds()[-1] == "directive.acknowledged"
 
 
 class Counted:

@@ -46,7 +46,9 @@ class Acknowledge:
         return self.deployment
 
     @property
-    def sought(self) -> tuple[Rows[Any], tuple[Any, ...]]:
+    def sought(self) -> tuple[Rows[Any], tuple[Any, ...]] | None:
+        if "\0" in self.licence:
+            return None  # PostgreSQL takes no such text, and no licence is called so
         return DIRECTIVES, (self.licence, self.epoch)
 
     def run(self, tx: Transaction) -> Millis | None:

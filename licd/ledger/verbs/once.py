@@ -61,7 +61,9 @@ class Once(Generic[R]):
         return within(self.inner)
 
     @property
-    def sought(self) -> tuple[Rows[Any], tuple[Any, ...]]:
+    def sought(self) -> tuple[Rows[Any], tuple[Any, ...]] | None:
+        if UUID7.fullmatch(self.request_id) is None:
+            return None  # refused before anything is looked for
         return ANSWERED, (self.caller, canonical(self.request_id))
 
     def run(self, tx: Transaction) -> R:
