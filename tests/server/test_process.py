@@ -37,6 +37,7 @@ from tests.daemon import (
     new_id,
     serving,
 )
+from tests.gate.parent import Parent
 from tests.office import Office, Operator
 from tests.process import Process
 from tests.wired_system import System, acquire, acquisition, joined
@@ -356,15 +357,16 @@ def test_what_was_acknowledged_is_there_after_any_kill(tmp_path: Path, template:
     folder = state.operator("alice")
     alice = Papers((folder / "tls.key").read_bytes(), (folder / "tls.pem").read_bytes())
     told = Acknowledged()
-    for _ in range(KILLS):
-        process = Process(state).start()
-        assert missing(state, told) == {}
-        try:
-            with Load(process, alice, system, licence, told) as load:
-                assert load.enough.wait(PATIENCE)
+    with closing(Parent()) as parent:
+        for _ in range(KILLS):
+            process = Process(state, parent=parent).start()
+            assert missing(state, told) == {}
+            try:
+                with Load(process, alice, system, licence, told) as load:
+                    assert load.enough.wait(PATIENCE)
+                    process.kill()
+            finally:
                 process.kill()
-        finally:
-            process.kill()
     assert len(told.customers) >= KILLS
     assert len(told.suspensions) >= KILLS
     assert told.leases
