@@ -42,6 +42,7 @@ def test_a_row_is_told_and_kept_when_it_ends_whatever_becomes_of_the_others(tmp_
     assert set(kept["running"]) == {row.name for row in ROWS} - {"kill", "power"}
 
 
+@pytest.mark.timeout(300)
 def test_a_run_that_is_stopped_stops_its_rows_and_keeps_those_that_have_ended():
     command = [sys.executable, "-m", "tests.gate", "--seed", "1", "--cycles", "1", "core"]
     whole = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
