@@ -31,7 +31,7 @@ from licd.core.terms import (
     TargetRegions,
 )
 from licd.core.time import DAY, HOUR, MINUTE, SECOND
-from tests.builders import GRACE, LENGTH, NOW, make_overlay
+from tests.builders import GRACE, LENGTH, NOW, make_ask, make_overlay
 from tests.core.rig import Rig
 
 ALL = frozenset(Basis)
@@ -231,7 +231,8 @@ def test_overlays_that_refuse_only_together_are_named_together():
     other = TargetRegions(frozenset({"DE", "AT"}), frozenset({Basis.NUMBER_PLAN}))
     lodge(rig, make_overlay(other, authority="domestic-qn"))
     both = (RegionClaim("DE", Basis.DECLARED), RegionClaim("DE", Basis.NUMBER_PLAN))
-    denied = rig.refuse(1, regions=both)
+    denied = rig.operate(replace(make_ask(1), regions=both))
+    assert isinstance(denied, Denied)
     assert (denied.reason, denied.overlays) == (Reason.REGION_BASIS_NOT_ACCEPTED, ("domestic-qn/EX-1", ID))
 
 
