@@ -13,6 +13,12 @@ ENTRY_KINDS: Final = frozenset(
         "approval.signed",
         "authority.registered",
         "authority.withdrawn",
+        "case.determined",
+        "case.moved",
+        "case.opened",
+        "case.reopened",
+        "case.step-completed",
+        "case.step-refused",
         "chain.head",
         "chain.taken-up",
         "clock.accepted",
@@ -72,7 +78,10 @@ ENTRY_KINDS: Final = frozenset(
         "overlay.withdrawn",
         "review.closed",
         "review.opened",
+        "rules.adopted",
         "session.opened",
+        "signal.acknowledged",
+        "signal.raised",
         "trust.published",
     }
 )

@@ -111,6 +111,18 @@ def verify_export(lines: Iterable[str | bytes], verifier: LogVerifier, held: Ite
     return check.finish()
 
 
+def entries_of(lines: Iterable[str | bytes]) -> Iterator[tuple[int, entry.Entry]]:
+    """The entries of an export with their indexes, for whoever only reads it. Raises LogInvalid.
+
+    Each must follow the one before and match its leaf; roots and signatures are for `verify_export`.
+    """
+    check = _Check(LogVerifier("", (), lambda *_: False), [])
+    for line in lines:
+        found = check.read(line)
+        if found is not None:
+            yield check.size - 1, found
+
+
 @dataclass(slots=True)
 class _Check:
     """The state of one pass over an export. `trusted` is the size of the last root that agreed."""
@@ -140,6 +152,16 @@ class _Check:
         else:
             self._entry(text, values)
 
+    def read(self, raw: str | bytes) -> entry.Entry | None:
+        """The entry of a line that is one, without a look at checkpoints."""
+        self.number += 1
+        text, values = self._parse(raw)
+        if self.number == 1:
+            if values.get("format") != FORMAT:
+                raise self._between(f"the first line does not announce a {FORMAT} log")
+            return None
+        return None if "checkpoint" in values else self._entry(text, values)
+
     def finish(self) -> Report:
         if self.final is None or self.final.size != self.size:
             raise self._between("the log does not end in a signed checkpoint over all its entries")
@@ -165,18 +187,19 @@ class _Check:
             raise self._between(f"the first line does not announce a {FORMAT} log of {self.verifier.origin!r}")
         self._compare_held()
 
-    def _entry(self, text: str, values: dict[str, object]) -> None:
+    def _entry(self, text: str, values: dict[str, object]) -> entry.Entry:
         index = values.get("index")
         if type(index) is not int or index != self.size:
             raise self._invalid(f"entry {self.size} is missing, the line has index {index!r:.40}")
         leaf, encoded = self._bytes(values, "leaf"), self._bytes(values, "entry")
         if text != entry_line(index, leaf, encoded):
             raise self._invalid("the line is not in its canonical form")
-        self._content(leaf, encoded)
+        content = self._content(leaf, encoded)
         self.frontier = self.frontier.append(leaf)
         self._compare_held()
+        return content
 
-    def _content(self, leaf: bytes, encoded: bytes) -> None:
+    def _content(self, leaf: bytes, encoded: bytes) -> entry.Entry:
         try:
             content = entry.decode(encoded)
         except entry.EntryInvalid as error:
@@ -186,6 +209,7 @@ class _Check:
         erased = sum(isinstance(one, entry.ErasedField) for one in content.fields)
         self.erased_fields += erased
         self.entries_with_erasure += erased > 0
+        return content
 
     def _checkpoint(self, text: str, values: dict[str, object]) -> None:
         signed = values["checkpoint"]

@@ -279,3 +279,36 @@ class Review:
     due_at: Instant
     closed_at: Instant
     closed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A misuse rule held. body is a message Signal as it was raised, without what came later.
+
+    done: a word of licd.core.misuse.Done. licences: how many were suspended by it. acknowledged_at is 0 till then.
+    """
+
+    id: str
+    rule: str
+    subject: str
+    licence: str
+    done: str
+    tick: Instant
+    licences: int
+    suspension: str
+    case: str
+    raised_at: Instant
+    due_at: Instant
+    body: bytes
+    acknowledged_by: str
+    acknowledged_at: Instant
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class RulesAsked:
+    """Until which tick misuse rules have been asked, and of which policy they are."""
+
+    id: int
+    until: Instant
+    policy_version: str

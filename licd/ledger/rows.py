@@ -26,12 +26,13 @@ from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.elements import ColumnElement
 
+from licd.core.case import Case, CaseState, CaseStep, StepState
 from licd.core.condition import Condition
 from licd.core.gate import Assessment, ChecklistItem, ItemState
 from licd.core.model import Customer, Deployment, DeploymentStatus, Lease, Licence, LicenceStatus, Session
 from licd.core.overlay import Overlay, OverlayStatus
 from licd.core.terms import Basis
-from licd.ledger import tables
+from licd.ledger import signal_tables, tables
 from licd.ledger.database import Connection, Row, Statement
 from licd.ledger.records import (
     Acknowledged,
@@ -49,6 +50,8 @@ from licd.ledger.records import (
     LogHead,
     Operator,
     Review,
+    RulesAsked,
+    Signal,
     StoredBundle,
     StoredIndicators,
     Suspension,
@@ -231,6 +234,10 @@ AUTHORITIES: Final = Rows(tables.authority, Authority, {"kind": _as(AuthorityKin
 OVERLAYS: Final = OverlayRows(
     tables.overlay, Overlay, {"status": _as(OverlayStatus), "terms": (bytes, overlay_from_payload)}
 )
+SIGNALS: Final = Rows(signal_tables.signal, Signal)
+CASES: Final = Rows(signal_tables.case_file, Case, {"state": _as(CaseState)})
+CASE_STEPS: Final = Rows(signal_tables.case_step, CaseStep, {"mandatory": _as(bool, bool), "state": _as(StepState)})
+RULES_ASKED: Final = Rows(signal_tables.rules_asked, RulesAsked)
 
 ALL: Final[tuple[Rows[Any], ...]] = (
     CUSTOMERS,
@@ -260,6 +267,10 @@ ALL: Final[tuple[Rows[Any], ...]] = (
     OVERLAYS,
     CONTACTS,
     CONDITIONS,
+    SIGNALS,
+    RULES_ASKED,
+    CASES,
+    CASE_STEPS,
 )
 
 BY_KIND: Final[dict[type, Rows[Any]]] = {rows.kind: rows for rows in ALL}

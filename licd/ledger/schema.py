@@ -13,7 +13,7 @@ from sqlalchemy import URL, Column, Connection, Engine, Text, create_engine, fun
 from sqlalchemy.ext.compiler import compiles
 
 from licd.ledger.revision import SCRIPTS, is_postgres
-from licd.ledger.tables import metadata
+from licd.ledger.signal_tables import metadata
 
 MIGRATING: Final = 0x6C696365
 """The key of the advisory lock under which one replica migrates."""

@@ -6,14 +6,16 @@ tests is changed without anybody noticing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from licd.policy.folder import TEST_SUFFIX, gather, template_paths
 from licd.policy.policies import Policies
 from licd.policy.problems import Problem, shown
 from licd.policy.reader import Reader
-from licd.policy.source import read
-from licd.policy.trials import TRIALS, NotAsked, Trial, template_trial
+from licd.policy.source import Source, read
+from licd.policy.trials import TRIALS, Answer, NotAsked, template_trial
 
 
 def check(folder: Path) -> list[Problem]:
@@ -35,30 +37,33 @@ def count_cases(folder: Path) -> int:
 
 
 def _check_file(folder: Path, path: str, policies: Policies | None) -> list[Problem]:
-    source = read(folder, _test_of(path))
+    return run_cases(read(folder, _test_of(path)), _asking(path, policies))
+
+
+def run_cases(source: Source | Problem, ask: Callable[[Reader], Answer] | None) -> list[Problem]:
+    """Every problem of a test file and every case that fails; ask is None where nobody can answer yet."""
     if isinstance(source, Problem):
         return [source]
     problems: list[Problem] = []
     reader = Reader(source, problems)
-    trial = _trial(path, policies)
     names: set[str] = set()
     for case in reader.tables("case", least=1):
         name = case.text("name")
         if name in names:
             case.note("name", f'another case is named "{name}" too')
         names.add(name)
-        _run(case, name, trial, policies)
+        _run(case, name, ask)
     reader.done()
     return problems
 
 
-def _run(case: Reader, name: str, trial: Trial | None, policies: Policies | None) -> None:
+def _run(case: Reader, name: str, ask: Callable[[Reader], Answer] | None) -> None:
     given, expected = case.table_at("given"), case.raw("expect")
     case.done()
-    if trial is None or policies is None or expected is None:
+    if ask is None or expected is None:
         return
     try:
-        answer = trial(policies, given)
+        answer = ask(given)
     except NotAsked:
         return
     given.done()
@@ -66,11 +71,12 @@ def _run(case: Reader, name: str, trial: Trial | None, policies: Policies | None
         case.note("expect", f"{name}: expected {shown(expected)}, got {shown(answer)}")
 
 
-def _trial(path: str, policies: Policies | None) -> Trial | None:
+def _asking(path: str, policies: Policies | None) -> Callable[[Reader], Answer] | None:
     if policies is None:
         return None
     name = Path(path).stem
-    return TRIALS[name] if path == f"{name}.toml" else template_trial(policies.templates[name])
+    trial = TRIALS[name] if path == f"{name}.toml" else template_trial(policies.templates[name])
+    return partial(trial, policies)
 
 
 def _test_of(path: str) -> str:

@@ -11,10 +11,12 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from licd.core.regions import TABLE_VERSION
+from licd.policy.casework import read_casework
 from licd.policy.categories import read_categories
 from licd.policy.defaults import read_defaults
 from licd.policy.denials import read_denials
 from licd.policy.diligence import read_diligence
+from licd.policy.misuse import read_misuse
 from licd.policy.offences import read_offences
 from licd.policy.policies import Policies, PolicyFile
 from licd.policy.problems import PolicyError, Problem
@@ -36,6 +38,8 @@ FILES = (
     "denials.toml",
     "roles.toml",
     "diligence.toml",
+    "misuse.toml",
+    "casework.toml",
 )
 TEMPLATES = "licences"
 TEST_SUFFIX = ".test.toml"
@@ -72,6 +76,10 @@ def gather(folder: Path) -> tuple[Policies | None, list[Problem]]:
     if not words.categories:
         # Its floors and lists are named for categories, and these cannot be read.
         del reading.problems[told:]
+    misuse = reading.file("misuse.toml", lambda reader: read_misuse(reader, words.suspension.suspend))
+    casework = reading.file(
+        "casework.toml", lambda reader: read_casework(reader, words.categories, words.suspension.terminate)
+    )
     templates = _read_templates(reading, words)
     if broken:
         # Judged by broken files, these would be blamed for their faults.
@@ -92,6 +100,8 @@ def gather(folder: Path) -> tuple[Policies | None, list[Problem]]:
             defaults=words.defaults,
             templates=MappingProxyType(templates),
             diligence=diligence,
+            misuse=misuse,
+            casework=casework,
         ),
         [],
     )

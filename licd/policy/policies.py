@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from licd.core.reasons import Reason
+from licd.policy.casework import Casework
 from licd.policy.categories import Category
 from licd.policy.defaults import Defaults
 from licd.policy.denials import RetryHint
 from licd.policy.diligence import DiligencePolicy
+from licd.policy.misuse import MisusePolicy
 from licd.policy.offences import OffencePolicy
 from licd.policy.purposes import PurposePolicy
 from licd.policy.regions import RegionPolicy
@@ -48,6 +50,8 @@ class Policies:
     defaults: Defaults
     templates: Mapping[str, TermsTemplate]
     diligence: DiligencePolicy
+    misuse: MisusePolicy
+    casework: Casework
 
     @property
     def examples(self) -> tuple[str, ...]:

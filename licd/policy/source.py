@@ -49,6 +49,11 @@ def read(folder: Path, path: str) -> Source | Problem:
         return Problem(file, 1, f"the file cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
         return Problem(file, error.object.count(b"\n", 0, error.start) + 1, "the file is not UTF-8")
+    return parsed(path, file, text)
+
+
+def parsed(path: str, file: str, text: str) -> Source | Problem:
+    """Parses what stands, or stood, in a file."""
     try:
         data = parse_toml(text)
         where = locate(text)

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import TypeVar
 
 from licd.core.bounds import epsilon, stop_bounds
+from licd.core.case import Determination
 from licd.core.diligence import Reading, judge
 from licd.core.reasons import Reason
 from licd.core.regions import permits
@@ -16,6 +17,7 @@ from licd.core.terms import Terms, rights_of
 from licd.core.time import DAY, HOUR, SECOND
 from licd.policy.indicators.sources import SOURCES
 from licd.policy.limits import BASES, KEYS, Volume, exceeded, read_bases
+from licd.policy.misuse_trial import signals_of
 from licd.policy.policies import Policies
 from licd.policy.problems import unknown
 from licd.policy.reader import Reader
@@ -149,6 +151,20 @@ def _reading(table: Reader, dimension: str) -> Reading:
     return Reading(dimension, table.thousandths(dimension, least=scale.least, most=scale.most), year=1)
 
 
+def misuse_trial(policies: Policies, given: Reader) -> Answer:
+    """The signals that the rules raise over a log that the case makes up."""
+    return signals_of(policies.misuse.rules, policies.misuse.brake, given)
+
+
+def casework_trial(policies: Policies, given: Reader) -> Answer:
+    """Whether a remedy may follow from a finding; with step, whether a determination waits for that."""
+    if given.has("step"):
+        return "mandatory" if _pick(given, "step", policies.casework.steps).mandatory else "optional"
+    word = given.text("determination", choices=[each.value for each in Determination])
+    remedy = _pick(given, "remedy", policies.casework.remedies)
+    return "permitted" if word in {each.value for each in remedy.after} else "refused"
+
+
 TRIALS: Mapping[str, Trial] = {
     "categories": category_trial,
     "regions": region_trial,
@@ -159,6 +175,8 @@ TRIALS: Mapping[str, Trial] = {
     "suspension": suspension_trial,
     "defaults": default_trial,
     "diligence": diligence_trial,
+    "misuse": misuse_trial,
+    "casework": casework_trial,
 }
 
 

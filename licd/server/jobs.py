@@ -1,4 +1,4 @@
-"""What licd does by the clock: ends what has run out, accounts for counted denials, forgets, reviews, measures.
+"""What licd does by the clock: ends what has run out, accounts for denials, forgets, reviews, asks rules, measures.
 
 The truth is in the rows: a missed run is made up by the next, and each can run any number of times.
 """
@@ -25,6 +25,7 @@ from licd.server.observation import Observation
 from licd.server.reader import Reader
 from licd.server.reserve import FileReserve, NoReserve
 from licd.server.reviews import Reviews
+from licd.server.rules import Rules
 from licd.server.writer import Writer
 
 logger = structlog.get_logger("licd.jobs")
@@ -35,6 +36,7 @@ FOLLOW_SECONDS: Final = 0.5
 """How late a replica may hear of what another one decided where nothing tells it: a part of a suspension's bound."""
 HEAR_AGAIN_SECONDS: Final = 1
 REVIEW_SECONDS: Final = 60
+RULES_SECONDS: Final = 30
 FORGET_SECONDS: Final = 600
 
 
@@ -48,6 +50,7 @@ class Jobs:
         observation: Observation,
         reviews: Reviews,
         dues: Dues,
+        rules: Rules,
         reserve: FileReserve | NoReserve,
         wall: Callable[[], Instant],
         catch_up: Callable[[], Awaitable[None]],
@@ -57,6 +60,7 @@ class Jobs:
         self._observation: Final = observation
         self._reviews: Final = reviews
         self._dues: Final = dues
+        self._rules: Final = rules
         self._reserve: Final = reserve
         self._wall: Final = wall
         self._catch_up: Final = catch_up
@@ -109,6 +113,10 @@ class Jobs:
         """Reminds of what is due, tightens and suspends for what is overdue."""
         await self._dues.round()
 
+    async def ask_rules(self) -> None:
+        """Asks the misuse rules at every tick that is over, and does what follows."""
+        await self._rules.round()
+
 
 class Schedule:
     """Jobs on real time. Kept in memory: what is due follows from the rows."""
@@ -124,6 +132,7 @@ class Schedule:
             (jobs.observe, OBSERVE_SECONDS),
             (jobs.review, REVIEW_SECONDS),
             (jobs.follow_up, REVIEW_SECONDS),
+            (jobs.ask_rules, RULES_SECONDS),
             (jobs.forget, FORGET_SECONDS),
         ]
         self._under_way: Final[set[asyncio.Task[None]]] = set()

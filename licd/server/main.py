@@ -51,8 +51,10 @@ from licd.server.reason_codes import ReasonCodes
 from licd.server.resealing import Resealing
 from licd.server.reserve import FileReserve, NoReserve
 from licd.server.reviews import Reviews
+from licd.server.rules import Rules
 from licd.server.secrets import Secrets
 from licd.server.services.approvals import ApprovalService
+from licd.server.services.cases import CaseService
 from licd.server.services.continuity import ContinuityPermits
 from licd.server.services.customers import CustomerService
 from licd.server.services.deployments import DeploymentService
@@ -62,6 +64,7 @@ from licd.server.services.leases import LeaseService
 from licd.server.services.licences import Licences
 from licd.server.services.logs import LogService
 from licd.server.services.sessions import SessionLimits, SessionService
+from licd.server.services.signals import SignalService
 from licd.server.services.status import About, PolicyService, StatusService
 from licd.server.services.suspensions import Suspensions
 from licd.server.signing import OnlineSigning
@@ -268,7 +271,8 @@ def _daemon(
     )
     metrics.watch(observation.snapshot)
     rounds = Reviews(writer, seams.reader, policies, wall), Dues(writer, seams.reader, policies, wall)
-    jobs = Jobs(writer, seams.reader, observation, *rounds, seams.reserve, wall, catch_up)
+    rules = Rules(writer, seams.reader, policies, metrics, wall)
+    jobs = Jobs(writer, seams.reader, observation, *rounds, rules, seams.reserve, wall, catch_up)
     return Daemon(
         dispatch=dispatch,
         ledger=ledger,
@@ -358,6 +362,7 @@ def _services(
         "EnrolmentService": (EnrolmentService(writer, certificates, trust, lambda: addresses.customer),),
         "SessionService": (sessions,),
         "ApprovalService": (ApprovalService(reader, changes, wall),),
+        "CaseService": (CaseService(reader, changes, codes, policies, wall),),
         "CustomerService": (CustomerService(reader, changes, codes),),
         "DeploymentService": (deployments,),
         "KeyService": (keys,),
@@ -365,6 +370,7 @@ def _services(
         "LicenceService": (licences, continuity, suspensions),
         "LogService": (LogService(reader, log_origin, proofs),),
         "PolicyService": (PolicyService(policies),),
+        "SignalService": (SignalService(reader, changes, policies.suspension),),
         "StatusService": (status,),
         **accountability_services(reader, changes, codes, policies, trust, config.trust_domain, wall),
     }

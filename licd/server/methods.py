@@ -13,6 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from licd.server.caller import Listener
 from licd.v1 import (
     approval_service_pb2,
+    case_service_pb2,
     condition_service_pb2,
     customer_service_pb2,
     deployment_service_pb2,
@@ -25,6 +26,7 @@ from licd.v1 import (
     overlay_service_pb2,
     policy_service_pb2,
     session_service_pb2,
+    signal_service_pb2,
     status_service_pb2,
 )
 
@@ -34,6 +36,7 @@ SERVED: Final[dict[Listener, tuple[ServiceDescriptor, ...]]] = {
     Listener.OPERATOR: (
         approval_service_pb2.DESCRIPTOR.services_by_name["ApprovalService"],
         condition_service_pb2.DESCRIPTOR.services_by_name["ConditionService"],
+        case_service_pb2.DESCRIPTOR.services_by_name["CaseService"],
         customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"],
         deployment_service_pb2.DESCRIPTOR.services_by_name["DeploymentService"],
         diligence_service_pb2.DESCRIPTOR.services_by_name["DiligenceService"],
@@ -43,6 +46,7 @@ SERVED: Final[dict[Listener, tuple[ServiceDescriptor, ...]]] = {
         log_service_pb2.DESCRIPTOR.services_by_name["LogService"],
         overlay_service_pb2.DESCRIPTOR.services_by_name["OverlayService"],
         policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
+        signal_service_pb2.DESCRIPTOR.services_by_name["SignalService"],
         status_service_pb2.DESCRIPTOR.services_by_name["StatusService"],
     ),
 }

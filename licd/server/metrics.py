@@ -21,6 +21,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, InfoMetricFamily, 
 from prometheus_client.registry import Collector
 
 from licd import __version__
+from licd.core.misuse import Done
 from licd.core.reasons import Reason
 from licd.core.time import SECOND, Instant
 from licd.server.exposition import OTHER, Bounded, ScrapeRegistry
@@ -66,6 +67,7 @@ class Snapshot:
     seconds since the last link of each system with an open session. impediments are as Ledger.impediments() words them:
     what stands before the colon is the kind. Suspensions are counted by system: unconfirmed while it may still act,
     past_bound when its last permit ran out and it never acknowledged. key_expiry is the earliest end of each purpose.
+    Signals that nobody has acknowledged are counted by what came of them; oldest_signal_age is in seconds.
     """
 
     seats: tuple[Seats, ...]
@@ -85,6 +87,13 @@ class Snapshot:
     reviews_overdue: int
     conditions_reminded: int
     conditions_overdue: int
+    signals_unacknowledged: int
+    signals_overdue: int
+    signals_braked: int
+    oldest_signal_age: float
+    rules_asked_until: Instant
+    cases_open: int
+    cases_unacknowledged: int
 
 
 class Metrics:
@@ -155,6 +164,11 @@ class Metrics:
             "licd_frames_dropped", "Frames of a session stream that were not judged.", why=VALUES_LIMIT
         )
         self._forks = self._counter("licd_forks", "Systems fenced because two copies of them were seen.").of()
+        self._signals = self._counter(
+            "licd_signals", "Signals that misuse rules raised on this replica, by what came of them.", done=VALUES_LIMIT
+        )
+        for done in Done:
+            self._signals.of(done.value)
         self._directives_pushed = self._counter("licd_directives_pushed", "Directives sent down a stream.").of()
         self._acknowledged = self._histogram(
             "licd_suspension_acknowledged_seconds",
@@ -228,6 +242,10 @@ class Metrics:
         """A directive was sent down one stream."""
         self._directives_pushed.inc()
 
+    def signal_raised(self, done: str) -> None:
+        """A misuse rule held, and this came of it."""
+        self._signals.of(done).inc()
+
     def suspension_acknowledged(self, seconds: float) -> None:
         """A system's first acknowledgement of a suspension came so long after the decision."""
         self._acknowledged.observe(seconds)
@@ -291,6 +309,33 @@ def _gauges(now: Snapshot) -> list[Metric]:
         _gauge("licd_reviews_overdue", "Those of them that are past their time.", now.reviews_overdue),
         _gauge("licd_conditions_reminded", "Conditions of licences that are due soon.", now.conditions_reminded),
         _gauge("licd_conditions_overdue", "Conditions that should have been met by now.", now.conditions_overdue),
+        *_signals(now),
+    ]
+
+
+def _signals(now: Snapshot) -> list[Metric]:
+    return [
+        _gauge(
+            "licd_signals_unacknowledged",
+            "Signals of misuse rules that nobody has acknowledged.",
+            now.signals_unacknowledged,
+        ),
+        _gauge("licd_signals_overdue", "Those of them that are past their time.", now.signals_overdue),
+        _gauge(
+            "licd_signals_braked",
+            "Those of them for which nothing was suspended because rules had suspended enough.",
+            now.signals_braked,
+        ),
+        GaugeMetricFamily(
+            "licd_oldest_signal_age_seconds", "Age of the oldest of them.", value=now.oldest_signal_age, unit="seconds"
+        ),
+        _expiry("licd_rules_asked", "Until when misuse rules have been asked.", "", {"": now.rules_asked_until}),
+        _gauge("licd_cases_open", "Cases that are neither closed nor stopped.", now.cases_open),
+        _gauge(
+            "licd_cases_unacknowledged",
+            "Those of them that should have been acknowledged by now.",
+            now.cases_unacknowledged,
+        ),
     ]
 
 

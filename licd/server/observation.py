@@ -15,11 +15,21 @@ from licd.ledger.database import Connection
 from licd.ledger.ledger import Ledger
 from licd.ledger.queries import last_contacts
 from licd.ledger.rows import LICENCES, OVERLAYS
+from licd.ledger.signals import SignalsNow, signals_now
 from licd.server.metrics import Seats, Snapshot
 from licd.server.reader import Reader
 from licd.server.writer import Writer
 
-Queried = tuple[tuple[Seats, ...], tuple[int, int], int, tuple[float, ...], int, tuple[int, int], tuple[int, int]]
+Queried = tuple[
+    tuple[Seats, ...],
+    tuple[int, int],
+    int,
+    tuple[float, ...],
+    int,
+    tuple[int, int],
+    tuple[int, int],
+    SignalsNow,
+]
 
 STALE: Final = 60 * SECOND
 
@@ -45,7 +55,7 @@ class Observation:
         self._reserve_held: Final = reserve_held
         self._expiries: Final = expiries
         self._wall: Final = wall
-        self._queried: Queried = ((), (0, 0), 0, (), 0, (0, 0), (0, 0))
+        self._queried: Queried = ((), (0, 0), 0, (), 0, (0, 0), (0, 0), SignalsNow(0, 0, 0, 0, 0))
         self._taken_at: Instant = 0
 
     async def take(self) -> None:
@@ -58,7 +68,7 @@ class Observation:
         """The last measure, and what costs nothing to look at now. Raises RuntimeError when that is too long ago."""
         if self._wall() - self._taken_at > STALE:
             raise RuntimeError(f"the last measure was taken at {self._taken_at}")
-        seats, (unconfirmed, past_bound), pending, ages, sessions, reviews, conditions = self._queried
+        seats, (unconfirmed, past_bound), pending, ages, sessions, reviews, conditions, signals = self._queried
         expiries = self._expiries()
         return Snapshot(
             seats=seats,
@@ -78,6 +88,13 @@ class Observation:
             reviews_overdue=reviews[1],
             conditions_reminded=conditions[0],
             conditions_overdue=conditions[1],
+            signals_unacknowledged=signals.unacknowledged,
+            signals_overdue=signals.overdue,
+            signals_braked=signals.braked,
+            oldest_signal_age=signals.oldest_age / SECOND,
+            rules_asked_until=signals.asked_until,
+            cases_open=signals.cases_open,
+            cases_unacknowledged=signals.cases_unacknowledged,
         )
 
 
@@ -91,6 +108,7 @@ def _query(connection: Connection, now: Instant) -> Queried:
         len(ages),
         review_counts(connection, now),
         condition_counts(connection, now),
+        signals_now(connection, now),
     )
 
 

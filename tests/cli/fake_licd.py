@@ -13,6 +13,8 @@ from licd.core.errors import LicdError
 from licd.v1 import (
     approval_service_pb2,
     approval_service_pb2_grpc,
+    case_service_pb2,
+    case_service_pb2_grpc,
     condition_service_pb2,
     condition_service_pb2_grpc,
     customer_service_pb2,
@@ -33,6 +35,8 @@ from licd.v1 import (
     overlay_service_pb2_grpc,
     policy_service_pb2,
     policy_service_pb2_grpc,
+    signal_service_pb2,
+    signal_service_pb2_grpc,
     status_service_pb2,
     status_service_pb2_grpc,
 )
@@ -41,6 +45,7 @@ from licd.wire.errors import to_status
 SERVICES: list[tuple[Any, Callable[..., None]]] = [
     (approval_service_pb2, approval_service_pb2_grpc.add_ApprovalServiceServicer_to_server),
     (condition_service_pb2, condition_service_pb2_grpc.add_ConditionServiceServicer_to_server),
+    (case_service_pb2, case_service_pb2_grpc.add_CaseServiceServicer_to_server),
     (customer_service_pb2, customer_service_pb2_grpc.add_CustomerServiceServicer_to_server),
     (deployment_service_pb2, deployment_service_pb2_grpc.add_DeploymentServiceServicer_to_server),
     (diligence_service_pb2, diligence_service_pb2_grpc.add_DiligenceServiceServicer_to_server),
@@ -50,6 +55,7 @@ SERVICES: list[tuple[Any, Callable[..., None]]] = [
     (log_service_pb2, log_service_pb2_grpc.add_LogServiceServicer_to_server),
     (overlay_service_pb2, overlay_service_pb2_grpc.add_OverlayServiceServicer_to_server),
     (policy_service_pb2, policy_service_pb2_grpc.add_PolicyServiceServicer_to_server),
+    (signal_service_pb2, signal_service_pb2_grpc.add_SignalServiceServicer_to_server),
     (status_service_pb2, status_service_pb2_grpc.add_StatusServiceServicer_to_server),
 ]
 

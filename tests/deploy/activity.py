@@ -26,6 +26,13 @@ def make_snapshot(*, log_entries: int = 1_000, impediments: tuple[str, ...] = ()
         reviews_overdue=1,
         conditions_reminded=8,
         conditions_overdue=7,
+        signals_unacknowledged=9,
+        signals_overdue=2,
+        signals_braked=1,
+        oldest_signal_age=90.0,
+        rules_asked_until=1_700_000_000_000,
+        cases_open=3,
+        cases_unacknowledged=1,
     )
 
 

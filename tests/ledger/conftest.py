@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from licd.ledger.schema import migrate, sqlite_url
-from licd.ledger.tables import metadata
+from licd.ledger.signal_tables import metadata
 from licd.server.memory_server import MemoryServer
 from tests.ledger.rig import OPENED, Rig, Store
 from tests.postgres import serving_postgres

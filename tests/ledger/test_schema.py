@@ -15,7 +15,7 @@ from licd.ledger.database import SqliteConnection
 from licd.ledger.revision import is_newest, newest
 from licd.ledger.rows import ALL, FORKS, SESSIONS
 from licd.ledger.schema import SchemaRefused, head, migrate, revision, sqlite_url
-from licd.ledger.tables import metadata
+from licd.ledger.signal_tables import metadata
 
 
 def test_an_empty_database_comes_to_the_newest_schema(tmp_path: Path):

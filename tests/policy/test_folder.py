@@ -57,7 +57,7 @@ def test_renaming_a_template_changes_the_version(folder: Folder, policies: Polic
 
 
 def test_keeps_every_file_as_it_was_read(policies: Policies):
-    assert len(policies.files) == 9 + len(policies.templates)
+    assert len(policies.files) == 11 + len(policies.templates)
     for file in policies.files:
         content = (SHIPPED / file.path).read_bytes()
         assert file.text.encode() == content
@@ -105,6 +105,6 @@ def test_policies_cannot_be_changed(policies: Policies):
 
 
 def test_files_of_others_in_the_folder_are_left_alone(folder: Folder, policies: Policies):
-    folder.write("misuse.toml", "this is = not [ours")
+    folder.write("retention.toml", "this is = not [ours")
     (folder.path / "README").write_text("also not")
     assert folder.load().version == policies.version

@@ -167,7 +167,7 @@ def test_the_limits_hold_all_methods_and_reasons_there_are() -> None:
 # All there are. Never among them: customer, licence, deployment, system, target, operator, lease, session, address.
 LABELS = {
     "method", "code", "verb", "reason", "kind", "listener", "why", "state", "category", "name", "purpose", "le",
-    "version", "python", "grpc",
+    "version", "python", "grpc", "done",
 }  # fmt: skip
 
 
@@ -257,6 +257,13 @@ def test_shows_the_rest_of_the_state_as_it_is() -> None:
         "licd_reviews_overdue": 1,
         "licd_conditions_reminded": 8,
         "licd_conditions_overdue": 7,
+        "licd_signals_unacknowledged": 9,
+        "licd_signals_overdue": 2,
+        "licd_signals_braked": 1,
+        "licd_oldest_signal_age_seconds": 90,
+        "licd_rules_asked_timestamp_seconds": 1_700_000_000,
+        "licd_cases_open": 3,
+        "licd_cases_unacknowledged": 1,
         "licd_snapshot_failed": 0,
     }
     assert {name: value(metrics, name) for name in expected} == expected

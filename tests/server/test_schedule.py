@@ -32,6 +32,9 @@ class Work:
     async def follow_up(self) -> None:
         self.done.append("follow_up")
 
+    async def ask_rules(self) -> None:
+        self.done.append("ask_rules")
+
     async def forget(self) -> None:
         self.done.append("forget")
 

@@ -3,7 +3,7 @@
 from alembic import context
 
 from licd.ledger.schema import engine_of, wait_alone
-from licd.ledger.tables import metadata
+from licd.ledger.signal_tables import metadata
 
 engine = engine_of(context.config.get_main_option("sqlalchemy.url") or "")
 with engine.connect() as connection:
