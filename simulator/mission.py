@@ -142,6 +142,12 @@ class Mission:
         variants += [((wish.region, each),) for each in refused]
         return wish.but(claims=chance.choice(variants))
 
+    def device_elsewhere(self, wish: Wish, chance: Random) -> Wish:
+        """The same target: its number is of the region, the device is not, and the system says so."""
+        elsewhere = chance.choice([each for each in ELSEWHERE if each not in self.regions])
+        number, present = licence_pb2.REGION_BASIS_NUMBER_PLAN, licence_pb2.REGION_BASIS_PRESENT_LOCATION
+        return wish.but(claims=((wish.region, number), (elsewhere, present)))
+
     def out_of_purpose(self, wish: Wish, chance: Random) -> Wish:
         """The same target for something else, or without what must go with it."""
         variants = [

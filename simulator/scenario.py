@@ -21,6 +21,7 @@ KINDS: Final[Mapping[str, bool]] = {
     "greedy": False,
     "rotating": False,
     "roaming": False,
+    "straying": False,
     "off-purpose": False,
     "misplaced": False,
     "silent": False,

@@ -73,6 +73,7 @@ def write_policies(example: Path, folder: Path, phase: Phase) -> None:
         )
     )
     (folder / "diligence.toml").write_text("example = true\nassess = false\n")
+    (folder / "misuse.toml").write_text("example = true\njudge = false\n")
     _set(folder / "defaults.toml", heartbeat_seconds=phase.heartbeat // SECOND, permit_seconds=phase.permit // SECOND)
 
 

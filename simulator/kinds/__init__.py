@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from licd.v1 import licence_pb2
-from simulator.kinds.askers import Greedy, Misplaced, OffPurpose, Roaming, Rotating
+from simulator.kinds.askers import Greedy, Misplaced, OffPurpose, Roaming, Rotating, Straying
 from simulator.kinds.forgers import Copied, Forger, Sharer
 from simulator.kinds.honest import Crashing, Diligent, Offline, Slow
 from simulator.kinds.overstayers import Expired, Ignoring, Silent
@@ -22,6 +22,7 @@ MADE_BY: Final[Mapping[str, Callable[[str, Group, licence_pb2.LicenceTerms, Stag
     "greedy": Greedy,
     "rotating": Rotating,
     "roaming": Roaming,
+    "straying": Straying,
     "off-purpose": OffPurpose,
     "misplaced": Misplaced,
     "silent": Silent,

@@ -71,6 +71,14 @@ class Roaming(_Misusing):
         return self.mission.out_of_region(wish, self.chance)
 
 
+class Straying(_Misusing):
+    """Follows numbers of the licence's regions to wherever their devices are."""
+
+    def wrong(self, wish: Wish) -> Wish:
+        """A number that belongs here, in a device that is elsewhere."""
+        return self.mission.device_elsewhere(wish, self.chance)
+
+
 class OffPurpose(_Misusing):
     """Uses the system for something else; when brazen, under a lease that it has for something right."""
 

@@ -99,6 +99,7 @@ def wide_policies(target: Path) -> Path:
     for path in (target / "licences").glob("*.toml"):
         _widen(path, 5_000_000)
     (target / "diligence.toml").write_text("example = true\nassess = false\n")  # nobody is, in a benchmark
+    (target / "misuse.toml").write_text("example = true\njudge = false\n")
     return target
 
 

@@ -200,7 +200,7 @@ def test_what_is_no_toml_is_said_to_be_none(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_file_names_those_that_come_along(tmp_path: Path) -> None:
-    with pytest.raises(ScenarioInvalid, match=r"no such file; .*demo, fleet-10k, fleet-200, replicas, smoke"):
+    with pytest.raises(ScenarioInvalid, match=r"no such file; .*demo, fleet-10k, fleet-200, misuse, replicas, smoke"):
         load_scenario(tmp_path / "none.toml")
 
 
