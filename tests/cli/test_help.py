@@ -54,6 +54,9 @@ VERBS = {
     "log": {"list", "get", "checkpoint", "export", "verify"},
     "key": {"list", "bundle", "publish"},
     "policy": {"show", "check"},
+    "rules": {"facts", "test", "dry-run"},
+    "signal": {"list", "show", "acknowledge"},
+    "case": {"open", "list", "show", "move", "complete", "refuse", "determine", "reopen"},
     "token": {"show", "verify"},
     "clock": {"accept"},
 }
