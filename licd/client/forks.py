@@ -29,11 +29,11 @@ def dies_in_children(one: Mortal) -> None:
 
 
 def _in_child() -> None:
-    failures: list[Exception] = []
+    failures: list[BaseException] = []
     for one in list(_OPEN):
         try:
             one.forked()
-        except Exception as error:  # noqa: BLE001 -- whatever is wrong with one system, the leases of the others stop
+        except BaseException as error:  # noqa: BLE001 -- Ctrl-C just now, too: the leases of the others stop
             failures.append(error)
     for failure in failures:
         _LOG.error("a system of the process that forked did not end cleanly in its child", exc_info=failure)

@@ -13,15 +13,15 @@ from tests.client.rig import Rig
 class Ended:
     """Something that ends in children, and may fail at it."""
 
-    def __init__(self, fails: bool) -> None:
+    def __init__(self, fails: type[BaseException] | None) -> None:
         self.fails = fails
         self.over = False
         dies_in_children(self)
 
     def forked(self) -> None:
         self.over = True
-        if self.fails:
-            raise RuntimeError("its event loop is closed")
+        if self.fails is not None:
+            raise self.fails
 
 
 def said_by_a_child(say: Callable[[], str]) -> str:
@@ -40,8 +40,8 @@ def said_by_a_child(say: Callable[[], str]) -> str:
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_one_that_fails_to_end_keeps_no_other_alive_in_the_child() -> None:
     """A system whose event loop was closed before it was is the one that fails: it cannot wake who waits for it."""
-    everybody = [Ended(fails=number % 2 == 0) for number in range(20)]
-    assert said_by_a_child(lambda: " ".join(str(each.over) for each in everybody)) == " ".join(["True"] * 20)
+    everybody = [Ended((None, RuntimeError, KeyboardInterrupt)[number % 3]) for number in range(21)]
+    assert said_by_a_child(lambda: " ".join(str(each.over) for each in everybody)) == " ".join(["True"] * 21)
     assert not any(each.over for each in everybody)
 
 
