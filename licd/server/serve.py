@@ -17,7 +17,7 @@ from typing import Final, cast
 import grpc
 import structlog
 
-from licd.core.errors import Invalid, ShuttingDown
+from licd.core.errors import DatabaseFailed, Invalid, ShuttingDown
 from licd.core.time import SECOND, Millis
 from licd.keys.errors import KeysError
 from licd.keys.pem_files import MAX_PEM_BYTES, certificates_from_pem, read_private_key
@@ -295,9 +295,17 @@ async def serve(root: Path, passphrase: bytes | None = NO_PASSPHRASE, database: 
 
 
 async def _watch(daemon: Daemon, supervisor: Supervisor) -> None:
-    """Tells systemd that licd lives, while the ledger answers. Ends only by failing, and licd with it."""
+    """Tells systemd that licd lives, while the ledger answers. Ends only by failing, and licd with it.
+
+    A server that cannot be reached is an answer: a failover takes longer than systemd starts a service anew.
+    """
     period = supervisor.watchdog_period or UNWATCHED
     while True:
-        await daemon.writer.execute(Beat())
+        try:
+            await daemon.writer.execute(Beat())
+        except DatabaseFailed as error:
+            if not daemon.ledger.shared:
+                raise
+            logger.warning("the database does not answer; licd waits for it", error=str(error))
         supervisor.alive()
         await asyncio.sleep(period / SECOND)
