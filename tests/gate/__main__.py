@@ -27,6 +27,7 @@ from tests.gate.rows import (
     fuzzing,
     kill,
     partition,
+    patroni,
     power_cut,
     replicas,
     restore,
@@ -37,6 +38,9 @@ from tests.gate.rows import (
 MODULES = (simulation, kill, power_cut, full_disk, partition, clocks, drain, restore, soak, replicas, fuzzing)
 ROWS: tuple[Row, ...] = tuple(row for module in MODULES for row in module.ROWS)
 REPORT = Path("build/gate.json")
+NIGHTLY: tuple[Row, ...] = patroni.ROWS
+"""What waits too long for `make gate`; `make nightly` runs it."""
+NIGHTLY_REPORT = Path("build/nightly.json")
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "build" / "gate"
 """What a row's systems wrote to standard error, and all that a row leaves in which something was wrong."""
@@ -72,24 +76,25 @@ class Outcome:
 def main(arguments: Sequence[str]) -> int:
     """Exit code 1 on any violation or row that could not run, 2 for a row that does not exist."""
     parser = argparse.ArgumentParser(prog="python -m tests.gate", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(row.name for row in ROWS))
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(row.name for row in (*ROWS, *NIGHTLY)))
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--cycles", type=int, default=0, help="instead of the row's own")
     parser.add_argument("--smoke", action="store_true", help="a very few cycles each")
+    parser.add_argument("--nightly", action="store_true", help="the rows of make nightly, when none is named")
     parser.add_argument("--lanes", type=int, default=LANES, help="rows that run at once, patient ones apart")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
-    known = {row.name: row for row in ROWS}
+    known = {row.name: row for row in (*ROWS, *NIGHTLY)}
     if unknown := sorted(set(asked.rows) - set(known)):
         print(f"no such row: {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
         return 2
     seed = asked.seed if asked.seed is not None else int.from_bytes(os.urandom(4), "big")
-    rows = [known[name] for name in asked.rows or known]
+    rows = [known[name] for name in asked.rows] or list(NIGHTLY if asked.nightly else ROWS)
     wanted = {row.name: asked.cycles or (row.smoke if asked.smoke else row.cycles) for row in rows}
     if asked.alone:
         print(json.dumps(asdict(_run(rows[0], seed, wanted[rows[0].name]))))
         return 0
-    report, begun = Report(rows), boot_ms()
+    report, begun = Report(rows, NIGHTLY_REPORT if asked.nightly else None), boot_ms()
     with ThreadPoolExecutor(asked.lanes) as lanes, ThreadPoolExecutor(BEHIND) as behind:
         started = [
             (behind if row.patient else lanes).submit(_in_a_process, row, seed, wanted[row.name])
@@ -218,9 +223,10 @@ def _run(row: Row, seed: int, cycles: int) -> Outcome:
 
 
 class Report:
-    """The rows that have ended, in the table's order, in build/gate.json from the moment each of them ends."""
+    """The rows that have ended, in the table's order, in a file from the moment each of them ends."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], file: Path | None = None) -> None:
+        self._file: Final = file or REPORT
         self._order: Final = [row.name for row in rows]
         self._ended: Final[dict[str, Outcome]] = {}
 
@@ -235,10 +241,10 @@ class Report:
         print(_line(outcome), flush=True)
         running = [name for name in self._order if name not in self._ended]
         content = {"seconds": seconds, "running": running, "rows": [asdict(each) for each in self.outcomes]}
-        REPORT.parent.mkdir(exist_ok=True)
-        new = REPORT.with_suffix(".new")
+        self._file.parent.mkdir(exist_ok=True)
+        new = self._file.with_suffix(".new")
         new.write_text(json.dumps(content, indent=2) + "\n")
-        new.replace(REPORT)
+        new.replace(self._file)
 
 
 HEAD = f"{'promise':14} {'row':10} {'method':58} {'cycles':>7} {'violations':>10} {'seed':>11} {'s':>6}"
