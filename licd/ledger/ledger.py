@@ -23,7 +23,17 @@ from licd.ledger.records import LogHead
 from licd.ledger.rows import CLOCK_ANCHORS
 from licd.ledger.sharing import Turns, Untaken, sharing_of
 from licd.ledger.timekeeper import Clock, Reading, Timekeeper
-from licd.ledger.transaction import ANYTHING, Command, Committed, Installation, States, Transaction, confined_to
+from licd.ledger.transaction import (
+    ANYTHING,
+    NOTHING,
+    Command,
+    Committed,
+    Installation,
+    States,
+    Transaction,
+    confined_to,
+    within,
+)
 
 logger = structlog.get_logger("licd.ledger")
 
@@ -226,7 +236,7 @@ class Ledger:
         tx.look_up(commands)
         outcomes = [self._run(tx, command) for command in commands]
         tx.flush()
-        if tx.wrote or tx.entries:
+        if tx.wrote or tx.entries or self._tells_what_lies_there(commands):
             self._commit(tx, turns, len(commands))
         else:
             self._connection.rollback()
@@ -234,6 +244,13 @@ class Ledger:
             self._states.clear()  # the clock was accepted at an earlier time: seats may have been freed too early
         self._states.trim()
         return outcomes
+
+    def _tells_what_lies_there(self, commands: Sequence[Command[Any]]) -> bool:
+        """Whether an answer may be told again that only this server has: a commit waits for its standby, no look does.
+
+        It lies there when the first commit's wait for the standby was ended by somebody.
+        """
+        return self._connection.shared and any(within(each) != NOTHING for each in commands)
 
     def _tell_of_others(self) -> None:
         """What other replicas have made durable since, for the observers of this one."""

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import Random  # noqa: TID251 -- seeded
 from typing import Any
 
 import psycopg
 import pytest
 
-from licd.core.errors import DatabaseFailed
+from licd.core.errors import DatabaseFailed, LicdError
 from licd.core.model import Deployment
 from licd.core.time import SECOND
 from licd.ledger.ledger import Ledger
@@ -30,6 +31,7 @@ from licd.v1.session_pb2 import Permit, Refusal
 from tests.eventually import eventually
 from tests.ledger.rig import NOON, TIMING, HandClock, Rig, Store, keeper, wish
 from tests.ledger.system import PaperSystem
+from tests.ledger.test_once import once, request_id
 from tests.ledger.test_reload import LICENCES, Chance, seen
 
 PATIENCE = 20.0
@@ -248,6 +250,43 @@ def test_a_commit_that_the_server_warns_of_is_not_taken_for_done(two: tuple[Rig,
     finally:
         with psycopg.connect(str(first.place)) as beside:
             beside.execute("DROP FUNCTION hand.warn CASCADE")
+
+
+def test_an_answer_that_is_told_again_waits_for_the_standby_as_it_did_at_first(two: tuple[Rig, Rig]):
+    """It may lie on the primary alone: whoever ended the first wait left it there, and nobody was answered."""
+    first, second = two
+    request = partial(once, "carol", request_id(first.clock.wall(), 1))
+    with standby_is_away(first):
+        for rig in (first, second, second):
+            with in_a_thread(partial(rig.ask, request())) as waiting:
+                eventually(lambda: ended_waits(first) == 1, PATIENCE, "it waits for the standby")
+                [outcome] = waiting.result(PATIENCE)
+                assert isinstance(outcome, DatabaseFailed)
+    [outcome] = second.ask(request())
+    assert not isinstance(outcome, LicdError)
+
+
+@contextmanager
+def standby_is_away(rig: Rig) -> Iterator[None]:
+    """The server waits, at each commit, for a standby that there is not."""
+    with psycopg.connect(str(rig.place), autocommit=True) as beside:
+        try:
+            beside.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            beside.execute("SELECT pg_reload_conf()")
+            yield
+        finally:
+            beside.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            beside.execute("SELECT pg_reload_conf()")
+
+
+def ended_waits(rig: Rig) -> int:
+    """Ends what waits for a standby. How many did."""
+    with psycopg.connect(str(rig.place)) as beside:
+        return len(
+            beside.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+            ).fetchall()
+        )
 
 
 def test_observers_of_one_are_told_what_another_has_changed_and_once(either_two: tuple[Rig, Rig]):
