@@ -236,8 +236,10 @@ class Ledger:
         tx.look_up(commands)
         outcomes = [self._run(tx, command) for command in commands]
         tx.flush()
-        if tx.wrote or tx.entries or self._tells_what_lies_there(commands):
+        if tx.wrote or tx.entries:
             self._commit(tx, turns, len(commands))
+        elif self._tells_what_lies_there(commands):
+            self._write(tx, turns)
         else:
             self._connection.rollback()
         if self.timekeeper.mark < tx.now:
@@ -268,7 +270,8 @@ class Ledger:
             tx.log("clock.restarted", ("unaccounted", by), ("seats_kept", kept))
             tx.accept()
 
-    def _commit(self, tx: Transaction, turns: Turns, commands: int) -> None:
+    def _write(self, tx: Transaction, turns: Turns) -> int:
+        """Makes the batch durable. How long the commit took, nanoseconds."""
         self._log = self._sharing.log_end(self._log)
         first, mark = self._log.size, self._sharing.mark_to_keep(self.timekeeper.mark)
         self._log.append(self._connection, tx.entries, tx.now, mark, self._random)
@@ -278,9 +281,14 @@ class Ledger:
             self._sharing.announce()
         before = self._stopwatch()
         self._connection.commit()
+        took = self._stopwatch() - before
         self._states.leave(turns.taken)
         self._following.wrote(first, self._log.size)
-        figures = BatchFigures(commands, len(tx.entries), self._stopwatch() - before)
+        return took
+
+    def _commit(self, tx: Transaction, turns: Turns, commands: int) -> None:
+        """Makes the batch durable, and tells the observers of it."""
+        figures = BatchFigures(commands, len(tx.entries), self._write(tx, turns))
         tx.done.entries, tx.done.log_size, tx.done.decided_at = len(tx.entries), self._log.size, tx.now
         for observer in self._observers:
             self._tell(observer, lambda each: each.committed(tx.done, figures))

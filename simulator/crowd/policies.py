@@ -73,6 +73,7 @@ def write_policies(example: Path, folder: Path, phase: Phase) -> None:
         )
     )
     (folder / "diligence.toml").write_text("example = true\nassess = false\n")
+    _set(folder / "casework.toml", category='"exercise"')
     (folder / "misuse.toml").write_text("example = true\njudge = false\n")
     _set(folder / "defaults.toml", heartbeat_seconds=phase.heartbeat // SECOND, permit_seconds=phase.permit // SECOND)
 
@@ -82,7 +83,7 @@ def volume(phase: Phase) -> int:
     return 2 * phase.leases // phase.licences
 
 
-def _set(file: Path, **values: int) -> None:
+def _set(file: Path, **values: int | str) -> None:
     text = file.read_text(encoding="utf-8")
     for key, value in values.items():
         text, found = re.subn(rf"(?m)^{key} = .*$", f"{key} = {value}", text)

@@ -93,11 +93,12 @@ def test_a_batch_is_one_commit(rig: Rig):
     assert (figures.commands, figures.entries, len(done.rows)) == (100, 100, 100)
 
 
-def test_a_batch_that_only_looks_commits_nothing(rig: Rig):
+def test_a_batch_that_only_looks_is_told_to_nobody_and_commits_where_there_may_be_a_standby(rig: Rig):
     rig.licence()
-    before = rig.connection.commits
+    before, told = rig.connection.commits, len(rig.told.batches)
     rig.look(lambda tx: tx.state("north-1"))
-    assert rig.connection.commits == before
+    assert rig.connection.commits == before + rig.ledger.shared
+    assert len(rig.told.batches) == told
 
 
 def test_licences_that_are_only_looked_at_do_not_pile_up(rig: Rig, monkeypatch: pytest.MonkeyPatch):

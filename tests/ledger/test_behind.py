@@ -114,6 +114,7 @@ WIDENS_NOTHING = {
     "ReapLeases": "ends what has run out",
     "ForgetAnswers": "deletes what nobody can ask for any more",
     "EndOutdated": "ends what can never be carried out",
+    "LodgeOverlay": "narrows; one that may widen grants",
 }
 REFUSED = {
     "CreateCustomer",
@@ -129,6 +130,19 @@ REFUSED = {
     "RefuseItem",
     "OpenReviews",
     "DrillLicence",
+    "OpenCase",
+    "MoveCase",
+    "DecideStep",
+    "DetermineCase",
+    "ReopenCase",
+    "OpenConditions",
+    "AddCondition",
+    "MeetCondition",
+    "CarryOut",
+    "WithdrawContact",
+    "AdoptRules",
+    "RaiseSignals",
+    "AcknowledgeSignal",
 }
 
 
