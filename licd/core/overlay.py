@@ -180,9 +180,7 @@ def _combined(terms: Terms, bound: Sequence[Overlay]) -> Terms:
 def overlay_denial(terms: Terms, overlays: Iterable[Overlay], now: Instant) -> Denied | None:
     """Why no overlay or a demanded one lets the licence be used at now; None when all do. The first by name is told."""
     bound = binding(terms, overlays)
-    limits = (*terms.constraints, *(one for each in bound for one in each.terms.constraints))
-    demanded = {each.authority for each in limits if isinstance(each, OverlayRequired)}
-    missing = sorted(demanded - {each.authority for each in bound})
+    missing = sorted(_missing(terms, bound))
     if missing:
         detail = f"the licence stands on an overlay of authority {missing[0]}, and there is none"
         return Denied(Reason.OVERLAY_NOT_IN_FORCE, detail, overlays=(missing[0],))
@@ -209,17 +207,41 @@ def narrowings(terms: Terms, overlays: Iterable[Overlay]) -> tuple[Narrowing, ..
     )
 
 
-def widened_by(terms: Terms, before: Iterable[Overlay], after: Iterable[Overlay], now: Instant) -> tuple[str, ...]:
-    """In what a licence permits more under the second overlays than under the first; empty when in nothing.
+def widened_by(terms: Terms, overlays: Iterable[Overlay], lodged: Overlay) -> tuple[str, ...]:
+    """In what an overlay as lodged permits a licence more than it did before, within the terms; empty: in nothing.
 
-    Where the second leave nothing until another overlay comes, it is that one that may give more.
+    Judged by itself, whatever else narrows or stops the licence now: that can be over tomorrow, by one person's doing,
+    and what this one had let go of would then be had. Also wider is the first one that the licence waits for.
     """
-    old, new = tuple(before), tuple(after)
-    stopped = overlay_denial(terms, new, now)
-    if stopped is not None and not stopped.retry_at:
+    have = tuple(overlays)
+    if lodged.status is OverlayStatus.WITHDRAWN and is_about(lodged, terms):
         return ()
-    found = widened(effective(terms, old), effective(terms, new))
-    return found or (("overlays",) if overlay_denial(terms, old, now) and stopped is None else ())
+    before = next((each for each in have if each.id == lodged.id), None)
+    found = widened(_alone(terms, before), _alone(terms, lodged))
+    waited_for = lodged.authority in _missing(terms, binding(terms, have)) and binding(terms, [lodged])
+    return found if "overlays" in found or not waited_for else (*found, "overlays")
+
+
+def _alone(terms: Terms, overlay: Overlay | None) -> Rights:
+    """What is left under one overlay, of no length where it was ended.
+
+    A withdrawal that its authority has signed names no limits: it permits nothing in any respect.
+    """
+    if overlay is None or not binding(terms, [overlay]):
+        return rights_of(terms)
+    rights = rights_of(_combined(terms, [overlay]))
+    if overlay.terms.effect is OverlayEffect.WITHDRAW:
+        rights = rights_of(replace(terms, constraints=(*terms.constraints, *COMPLETED)))
+    if overlay.status is OverlayStatus.IN_FORCE:
+        return rights
+    return replace(rights, not_after=min(rights.not_before, rights.not_after))
+
+
+def _missing(terms: Terms, bound: Sequence[Overlay]) -> frozenset[str]:
+    """Of which authorities an overlay is demanded, by the terms or by another overlay, and none is there."""
+    limits = (*terms.constraints, *(one for each in bound for one in each.terms.constraints))
+    demanded = frozenset(each.authority for each in limits if isinstance(each, OverlayRequired))
+    return demanded - {each.authority for each in bound}
 
 
 def beyond_terms(terms: Terms, said: OverlayTerms) -> tuple[str, ...]:

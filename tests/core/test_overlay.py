@@ -345,26 +345,57 @@ def test_one_more_overlay_permits_nothing_new(terms: Terms, overlays, another, a
 @pytest.mark.parametrize(
     ("terms", "before", "after", "wider"),
     [
-        (make_terms(), [], [make_overlay(ConcurrentTargets(1))], ()),
-        (make_terms(), [make_overlay(ConcurrentTargets(1))], [make_overlay(ConcurrentTargets(2))], ("cap",)),
-        (make_terms(), [make_overlay(ConcurrentTargets(9))], [make_overlay(ConcurrentTargets(99))], ()),
-        (make_terms(), [make_overlay(not_after=NOW + DAY)], [make_overlay()], ("not_after",)),
-        (make_terms(), [make_overlay()], [make_overlay(status=OverlayStatus.LIFTED)], ()),
-        (make_terms(), [make_overlay(EXPORT)], [make_overlay(status=OverlayStatus.LIFTED)], ("overlays",)),
-        (make_terms(EXPORT), [], [make_overlay(ConcurrentTargets(1))], ("not_after",)),
-        (make_terms(EXPORT), [make_overlay()], [make_overlay(status=OverlayStatus.LIFTED)], ()),
-        (make_terms(), [make_overlay(status=OverlayStatus.WITHDRAWN)], [make_overlay()], ("not_after",)),
-        (make_terms(), [make_overlay(status=OverlayStatus.EXPIRED, not_after=NOW)], [make_overlay()], ("not_after",)),
-        (make_terms(), [make_overlay()], [make_overlay(status=OverlayStatus.WITHDRAWN)], ()),
-        (make_terms(), [make_overlay(ConcurrentTargets(1))], [make_overlay(status=OverlayStatus.WITHDRAWN)], ()),
-        (make_terms(), [make_overlay(ConcurrentTargets(1))], [make_overlay(not_after=NOW)], ()),
-        (make_terms(), [make_overlay(ConcurrentTargets(1))], [make_overlay(not_before=NOW + 1)], ("cap",)),
-        (make_terms(), [make_overlay()], [make_overlay(product="another")], ()),
-        (make_terms(), [make_overlay(purposes("test:one"))], [make_overlay(product="another")], ("purposes",)),
+        (make_terms(), [], make_overlay(ConcurrentTargets(1)), ()),
+        (make_terms(), [make_overlay(ConcurrentTargets(1))], make_overlay(ConcurrentTargets(2)), ("cap",)),
+        (make_terms(), [make_overlay(ConcurrentTargets(9))], make_overlay(ConcurrentTargets(99)), ()),
+        (make_terms(), [make_overlay(not_after=NOW + DAY)], make_overlay(), ("not_after",)),
+        (make_terms(), [make_overlay()], make_overlay(status=OverlayStatus.LIFTED), ()),
+        (make_terms(), [make_overlay(EXPORT)], make_overlay(status=OverlayStatus.LIFTED), ("overlays",)),
+        (make_terms(EXPORT), [], make_overlay(ConcurrentTargets(1)), ("overlays",)),
+        (make_terms(EXPORT), [make_overlay()], make_overlay(status=OverlayStatus.LIFTED), ()),
+        (make_terms(), [make_overlay(status=OverlayStatus.WITHDRAWN)], make_overlay(), ("not_after",)),
+        (make_terms(), [make_overlay(status=OverlayStatus.EXPIRED, not_after=NOW)], make_overlay(), ("not_after",)),
+        (make_terms(), [make_overlay()], make_overlay(status=OverlayStatus.WITHDRAWN), ()),
+        (make_terms(), [make_overlay(ConcurrentTargets(1))], make_overlay(status=OverlayStatus.WITHDRAWN), ()),
+        (make_terms(), [make_overlay(ConcurrentTargets(1))], make_overlay(not_after=NOW), ("cap",)),
+        (make_terms(), [make_overlay(ConcurrentTargets(1))], make_overlay(not_before=NOW + 1), ("cap",)),
+        (make_terms(), [make_overlay()], make_overlay(product="another"), ()),
+        (make_terms(), [make_overlay(purposes("test:one"))], make_overlay(product="another"), ("purposes",)),
     ],
 )
-def test_in_what_a_revision_gives_more(terms: Terms, before: list[Overlay], after: list[Overlay], wider: tuple[str]):
-    assert widened_by(terms, before, after, NOW) == wider
+def test_in_what_a_revision_gives_more(terms: Terms, before: list[Overlay], after: Overlay, wider: tuple[str, ...]):
+    assert widened_by(terms, before, after) == wider
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        make_overlay(reference="EX-2", status=OverlayStatus.WITHDRAWN),
+        make_overlay(reference="EX-2", status=OverlayStatus.EXPIRED, not_after=NOW),
+        make_overlay(reference="EX-2", not_after=NOW),
+        make_overlay(DOMESTIC, reference="EX-2"),
+        make_overlay(ConcurrentTargets(0), authority="licd", reference="l1.training"),
+    ],
+    ids=["withdrawn", "expired", "over", "waiting for another", "narrower"],
+)
+def test_what_a_revision_gives_is_told_also_while_another_overlay_leaves_nothing(stop: Overlay):
+    before = [make_overlay(ConcurrentTargets(1), not_after=NOW + DAY), stop]
+    for after in (make_overlay(), make_overlay(status=OverlayStatus.LIFTED), make_overlay(product="another")):
+        assert widened_by(make_terms(), before, after) == ("not_after", "cap")
+
+
+def test_a_withdrawal_gives_nothing_but_away_from_a_licence_it_lets_go_of_it():
+    before = [make_overlay(ConcurrentTargets(1))]
+    signed = make_overlay(status=OverlayStatus.WITHDRAWN, effect=OverlayEffect.WITHDRAW)
+    assert widened_by(make_terms(), before, signed) == ()
+    elsewhere = replace(signed, terms=replace(signed.terms, product="another"))
+    assert widened_by(make_terms(), before, elsewhere) == ("cap",)
+
+
+def test_after_a_signed_withdrawal_all_that_comes_back_is_told():
+    withdrawn = make_overlay(status=OverlayStatus.WITHDRAWN, effect=OverlayEffect.WITHDRAW)
+    told = widened_by(make_terms(), [withdrawn], make_overlay(ConcurrentTargets(2)))
+    assert {"not_after", "cap", "regions", "purposes"} <= set(told)
 
 
 @pytest.mark.parametrize(

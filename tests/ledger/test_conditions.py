@@ -27,8 +27,11 @@ from licd.ledger.verbs.conditions import (
 )
 from licd.ledger.verbs.contacts import RegisterContact, WithdrawContact
 from licd.ledger.verbs.licences import ReinstateLicence, TerminateLicence
+from licd.ledger.verbs.overlays import WithdrawOverlay
 from licd.v1.session_pb2 import Permit, Refusal
 from tests.conditions import CLAIRE, DORA, certified, certifying
+from tests.ledger.overlays import lodging
+from tests.ledger.overlays import registered as authority
 from tests.ledger.rig import DOMAIN, Rig, wish
 from tests.ledger.system import PaperSystem
 
@@ -173,6 +176,30 @@ def test_a_suspension_is_lifted_by_persons_and_not_before_it_is_met(world: Rig):
     world.do(replace(lift, epoch=after))
     assert status(world) is LicenceStatus.ACTIVE
     assert cap(world) == 3
+
+
+def test_what_licd_has_tightened_is_nobodys_to_end_but_by_meeting_it(world: Rig):
+    late(world, 3)
+    carry_out(world)
+    with pytest.raises(Forbidden, match="it ends when its condition is met or waived"):
+        world.do(WithdrawOverlay("licd/north-1.certification", "export_authority", "x", "alice"))
+    with pytest.raises(Forbidden, match="it ends when its condition is met or waived"):
+        world.do(lodging(world, authority="licd", reference="north-1.certification", revision=2))
+    late(world, 6)
+    assert carry_out(world) == "tighten"
+    assert cap(world) == 1
+
+
+def test_no_overlay_is_widened_by_one_person_behind_what_licd_has_tightened(world: Rig):
+    world.do(authority())
+    far = world.clock.wall() + 1_000 * DAY
+    world.do(lodging(world, ConcurrentTargets(1), not_after=far))
+    late(world, 6)
+    carry_out(world)
+    with pytest.raises(Conflict, match="gives licence north-1 more cap"):
+        world.do(lodging(world, ConcurrentTargets(3), revision=2, not_after=far))
+    world.do(certification(world))
+    assert cap(world) == 1
 
 
 def test_what_was_met_between_looking_and_doing_is_left_alone(world: Rig):

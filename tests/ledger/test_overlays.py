@@ -129,7 +129,7 @@ def test_a_licence_that_demands_an_overlay_grants_with_it_alone(world: Rig):
     refused = system.beat(wish(1))
     assert reason(refused) == "OVERLAY_NOT_IN_FORCE"
     assert list(refused.denial.overlays) == ["export-qn"]  # type: ignore[union-attr]
-    with pytest.raises(Conflict, match="gives licence north-1 more not_after by now"):
+    with pytest.raises(Conflict, match="gives licence north-1 more overlays by now"):
         world.do(lodging(world))
     world.do(lodging(world, may_widen=True))
     assert isinstance(system.open(wish(1)), Permit)
@@ -198,6 +198,20 @@ def test_a_revision_is_about_the_same_customer(world: Rig):
     world.do(lodging(world))
     with pytest.raises(Invalid, match=f"overlay {ID} is about customer north"):
         world.do(lodging(world, customer="south", revision=2, may_widen=True))
+
+
+def test_one_person_widens_nothing_while_another_overlay_leaves_nothing(world: Rig):
+    world.do(lodging(world, ConcurrentTargets(1)))
+    world.do(lodging(world, reference="EX-2"))
+    world.do(replace(WITHDRAW, overlay="export-qn/EX-2"))
+    for wider in (
+        lodging(world, ConcurrentTargets(3), revision=2),
+        lodging(world, effect=OverlayEffect.LIFT, revision=2),
+    ):
+        with pytest.raises(Conflict, match="gives licence north-1 more cap"):
+            world.do(wider)
+    world.do(lodging(world, reference="EX-2", revision=2, may_widen=True))
+    assert cap(world) == 1
 
 
 def test_a_revision_that_gives_more_needs_two_persons_and_gives_it_under_a_newer_epoch(world: Rig):

@@ -218,6 +218,17 @@ def test_a_revision_that_gives_more_waits_for_a_second_person(authority: Authori
     assert cap(rights(office.alice, licence)) == 3
 
 
+def test_two_persons_are_told_all_that_a_revision_gives_also_while_another_overlay_is_withdrawn(authority: Authority):
+    office, licence = authority.office, authority.licence(cap=20)
+    authority.lodge(ConcurrentTargets(1))
+    authority.lodge(reference="EX-2")
+    office.alice.call(WITHDRAW, withdrawing(authority, overlay=f"{authority.name}/EX-2"))
+    asked = office.alice.call(LODGE, authority.lodging(ConcurrentTargets(20), revision=2)).approval
+    assert asked.summary.endswith("giving more cap")
+    office.agree(LODGE, authority.lodging(reference="EX-2", revision=2))
+    assert cap(rights(office.alice, licence)) == 1
+
+
 def test_an_agreed_revision_that_a_later_one_has_overtaken_is_not_taken(authority: Authority):
     office, licence = authority.office, authority.licence(cap=4)
     authority.lodge(ConcurrentTargets(1))

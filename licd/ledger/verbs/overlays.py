@@ -131,6 +131,12 @@ OWN: Final = "licd"
 """Whose overlays licd's own are: of late conditions, unsigned, lifted when they are met."""
 
 
+def _refuse_own(authority: str) -> None:
+    """What licd has narrowed by itself comes back by what it was narrowed for alone, not by somebody's ending it."""
+    if authority == OWN:
+        raise Forbidden("it is licd's own: it ends when its condition is met or waived", field="overlay")
+
+
 def put_own_overlay(tx: Transaction, said: OverlayTerms, code: str, detail: str, actor: str) -> Overlay:
     """Puts an overlay of licd's own in force, or lifts it: its revision follows from what there is."""
     before = tx.get(OVERLAYS, said.id)
@@ -182,6 +188,7 @@ class LodgeOverlay:
 
     def run(self, tx: Transaction) -> Overlay:
         said = self.said
+        _refuse_own(said.authority)
         if known_authority(tx, said.authority).key_id != self.key_id:
             raise Forbidden(f"authority {said.authority} has another key now", field="overlay")
         customer = tx.customer(said.customer)
@@ -190,7 +197,7 @@ class LodgeOverlay:
         states = list(_states_of(tx, customer.id))
         self._refuse_wide(tx, states)
         overlay = self.overlay(tx.now)
-        self._refuse_widening(tx.now, states, overlay)
+        self._refuse_widening(states, overlay)
         _put_lodged(tx, overlay, self.actor)
         detail = f"revision {said.revision} of overlay {said.id} was lodged"
         _overlay_all(tx, states, overlay, CODE, detail, self.actor)
@@ -213,14 +220,12 @@ class LodgeOverlay:
             )
         refuse_wide(self.said, named.terms)
 
-    def _refuse_widening(self, now: Instant, states: list[LicenceState], overlay: Overlay) -> None:
+    def _refuse_widening(self, states: list[LicenceState], overlay: Overlay) -> None:
         if self.may_widen:
             return
         standing = (state for state in states if state.licence.status is not LicenceStatus.TERMINATED)
         for state in standing:
-            before = state.overlays.values()
-            after = [*(each for each in before if each.id != overlay.id), overlay]
-            wider = widened_by(state.licence.terms, before, after, now)
+            wider = widened_by(state.licence.terms, state.overlays.values(), overlay)
             if wider:
                 raise Conflict(
                     f"revision {overlay.revision} of overlay {overlay.id} gives licence {state.licence.id} more "
@@ -271,6 +276,7 @@ class WithdrawOverlay:
         found = tx.get(OVERLAYS, self.overlay)
         if found is None:
             raise NotFound(f"there is no overlay {self.overlay}", field="overlay")
+        _refuse_own(found.authority)
         if found.status not in _BINDING:
             raise IllegalTransition(f"overlay {self.overlay} was {found.status} already", field="overlay")
         return _withdraw(tx, found, self.code, self.detail, self.actor)

@@ -168,11 +168,10 @@ class Overlays:
 
     def _wider(self, probe: LodgeOverlay, known: Known) -> str:
         """In what the licences that there are may do more, in words; empty when in nothing."""
-        now = self._wall()
-        after = [*(each for each in known.overlays if each.id != probe.said.id), probe.overlay(now)]
+        lodged = probe.overlay(self._wall())
         found: dict[str, None] = {}
         for licence in known.licences:
-            found |= dict.fromkeys(widened_by(licence.terms, known.overlays, after, now))
+            found |= dict.fromkeys(widened_by(licence.terms, known.overlays, lodged))
         return ", ".join(found)
 
     async def withdraw_overlay(self, request: pb.WithdrawOverlayRequest, caller: Caller) -> pb.WithdrawOverlayResponse:
