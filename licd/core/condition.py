@@ -4,6 +4,7 @@ Rules
 - Reminded before it is due; then tightened in steps spread over the tolerance; then suspended. Each is carried out once
   a period, whenever licd comes to it: the worst that is due goes before the milder ones.
 - Met, it is due again by its own calendar, not by when it was met: who is late gains nothing.
+- A period can be met from its window on, not years ahead; what is certified is newer than what was before.
 - What follows is reversible by meeting it; a suspension by the ordinary reinstatement, once it is met.
 """
 
@@ -95,6 +96,17 @@ def due_now(condition: Condition, schedule: Schedule, now: Instant) -> Due | Non
         return None
     found = [each for each in consequences(condition, schedule) if each.at <= now]
     return found[-1] if found else None
+
+
+def opens_at(condition: Condition, schedule: Schedule) -> Instant:
+    """From here on the period can be met; 0 for what is not owed by a calendar.
+
+    From the reminder on, or for the last half of the period where that is longer: nobody meets today what is owed for
+    next year.
+    """
+    if not (condition.due_at and schedule.every):
+        return 0
+    return condition.due_at - min(schedule.every, max(schedule.remind, schedule.every // 2))
 
 
 def next_due(condition: Condition, every: Millis, now: Instant) -> Instant:

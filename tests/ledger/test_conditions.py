@@ -86,7 +86,7 @@ def certification(rig: Rig, signer: MemorySigner = CLAIRE, **changes: Any) -> Lo
         certified(said, signer).SerializeToString(),
         "ee" * 32,
         said.certified_at_ms,
-        EVERY,
+        SCHEDULE,
         "alice",
     )
 
@@ -243,7 +243,32 @@ def test_a_certification_that_does_not_fit_is_refused_by_name(
     assert row(world).period == 1
 
 
+def test_no_period_is_met_before_it_can_be_and_none_ahead(world: Rig):
+    first = row(world).due_at
+    evidence = MeetCondition(ID, 1, "ee" * 32, "", SCHEDULE, may_widen=False, actor="alice")
+    for early in (certification(world), evidence):
+        with pytest.raises(IllegalTransition, match=f"period 1 of condition {ID} is met by what is done from "):
+            world.do(early)
+    old = certification(world, certified_at_ms=first - EVERY // 2 - 1)
+    late(world, -45)
+    with pytest.raises(IllegalTransition, match="is met by what is done from "):
+        world.do(old)
+    world.do(evidence)
+    for again in (certification(world, period=2), replace(evidence, period=2)):
+        with pytest.raises((IllegalTransition, Conflict)):
+            world.do(again)
+    assert row(world).due_at == first + EVERY
+
+
+def test_what_is_certified_for_a_late_period_is_not_certified_for_the_next_one_too(world: Rig):
+    late(world, 60)
+    world.do(certification(world))
+    with pytest.raises(Conflict, match="it was certified before period 2 began"):
+        world.do(certification(world, period=2))
+
+
 def test_a_certification_counts_once(world: Rig):
+    late(world, 0)
     asked = certification(world)
     world.do(asked)
     with pytest.raises(Conflict, match="is in period 2"):
@@ -251,6 +276,7 @@ def test_a_certification_counts_once(world: Rig):
 
 
 def test_nobody_signs_who_was_withdrawn_or_has_another_key(world: Rig):
+    late(world, 0)
     asked = certification(world)
     world.do(registered(signer=DORA))
     with pytest.raises(Forbidden, match="has no such key any more"):
@@ -293,7 +319,9 @@ def test_what_has_no_calendar_is_due_when_somebody_says_so(world: Rig):
     due = world.clock.wall() + DAY
     made = world.do(AddCondition("north-1", "cooperation", due, "", 0, "alice"))
     assert made.due_at == due
-    met = world.do(MeetCondition(made.id, 1, "ab" * 32, "answered", 0, may_widen=False, actor="alice"))
+    met = world.do(
+        MeetCondition(made.id, 1, "ab" * 32, "answered", replace(SCHEDULE, every=0), may_widen=False, actor="alice")
+    )
     assert (met.period, met.due_at, met.evidence) == (2, 0, "ab" * 32)
 
 
@@ -314,7 +342,7 @@ def test_only_the_customers_own_contact_is_named(world: Rig, contact: str, kind:
 def test_what_was_tightened_comes_back_by_two_persons_where_nobody_outside_has_signed(world: Rig):
     late(world, 3)
     carry_out(world)
-    alone = MeetCondition(ID, 1, "ab" * 32, "", EVERY, may_widen=False, actor="alice")
+    alone = MeetCondition(ID, 1, "ab" * 32, "", SCHEDULE, may_widen=False, actor="alice")
     with pytest.raises(Conflict, match="has tightened its licence by now; ask again"):
         world.do(alone)
     world.do(replace(alone, may_widen=True))

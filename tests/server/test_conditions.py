@@ -342,11 +342,23 @@ def meeting(desk: Desk, name: str, **changes: Any) -> pb.MeetConditionRequest:
 
 
 def test_what_needs_no_signature_is_met_by_evidence(desk: Desk):
-    desk.add(name="training-yearly")
+    desk.add(name="training-yearly", due_at_ms=desk.due)
     met = desk.office.alice.call(MEET, meeting(desk, "training-yearly", note="all of them")).condition
     assert (met.period, met.state, met.evidence_sha256) == (2, condition_pb2.CONDITION_STATE_MET, EVIDENCE)
     again = meeting(desk, "training-yearly")
     assert "is in period 2, not 1" in refused(desk.office.alice, MEET, again, Conflict)
+
+
+def test_nobody_meets_today_what_is_owed_in_a_year(desk: Desk):
+    desk.add(name="training-yearly", due_at_ms=desk.due)
+    desk.office.alice.call(MEET, meeting(desk, "training-yearly"))
+    words = refused(desk.office.alice, MEET, meeting(desk, "training-yearly", period=2), IllegalTransition)
+    assert f"period 2 of condition {desk.licence}/training-yearly is met by what is done from " in words
+    desk.office.alice.call(CERTIFY, desk.certification())
+    again = desk.certification(period=2, certified_at_ms=desk.office.daemon.clock.wall() + 1)
+    assert f"period 2 of condition {desk.id} is met by " in refused(
+        desk.office.alice, CERTIFY, again, IllegalTransition
+    )
 
 
 @pytest.mark.parametrize(
@@ -361,7 +373,7 @@ def test_what_needs_no_signature_is_met_by_evidence(desk: Desk):
 def test_what_shows_nothing_meets_nothing(
     desk: Desk, name: str, changes: dict[str, Any], kind: type[LicdError], words: str
 ):
-    desk.add(name="training-yearly")
+    desk.add(name="training-yearly", due_at_ms=desk.due)
     assert words in refused(desk.office.alice, MEET, meeting(desk, name, **changes), kind)
 
 

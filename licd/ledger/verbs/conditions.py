@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import ClassVar
 
-from licd.core.condition import Condition, Consequence, Due, Schedule, due_now, next_due
+from licd.core.condition import Condition, Consequence, Due, Schedule, due_now, next_due, opens_at
 from licd.core.errors import Conflict, Forbidden, IllegalTransition, NotFound
 from licd.core.model import LicenceStatus
 from licd.core.overlay import OverlayEffect, OverlayStatus, OverlayTerms
 from licd.core.terms import Constraint
-from licd.core.time import Instant, Millis
+from licd.core.time import SECOND, Instant, Millis
 from licd.ledger.rows import CONDITIONS, CONTACTS, OVERLAYS
 from licd.ledger.transaction import Transaction
 from licd.ledger.verbs.licences import SuspendLicence, SuspensionScope
@@ -134,7 +135,7 @@ class MeetCondition:
     period: int
     evidence: str
     note: str
-    every: Millis
+    schedule: Schedule
     may_widen: bool
     actor: str
 
@@ -148,10 +149,11 @@ class MeetCondition:
         found = _current(tx, self.condition, self.period)
         if found.steps and not self.may_widen:
             raise Conflict(f"condition {found.id} has tightened its licence by now; ask again", field="condition")
+        refuse_early(found, self.schedule, tx.now)
         fields = (("evidence", bytes.fromhex(self.evidence)), ("note", self.note))
         met = replace(found, met_by=f"operator/{self.actor}", evidence=self.evidence, certification=b"")
         tx.log("condition.met", ("condition", found.id), ("period", found.period), ("actor", self.actor), *fields)
-        return _close(tx, met, self.every, self.actor)
+        return _close(tx, met, self.schedule.every, self.actor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +170,13 @@ class LodgeCertification:
     token: bytes
     evidence: str
     certified_at: Instant
-    every: Millis
+    schedule: Schedule
     actor: str
 
     def run(self, tx: Transaction) -> Condition:
         found = condition_of(tx, self.condition)
         refuse_unfit(found, self.contact, self.period, self.certified_at)
+        refuse_early(found, self.schedule, min(tx.now, self.certified_at))
         known = tx.get(CONTACTS, self.contact)
         if known is None or known.withdrawn_at or known.key_id != self.key_id:
             raise Forbidden(f"contact {self.contact} has no such key any more", field="certification")
@@ -186,7 +189,7 @@ class LodgeCertification:
             ("certification", self.token),
         )
         met = replace(found, met_by=self.contact, evidence=self.evidence, certification=self.token)
-        return _close(tx, met, self.every, self.actor)
+        return _close(tx, met, self.schedule.every, self.actor)
 
 
 def refuse_unfit(found: Condition, contact: str, period: int, certified_at: Instant) -> None:
@@ -203,8 +206,18 @@ def refuse_unfit(found: Condition, contact: str, period: int, certified_at: Inst
             f"condition {found.id} is in period {found.period}; what was certified for {period} counts for no other",
             field="certification.period",
         )
-    if certified_at < (found.met_at or found.opened_at):
+    if certified_at < found.opened_at or certified_at <= found.met_at:
         raise Conflict(f"it was certified before period {period} began", field="certification.certified_at_ms")
+
+
+def refuse_early(found: Condition, schedule: Schedule, at: Instant) -> None:
+    """Raises IllegalTransition for what was done before the period can be met."""
+    opens = opens_at(found, schedule)
+    if at < opens:
+        shown = datetime.fromtimestamp(opens / SECOND, UTC).isoformat(timespec="seconds")
+        raise IllegalTransition(
+            f"period {found.period} of condition {found.id} is met by what is done from {shown} on", field="condition"
+        )
 
 
 @dataclass(frozen=True, slots=True)

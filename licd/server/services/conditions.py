@@ -26,6 +26,7 @@ from licd.ledger.verbs.conditions import (
     MeetCondition,
     WaiveCondition,
     condition_of,
+    refuse_early,
     refuse_unfit,
 )
 from licd.policy import Policies
@@ -139,8 +140,9 @@ class Conditions:
         if len(request.evidence_sha256) != HASH_BYTES:
             raise Invalid("the SHA-256 of the file that shows it, 32 bytes", field="evidence_sha256")
         note = checked_text(request.note, "note", required=False)
+        refuse_early(found, obligation.schedule, self._wall())
         evidence, widens = request.evidence_sha256.hex(), found.steps > 0
-        command = MeetCondition(found.id, found.period, evidence, note, obligation.every, widens, actor)
+        command = MeetCondition(found.id, found.period, evidence, note, obligation.schedule, widens, actor)
         return Plan(
             command=command,
             respond=lambda met: pb.MeetConditionResponse(condition=self._message(met)),
@@ -187,6 +189,7 @@ class Conditions:
         found = await self._found(f"{said.licence}/{said.condition}")
         obligation = self._obligation(found.name)
         refuse_unfit(found, said.contact, said.period, said.certified_at_ms)
+        refuse_early(found, obligation.schedule, said.certified_at_ms)
         command = LodgeCertification(
             condition=found.id,
             period=said.period,
@@ -195,7 +198,7 @@ class Conditions:
             token=request.certification.SerializeToString(),
             evidence=said.evidence[0].hex() if said.evidence else "",
             certified_at=said.certified_at_ms,
-            every=obligation.every,
+            schedule=obligation.schedule,
             actor=caller.operator().operator,
         )
         return await self._changes.once(
