@@ -26,7 +26,7 @@ from licd.ledger.verbs.conditions import (
     WaiveCondition,
 )
 from licd.ledger.verbs.contacts import RegisterContact, WithdrawContact
-from licd.ledger.verbs.licences import ReinstateLicence, TerminateLicence
+from licd.ledger.verbs.licences import ReinstateLicence, SuspendLicence, SuspensionScope, TerminateLicence
 from licd.ledger.verbs.overlays import WithdrawOverlay
 from licd.v1.session_pb2 import Permit, Refusal
 from tests.conditions import CLAIRE, DORA, certified, certifying
@@ -176,6 +176,18 @@ def test_a_suspension_is_lifted_by_persons_and_not_before_it_is_met(world: Rig):
     world.do(replace(lift, epoch=after))
     assert status(world) is LicenceStatus.ACTIVE
     assert cap(world) == 3
+
+
+def test_what_is_overdue_takes_no_graver_suspensions_place_and_must_be_met_before_it_is_lifted(world: Rig):
+    world.do(SuspendLicence(SuspensionScope(licence="north-1"), "report_external", "a report", "bob"))
+    late(world, 10)
+    assert carry_out(world) == "suspend"
+    licence = world.look(lambda tx: tx.state("north-1").licence)
+    assert (licence.suspension_code, row(world).suspended_at) == ("report_external", world.clock.wall())
+    [entry] = world.entries("condition.suspended")
+    assert entry["suspension"] == licence.suspension.encode()
+    with pytest.raises(IllegalTransition, match=f"condition {ID} is overdue; meet it first"):
+        world.do(ReinstateLicence("north-1", licence.epoch, "unfounded", "d", "alice"))
 
 
 def test_what_licd_has_tightened_is_nobodys_to_end_but_by_meeting_it(world: Rig):

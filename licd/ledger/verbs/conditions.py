@@ -330,6 +330,11 @@ class CarryOut:
         tx.log("condition.tightened", ("condition", found.id), ("step", self.due.step), ("due_at", found.due_at))
 
     def _suspend(self, tx: Transaction, found: Condition) -> None:
-        detail = f"condition {found.id} is overdue"
-        done = SuspendLicence(SuspensionScope(licence=found.licence), self.code, detail, LICD).run(tx)
-        tx.log("condition.suspended", ("condition", found.id), ("suspension", done.suspension), ("code", self.code))
+        """One that is suspended already stays so for its own cause, which may be the graver to lift; both must go."""
+        licence = tx.state(found.licence).licence
+        suspension = licence.suspension
+        if licence.status is not LicenceStatus.SUSPENDED:
+            detail = f"condition {found.id} is overdue"
+            scope = SuspensionScope(licence=found.licence)
+            suspension = SuspendLicence(scope, self.code, detail, LICD).run(tx).suspension
+        tx.log("condition.suspended", ("condition", found.id), ("suspension", suspension), ("code", self.code))
