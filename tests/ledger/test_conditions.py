@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import pytest
 
@@ -11,12 +11,14 @@ from licd.core.condition import Condition, Consequence, Schedule, due_now
 from licd.core.errors import AlreadyExists, Conflict, Forbidden, IllegalTransition, LicdError, NotFound
 from licd.core.gate import Gate, Standing, obstacles_of
 from licd.core.model import LicenceStatus
+from licd.core.overlay import Overlay, OverlayStatus
 from licd.core.terms import ConcurrentTargets, Constraint, OfflineGrace
-from licd.core.time import DAY, HOUR
+from licd.core.time import DAY, HOUR, Instant
 from licd.keys.signer import MemorySigner
 from licd.ledger.log import LogRefused
-from licd.ledger.rows import CONDITIONS
+from licd.ledger.rows import CONDITIONS, OVERLAYS
 from licd.ledger.standing import conditions_of
+from licd.ledger.transaction import Transaction
 from licd.ledger.verbs.conditions import (
     AddCondition,
     CarryOut,
@@ -27,7 +29,7 @@ from licd.ledger.verbs.conditions import (
 )
 from licd.ledger.verbs.contacts import RegisterContact, WithdrawContact
 from licd.ledger.verbs.licences import ReinstateLicence, SuspendLicence, SuspensionScope, TerminateLicence
-from licd.ledger.verbs.overlays import WithdrawOverlay
+from licd.ledger.verbs.overlays import WithdrawOverlay, expire_overlays
 from licd.v1.session_pb2 import Permit, Refusal
 from tests.conditions import CLAIRE, DORA, certified, certifying
 from tests.ledger.overlays import lodging
@@ -89,6 +91,25 @@ def certification(rig: Rig, signer: MemorySigner = CLAIRE, **changes: Any) -> Lo
         SCHEDULE,
         "alice",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Writes down what has run out by an instant, as accepting another clock does."""
+
+    at: Instant
+    grants: ClassVar[bool] = False
+    urgent: ClassVar[bool] = False
+
+    def run(self, tx: Transaction) -> int:
+        return expire_overlays(tx, self.at)
+
+
+def own_overlay(rig: Rig) -> Overlay:
+    """What licd has tightened."""
+    found = rig.look(lambda tx: tx.get(OVERLAYS, f"licd/north-1.{NAME}"))
+    assert found is not None
+    return found
 
 
 def cap(rig: Rig) -> int:
@@ -188,6 +209,28 @@ def test_what_is_overdue_takes_no_graver_suspensions_place_and_must_be_met_befor
     assert entry["suspension"] == licence.suspension.encode()
     with pytest.raises(IllegalTransition, match=f"condition {ID} is overdue; meet it first"):
         world.do(ReinstateLicence("north-1", licence.epoch, "unfounded", "d", "alice"))
+
+
+def test_no_step_of_tightening_gives_back_what_an_earlier_one_has_taken(world: Rig):
+    late(world, 3)
+    carry_out(world)
+    until = own_overlay(world).terms.not_after
+    late(world, 6)
+    carry_out(world)
+    said = own_overlay(world).terms
+    assert (said.not_after, said.constraints) == (until, (*STEPS[1], *STEPS[2]))
+
+
+def test_a_step_brings_nothing_back_that_had_run_out_before_the_clock_was_set_back(world: Rig):
+    late(world, 3)
+    carry_out(world)
+    world.do(Running(own_overlay(world).terms.not_after))
+    assert own_overlay(world).status is OverlayStatus.EXPIRED
+    late(world, 6)
+    assert carry_out(world) == "tighten"
+    assert (own_overlay(world).status, row(world).steps) == (OverlayStatus.EXPIRED, 2)
+    world.do(certification(world))
+    assert cap(world) == 3
 
 
 def test_what_licd_has_tightened_is_nobodys_to_end_but_by_meeting_it(world: Rig):

@@ -310,7 +310,11 @@ class CarryOut:
         return changed
 
     def _tighten(self, tx: Transaction, found: Condition) -> None:
+        """Each step beside the ones before: none gives back what an earlier one has taken."""
         detail = f"condition {found.id} is overdue: step {self.due.step}"
+        before = tx.get(OVERLAYS, _overlay_id(found))
+        kept = before.terms if before is not None and before.status is not OverlayStatus.LIFTED else None
+        limits = kept.constraints if kept else ()
         said = OverlayTerms(
             authority=OWN,
             reference=_reference(found),
@@ -318,12 +322,12 @@ class CarryOut:
             revision=0,
             issued_at=tx.now,
             not_before=0,
-            not_after=self.until,
+            not_after=min(self.until, kept.not_after) if kept else self.until,
             effect=OverlayEffect.PERMIT,
             customer=found.customer,
             product="",
             licence=found.licence,
-            constraints=self.limits,
+            constraints=(*limits, *(each for each in self.limits if each not in limits)),
             statement=detail,
         )
         put_own_overlay(tx, said, self.code, detail, LICD)

@@ -138,8 +138,14 @@ def _refuse_own(authority: str) -> None:
 
 
 def put_own_overlay(tx: Transaction, said: OverlayTerms, code: str, detail: str, actor: str) -> Overlay:
-    """Puts an overlay of licd's own in force, or lifts it: its revision follows from what there is."""
+    """Puts an overlay of licd's own in force, or lifts it: its revision follows from what there is.
+
+    One that permits nothing any more permits nothing under a further step either: that stays as it is.
+    """
     before = tx.get(OVERLAYS, said.id)
+    over = before is not None and before.status in (OverlayStatus.WITHDRAWN, OverlayStatus.EXPIRED)
+    if before is not None and over and said.effect is OverlayEffect.PERMIT:
+        return before
     said = replace(said, authority=OWN, revision=before.revision + 1 if before else 1)
     unsigned = Envelope(payload=overlay_payload(said), payload_type=Kind.OVERLAY.payload_type)
     overlay = LodgeOverlay(said, unsigned.SerializeToString(), "", may_widen=True, actor=actor).overlay(tx.now)
