@@ -86,7 +86,7 @@ def amend_licence(
     if before.expired_at and longer:
         state.record("licence.extended", ("actor", actor), ("expired_at", 0))
     _end_outside(state, now, attested=attested)
-    return state.direct(DirectiveKind.AMEND, now, code, detail)
+    return _order(state, now, code, detail)
 
 
 def overlay_licence(
@@ -113,6 +113,12 @@ def overlay_licence(
         ("detail", stopped.detail if stopped else detail),
     )
     _end_outside(state, now, attested=attested)
+    return _order(state, now, code, detail)
+
+
+def _order(state: LicenceState, now: Instant, code: str, detail: str) -> Directive:
+    """Of a right that has changed: an amendment, or where overlays leave nothing, the order of a suspension."""
+    stopped = overlay_denial(state.licence.terms, state.overlays.values(), now)
     if stopped is None:
         return state.direct(DirectiveKind.AMEND, now, code, detail)
     # A stop is over with the next epoch alone: one that is over with time is told by the answer to the next link.

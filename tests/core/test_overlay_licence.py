@@ -13,7 +13,7 @@ from licd.core.link import Permit
 from licd.core.model import Directive, DirectiveKind, LicenceStatus
 from licd.core.overlay import Overlay, OverlayStatus
 from licd.core.reasons import Denied, Reason
-from licd.core.rights import overlay_licence
+from licd.core.rights import amend_licence, overlay_licence
 from licd.core.scope import RegionClaim
 from licd.core.terms import (
     Basis,
@@ -126,6 +126,21 @@ def test_it_takes_effect_on_a_suspended_licence_too_and_a_reinstatement_does_not
     refused = rig.link()
     assert isinstance(refused, Denied)
     assert refused.reason is Reason.OVERLAY_NOT_IN_FORCE
+
+
+def test_an_amendment_that_leaves_nothing_stops_everything_as_a_withdrawal_does():
+    rig = Rig()
+    rig.grant(1)
+    terms = rig.state.licence.terms
+    terms = replace(terms, revision=2, constraints=(*terms.constraints, OverlayRequired("export-qn")))
+    directive = amend_licence(
+        rig.state, rig.now, terms=terms, token=b"t", code="c", detail="d", actor="o", verb="amended"
+    )
+    assert (directive.kind, rig.state.seats.of("a")) == (DirectiveKind.SUSPEND, {})
+    assert directive.detail == "the licence stands on an overlay of authority export-qn, and there is none"
+    back = lodge(rig, make_overlay())
+    assert back is not None
+    assert back.kind is DirectiveKind.AMEND
 
 
 def test_a_licence_whose_terms_demand_an_overlay_grants_nothing_without_it():
