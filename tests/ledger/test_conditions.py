@@ -29,6 +29,7 @@ from licd.ledger.verbs.conditions import (
 )
 from licd.ledger.verbs.contacts import RegisterContact, WithdrawContact
 from licd.ledger.verbs.licences import ReinstateLicence, SuspendLicence, SuspensionScope, TerminateLicence
+from licd.ledger.verbs.operators import AddOperator
 from licd.ledger.verbs.overlays import WithdrawOverlay, expire_overlays
 from licd.v1.session_pb2 import Permit, Refusal
 from tests.conditions import CLAIRE, DORA, certified, certifying
@@ -349,6 +350,16 @@ def test_no_two_persons_sign_with_one_key(world: Rig):
     key = world.enrolled("alpha").deployment.system_key
     with pytest.raises(AlreadyExists, match="that is the key of system alpha"):
         world.do(replace(registered("dora"), public_key=key))
+
+
+def test_a_contacts_key_becomes_nobody_elses(world: Rig):
+    with pytest.raises(AlreadyExists, match=f"that is the key of contact {WHO}"):
+        world.do(AddOperator("mallory", ("operator",), CLAIRE.public_key, CLAIRE.key_id, b"c" * 32, "alice"))
+    with pytest.raises(AlreadyExists, match=f"that is the key of contact {WHO}"):
+        world.do(authority(signer=CLAIRE))
+    world.do(authority(signer=DORA))
+    with pytest.raises(AlreadyExists, match="that is the key of authority export-qn"):
+        world.do(registered("dora", DORA))
 
 
 def test_where_nobody_is_named_nothing_is_signed(world: Rig):

@@ -9,7 +9,7 @@ from typing import ClassVar
 from licd.core.errors import AlreadyExists, Conflict, IllegalTransition, NotFound
 from licd.ledger import tables
 from licd.ledger.records import Operator
-from licd.ledger.rows import AUTHORITIES, OPERATORS
+from licd.ledger.rows import AUTHORITIES, CONTACTS, OPERATORS
 from licd.ledger.transaction import Transaction
 
 CanAdmit = Callable[[Mapping[str, frozenset[str]]], bool]
@@ -64,6 +64,8 @@ class AddOperator:
         _refuse_anothers_keys(others, self.public_key, self.channel_key_hash)
         for authority in AUTHORITIES.where(tx.connection, tables.authority.c.public_key == self.public_key):
             raise AlreadyExists(f"that is the key of authority {authority.id}", field="public_key")
+        for contact in CONTACTS.where(tx.connection, tables.contact.c.public_key == self.public_key):
+            raise AlreadyExists(f"that is the key of contact {contact.id}", field="public_key")
         operator = Operator(
             id=self.operator,
             roles=",".join(self.roles),

@@ -16,7 +16,7 @@ from licd.core.time import Instant
 from licd.keys.kinds import Kind
 from licd.ledger import tables
 from licd.ledger.records import Authority, AuthorityKind
-from licd.ledger.rows import AUTHORITIES, DEPLOYMENTS, LICENCES, OPERATORS, OVERLAYS
+from licd.ledger.rows import AUTHORITIES, CONTACTS, DEPLOYMENTS, LICENCES, OPERATORS, OVERLAYS
 from licd.ledger.transaction import Transaction
 from licd.ledger.verbs.licences import licences_of
 from licd.v1.envelope_pb2 import Envelope
@@ -89,6 +89,8 @@ class RegisterAuthority:
             raise AlreadyExists(f"that is the signing key of operator {operator.id}", field="public_key")
         for system in DEPLOYMENTS.where(tx.connection, tables.deployment.c.system_key == key):
             raise AlreadyExists(f"that is the key of system {system.id}", field="public_key")
+        for contact in CONTACTS.where(tx.connection, tables.contact.c.public_key == key):
+            raise AlreadyExists(f"that is the key of contact {contact.id}", field="public_key")
         for other in AUTHORITIES.where(tx.connection, tables.authority.c.public_key == key):
             if other.id != self.authority:
                 raise AlreadyExists(f"that is the key of authority {other.id}", field="public_key")
