@@ -106,11 +106,14 @@ def add(
     ] = None,
     contact: Annotated[str, typer.Option(metavar="CONTACT", help="customer/C/contact/P, who must sign.")] = "",
 ) -> None:
-    """Oblige to one thing more, have one due sooner, or name who must sign for it."""
+    """Oblige to one thing more, have one due sooner, or name who must sign for it.
+
+    Another one in his place needs a second person.
+    """
     request = pb.AddConditionRequest(
         request_id=desk.request_id(), licence=licence, name=name, due_at_ms=due or 0, contact=contact
     )
-    _show(desk, desk.ask(ConditionServiceStub(desk.channel).AddCondition, request).condition)
+    _show(desk, widen(desk, ConditionServiceStub(desk.channel).AddCondition, request).condition)
 
 
 @verb(app, "meet")

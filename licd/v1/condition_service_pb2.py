@@ -27,7 +27,7 @@ from licd.v1 import envelope_pb2 as licd_dot_v1_dot_envelope__pb2
 from licd.v1 import operator_pb2 as licd_dot_v1_dot_operator__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flicd/v1/condition_service.proto\x12\x07licd.v1\x1a\x17licd/v1/condition.proto\x1a\x16licd/v1/envelope.proto\x1a\x16licd/v1/operator.proto\"(\n\x13GetConditionRequest\x12\x11\n\tcondition\x18\x01 \x01(\t\"=\n\x14GetConditionResponse\x12%\n\tcondition\x18\x01 \x01(\x0b\x32\x12.licd.v1.Condition\"o\n\x15ListConditionsRequest\x12\"\n\x04page\x18\x01 \x01(\x0b\x32\x14.licd.v1.PageRequest\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12\x0f\n\x07overdue\x18\x04 \x01(\x08\"a\n\x16ListConditionsResponse\x12&\n\nconditions\x18\x01 \x03(\x0b\x32\x12.licd.v1.Condition\x12\x1f\n\x04page\x18\x02 \x01(\x0b\x32\x11.licd.v1.PageInfo\"l\n\x13\x41\x64\x64\x43onditionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07licence\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\tdue_at_ms\x18\x04 \x01(\x03\x12\x0f\n\x07\x63ontact\x18\x05 \x01(\t\"=\n\x14\x41\x64\x64\x43onditionResponse\x12%\n\tcondition\x18\x01 \x01(\x0b\x32\x12.licd.v1.Condition\"t\n\x14MeetConditionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tcondition\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\x05\x12\x17\n\x0f\x65vidence_sha256\x18\x04 \x01(\x0c\x12\x0c\n\x04note\x18\x05 \x01(\t\"r\n\x15MeetConditionResponse\x12\'\n\tcondition\x18\x01 \x01(\x0b\x32\x12.licd.v1.ConditionH\x00\x12%\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x11.licd.v1.ApprovalH\x00\x42\t\n\x07outcome\"Y\n\x19LodgeCertificationRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\rcertification\x18\x02 \x01(\x0b\x32\x11.licd.v1.Envelope\"C\n\x1aLodgeCertificationResponse\x12%\n\tcondition\x18\x01 \x01(\x0b\x32\x12.licd.v1.Condition\"^\n\x15WaiveConditionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tcondition\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\x05\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"s\n\x16WaiveConditionResponse\x12\'\n\tcondition\x18\x01 \x01(\x0b\x32\x12.licd.v1.ConditionH\x00\x12%\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x11.licd.v1.ApprovalH\x00\x42\t\n\x07outcome\"\x81\x01\n\x16RegisterContactRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0e\n\x06office\x18\x05 \x01(\t\x12\x12\n\npublic_key\x18\x06 \x01(\x0c\"p\n\x17RegisterContactResponse\x12#\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x10.licd.v1.ContactH\x00\x12%\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x11.licd.v1.ApprovalH\x00\x42\t\n\x07outcome\"M\n\x16WithdrawContactRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"<\n\x17WithdrawContactResponse\x12!\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x10.licd.v1.Contact\"K\n\x13ListContactsRequest\x12\"\n\x04page\x18\x01 \x01(\x0b\x32\x14.licd.v1.PageRequest\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\"[\n\x14ListContactsResponse\x12\"\n\x08\x63ontacts\x18\x01 \x03(\x0b\x32\x10.licd.v1.Contact\x12\x1f\n\x04page\x18\x02 \x01(\x0b\x32\x11.licd.v1.PageInfo2\xfa\x05\n\x10\x43onditionService\x12K\n\x0cGetCondition\x12\x1c.licd.v1.GetConditionRequest\x1a\x1d.licd.v1.GetConditionResponse\x12Q\n\x0eListConditions\x12\x1e.licd.v1.ListConditionsRequest\x1a\x1f.licd.v1.ListConditionsResponse\x12K\n\x0c\x41\x64\x64\x43ondition\x12\x1c.licd.v1.AddConditionRequest\x1a\x1d.licd.v1.AddConditionResponse\x12N\n\rMeetCondition\x12\x1d.licd.v1.MeetConditionRequest\x1a\x1e.licd.v1.MeetConditionResponse\x12]\n\x12LodgeCertification\x12\".licd.v1.LodgeCertificationRequest\x1a#.licd.v1.LodgeCertificationResponse\x12Q\n\x0eWaiveCondition\x12\x1e.licd.v1.WaiveConditionRequest\x1a\x1f.licd.v1.WaiveConditionResponse\x12T\n\x0fRegisterContact\x12\x1f.licd.v1.RegisterContactRequest\x1a .licd.v1.RegisterContactResponse\x12T\n\x0fWithdrawContact\x12\x1f.licd.v1.WithdrawContactRequest\x1a .licd.v1.WithdrawContactResponse\x12K\n\x0cListContacts\x12\x1c.licd.v1.ListContactsRequest\x1a\x1d.licd.v1.ListContactsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flicd/v1/condition_service.proto\x12\x07licd.v1\x1a\x17licd/v1/condition.proto\x1a\x16licd/v1/envelope.proto\x1a\x16licd/v1/operator.proto\"(\n\x13GetConditionRequest\x12\x11\n\tcondition\x18\x01 \x01(\t\"=\n\x14GetConditionResponse\x12%\n\tcondition\x18\x01 \x01(\x0b\x32\x12.licd.v1.Condition\"o\n\x15ListConditionsRequest\x12\"\n\x04page\x18\x01 \x01(\x0b\x32\x14.licd.v1.PageRequest\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12\x0f\n\x07overdue\x18\x04 \x01(\x08\"a\n\x16ListConditionsResponse\x12&\n\nconditions\x18\x01 \x03(\x0b\x32\x12.licd.v1.Condition\x12\x1f\n\x04page\x18\x02 \x01(\x0b\x32\x11.licd.v1.PageInfo\"l\n\x13\x41\x64\x64\x43onditionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07licence\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\tdue_at_ms\x18\x04 \x01(\x03\x12\x0f\n\x07\x63ontact\x18\x05 \x01(\t\"q\n\x14\x41\x64\x64\x43onditionResponse\x12\'\n\tcondition\x18\x01 \x01(\x0b\x32\x12.licd.v1.ConditionH\x00\x12%\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x11.licd.v1.ApprovalH\x00\x42\t\n\x07outcome\"t\n\x14MeetConditionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tcondition\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\x05\x12\x17\n\x0f\x65vidence_sha256\x18\x04 \x01(\x0c\x12\x0c\n\x04note\x18\x05 \x01(\t\"r\n\x15MeetConditionResponse\x12\'\n\tcondition\x18\x01 \x01(\x0b\x32\x12.licd.v1.ConditionH\x00\x12%\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x11.licd.v1.ApprovalH\x00\x42\t\n\x07outcome\"Y\n\x19LodgeCertificationRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\rcertification\x18\x02 \x01(\x0b\x32\x11.licd.v1.Envelope\"C\n\x1aLodgeCertificationResponse\x12%\n\tcondition\x18\x01 \x01(\x0b\x32\x12.licd.v1.Condition\"^\n\x15WaiveConditionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tcondition\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\x05\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"s\n\x16WaiveConditionResponse\x12\'\n\tcondition\x18\x01 \x01(\x0b\x32\x12.licd.v1.ConditionH\x00\x12%\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x11.licd.v1.ApprovalH\x00\x42\t\n\x07outcome\"\x81\x01\n\x16RegisterContactRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0e\n\x06office\x18\x05 \x01(\t\x12\x12\n\npublic_key\x18\x06 \x01(\x0c\"p\n\x17RegisterContactResponse\x12#\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x10.licd.v1.ContactH\x00\x12%\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x11.licd.v1.ApprovalH\x00\x42\t\n\x07outcome\"M\n\x16WithdrawContactRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"<\n\x17WithdrawContactResponse\x12!\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x10.licd.v1.Contact\"K\n\x13ListContactsRequest\x12\"\n\x04page\x18\x01 \x01(\x0b\x32\x14.licd.v1.PageRequest\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\"[\n\x14ListContactsResponse\x12\"\n\x08\x63ontacts\x18\x01 \x03(\x0b\x32\x10.licd.v1.Contact\x12\x1f\n\x04page\x18\x02 \x01(\x0b\x32\x11.licd.v1.PageInfo2\xfa\x05\n\x10\x43onditionService\x12K\n\x0cGetCondition\x12\x1c.licd.v1.GetConditionRequest\x1a\x1d.licd.v1.GetConditionResponse\x12Q\n\x0eListConditions\x12\x1e.licd.v1.ListConditionsRequest\x1a\x1f.licd.v1.ListConditionsResponse\x12K\n\x0c\x41\x64\x64\x43ondition\x12\x1c.licd.v1.AddConditionRequest\x1a\x1d.licd.v1.AddConditionResponse\x12N\n\rMeetCondition\x12\x1d.licd.v1.MeetConditionRequest\x1a\x1e.licd.v1.MeetConditionResponse\x12]\n\x12LodgeCertification\x12\".licd.v1.LodgeCertificationRequest\x1a#.licd.v1.LodgeCertificationResponse\x12Q\n\x0eWaiveCondition\x12\x1e.licd.v1.WaiveConditionRequest\x1a\x1f.licd.v1.WaiveConditionResponse\x12T\n\x0fRegisterContact\x12\x1f.licd.v1.RegisterContactRequest\x1a .licd.v1.RegisterContactResponse\x12T\n\x0fWithdrawContact\x12\x1f.licd.v1.WithdrawContactRequest\x1a .licd.v1.WithdrawContactResponse\x12K\n\x0cListContacts\x12\x1c.licd.v1.ListContactsRequest\x1a\x1d.licd.v1.ListContactsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,31 +45,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDCONDITIONREQUEST']._serialized_start=434
   _globals['_ADDCONDITIONREQUEST']._serialized_end=542
   _globals['_ADDCONDITIONRESPONSE']._serialized_start=544
-  _globals['_ADDCONDITIONRESPONSE']._serialized_end=605
-  _globals['_MEETCONDITIONREQUEST']._serialized_start=607
-  _globals['_MEETCONDITIONREQUEST']._serialized_end=723
-  _globals['_MEETCONDITIONRESPONSE']._serialized_start=725
-  _globals['_MEETCONDITIONRESPONSE']._serialized_end=839
-  _globals['_LODGECERTIFICATIONREQUEST']._serialized_start=841
-  _globals['_LODGECERTIFICATIONREQUEST']._serialized_end=930
-  _globals['_LODGECERTIFICATIONRESPONSE']._serialized_start=932
-  _globals['_LODGECERTIFICATIONRESPONSE']._serialized_end=999
-  _globals['_WAIVECONDITIONREQUEST']._serialized_start=1001
-  _globals['_WAIVECONDITIONREQUEST']._serialized_end=1095
-  _globals['_WAIVECONDITIONRESPONSE']._serialized_start=1097
-  _globals['_WAIVECONDITIONRESPONSE']._serialized_end=1212
-  _globals['_REGISTERCONTACTREQUEST']._serialized_start=1215
-  _globals['_REGISTERCONTACTREQUEST']._serialized_end=1344
-  _globals['_REGISTERCONTACTRESPONSE']._serialized_start=1346
-  _globals['_REGISTERCONTACTRESPONSE']._serialized_end=1458
-  _globals['_WITHDRAWCONTACTREQUEST']._serialized_start=1460
-  _globals['_WITHDRAWCONTACTREQUEST']._serialized_end=1537
-  _globals['_WITHDRAWCONTACTRESPONSE']._serialized_start=1539
-  _globals['_WITHDRAWCONTACTRESPONSE']._serialized_end=1599
-  _globals['_LISTCONTACTSREQUEST']._serialized_start=1601
-  _globals['_LISTCONTACTSREQUEST']._serialized_end=1676
-  _globals['_LISTCONTACTSRESPONSE']._serialized_start=1678
-  _globals['_LISTCONTACTSRESPONSE']._serialized_end=1769
-  _globals['_CONDITIONSERVICE']._serialized_start=1772
-  _globals['_CONDITIONSERVICE']._serialized_end=2534
+  _globals['_ADDCONDITIONRESPONSE']._serialized_end=657
+  _globals['_MEETCONDITIONREQUEST']._serialized_start=659
+  _globals['_MEETCONDITIONREQUEST']._serialized_end=775
+  _globals['_MEETCONDITIONRESPONSE']._serialized_start=777
+  _globals['_MEETCONDITIONRESPONSE']._serialized_end=891
+  _globals['_LODGECERTIFICATIONREQUEST']._serialized_start=893
+  _globals['_LODGECERTIFICATIONREQUEST']._serialized_end=982
+  _globals['_LODGECERTIFICATIONRESPONSE']._serialized_start=984
+  _globals['_LODGECERTIFICATIONRESPONSE']._serialized_end=1051
+  _globals['_WAIVECONDITIONREQUEST']._serialized_start=1053
+  _globals['_WAIVECONDITIONREQUEST']._serialized_end=1147
+  _globals['_WAIVECONDITIONRESPONSE']._serialized_start=1149
+  _globals['_WAIVECONDITIONRESPONSE']._serialized_end=1264
+  _globals['_REGISTERCONTACTREQUEST']._serialized_start=1267
+  _globals['_REGISTERCONTACTREQUEST']._serialized_end=1396
+  _globals['_REGISTERCONTACTRESPONSE']._serialized_start=1398
+  _globals['_REGISTERCONTACTRESPONSE']._serialized_end=1510
+  _globals['_WITHDRAWCONTACTREQUEST']._serialized_start=1512
+  _globals['_WITHDRAWCONTACTREQUEST']._serialized_end=1589
+  _globals['_WITHDRAWCONTACTRESPONSE']._serialized_start=1591
+  _globals['_WITHDRAWCONTACTRESPONSE']._serialized_end=1651
+  _globals['_LISTCONTACTSREQUEST']._serialized_start=1653
+  _globals['_LISTCONTACTSREQUEST']._serialized_end=1728
+  _globals['_LISTCONTACTSRESPONSE']._serialized_start=1730
+  _globals['_LISTCONTACTSRESPONSE']._serialized_end=1821
+  _globals['_CONDITIONSERVICE']._serialized_start=1824
+  _globals['_CONDITIONSERVICE']._serialized_end=2586
 # @@protoc_insertion_point(module_scope)

@@ -99,7 +99,8 @@ class ConditionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddCondition(self, request, context):
-        """One more, or one that is due sooner; and who must sign it.
+        """One more, or one that is due sooner; and who must sign it. Another contact in the place of one who is named already
+        needs a second person.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class ConditionServiceStub:
     GetCondition: _grpc.UnaryUnaryMultiCallable[_condition_service_pb2.GetConditionRequest, _condition_service_pb2.GetConditionResponse]
     ListConditions: _grpc.UnaryUnaryMultiCallable[_condition_service_pb2.ListConditionsRequest, _condition_service_pb2.ListConditionsResponse]
     AddCondition: _grpc.UnaryUnaryMultiCallable[_condition_service_pb2.AddConditionRequest, _condition_service_pb2.AddConditionResponse]
-    """One more, or one that is due sooner; and who must sign it."""
+    """One more, or one that is due sooner; and who must sign it. Another contact in the place of one who is named already
+    needs a second person.
+    """
     MeetCondition: _grpc.UnaryUnaryMultiCallable[_condition_service_pb2.MeetConditionRequest, _condition_service_pb2.MeetConditionResponse]
     """By evidence. Not one that a contact must certify. Where licd has tightened the licence already, what comes back needs
     a second person.
@@ -58,7 +60,9 @@ class ConditionServiceAsyncStub(ConditionServiceStub):
     GetCondition: _aio.UnaryUnaryMultiCallable[_condition_service_pb2.GetConditionRequest, _condition_service_pb2.GetConditionResponse]  # type: ignore[assignment]
     ListConditions: _aio.UnaryUnaryMultiCallable[_condition_service_pb2.ListConditionsRequest, _condition_service_pb2.ListConditionsResponse]  # type: ignore[assignment]
     AddCondition: _aio.UnaryUnaryMultiCallable[_condition_service_pb2.AddConditionRequest, _condition_service_pb2.AddConditionResponse]  # type: ignore[assignment]
-    """One more, or one that is due sooner; and who must sign it."""
+    """One more, or one that is due sooner; and who must sign it. Another contact in the place of one who is named already
+    needs a second person.
+    """
     MeetCondition: _aio.UnaryUnaryMultiCallable[_condition_service_pb2.MeetConditionRequest, _condition_service_pb2.MeetConditionResponse]  # type: ignore[assignment]
     """By evidence. Not one that a contact must certify. Where licd has tightened the licence already, what comes back needs
     a second person.
@@ -95,7 +99,9 @@ class ConditionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _condition_service_pb2.AddConditionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_condition_service_pb2.AddConditionResponse, _abc.Awaitable[_condition_service_pb2.AddConditionResponse]]:
-        """One more, or one that is due sooner; and who must sign it."""
+        """One more, or one that is due sooner; and who must sign it. Another contact in the place of one who is named already
+        needs a second person.
+        """
 
     @_abc_1.abstractmethod
     def MeetCondition(

@@ -50,7 +50,7 @@ def world(rig: Rig) -> Rig:
     rig.licence(cap=3, term=2_000 * DAY)
     rig.do(OpenConditions("north-1", [(NAME, EVERY)]))
     rig.do(registered())
-    rig.do(AddCondition("north-1", NAME, 0, WHO, EVERY, "alice"))
+    rig.do(AddCondition("north-1", NAME, 0, WHO, EVERY, may_replace=False, actor="alice"))
     return rig
 
 
@@ -363,7 +363,7 @@ def test_a_contacts_key_becomes_nobody_elses(world: Rig):
 
 
 def test_where_nobody_is_named_nothing_is_signed(world: Rig):
-    world.do(AddCondition("north-1", "training", 0, "", EVERY, "alice"))
+    world.do(AddCondition("north-1", "training", 0, "", EVERY, may_replace=False, actor="alice"))
     asked = replace(certification(world), condition="north-1/training")
     with pytest.raises(IllegalTransition, match="nobody is named to sign for north-1/training"):
         world.do(asked)
@@ -373,8 +373,8 @@ def test_where_nobody_is_named_nothing_is_signed(world: Rig):
 def test_what_is_owed_comes_sooner_but_never_later(world: Rig):
     due = row(world).due_at
     with pytest.raises(Conflict, match="waive it for another date"):
-        world.do(AddCondition("north-1", NAME, due + 1, "", EVERY, "alice"))
-    sooner = world.do(AddCondition("north-1", NAME, due - DAY, "", EVERY, "alice"))
+        world.do(AddCondition("north-1", NAME, due + 1, "", EVERY, may_replace=False, actor="alice"))
+    sooner = world.do(AddCondition("north-1", NAME, due - DAY, "", EVERY, may_replace=False, actor="alice"))
     assert (sooner.due_at, sooner.contact) == (due - DAY, WHO)
 
 
@@ -383,7 +383,7 @@ def test_what_has_no_calendar_is_due_when_somebody_says_so(world: Rig):
     world.do(OpenConditions("north-1", [("cooperation", 0)]))
     assert len(world.entries("condition.opened")) == 2
     due = world.clock.wall() + DAY
-    made = world.do(AddCondition("north-1", "cooperation", due, "", 0, "alice"))
+    made = world.do(AddCondition("north-1", "cooperation", due, "", 0, may_replace=False, actor="alice"))
     assert made.due_at == due
     met = world.do(
         MeetCondition(made.id, 1, "ab" * 32, "answered", replace(SCHEDULE, every=0), may_widen=False, actor="alice")
@@ -402,7 +402,19 @@ def test_only_the_customers_own_contact_is_named(world: Rig, contact: str, kind:
     world.licence("south-1", customer="south")
     world.do(registered(signer=DORA, customer="south"))
     with pytest.raises(kind, match=words):
-        world.do(AddCondition("north-1", NAME, 0, contact, EVERY, "alice"))
+        world.do(AddCondition("north-1", NAME, 0, contact, EVERY, may_replace=False, actor="alice"))
+
+
+def test_nobody_is_put_in_the_place_of_the_one_who_must_sign_by_one_person(world: Rig):
+    world.do(registered("dora", DORA))
+    late(world, 3)
+    carry_out(world)
+    dora = "customer/north/contact/dora"
+    alone = AddCondition("north-1", NAME, 0, dora, EVERY, may_replace=False, actor="alice")
+    with pytest.raises(Conflict, match=f"{WHO} must sign for {ID} by now; ask again"):
+        world.do(alone)
+    assert world.do(replace(alone, contact=WHO)).contact == WHO
+    assert world.do(replace(alone, may_replace=True)).contact == dora
 
 
 def test_what_was_tightened_comes_back_by_two_persons_where_nobody_outside_has_signed(world: Rig):
@@ -430,7 +442,7 @@ def test_a_waiver_is_written_down_with_its_reason_and_brings_the_right_back(worl
 def test_nothing_is_owed_for_a_terminated_licence_and_nothing_by_nobody(world: Rig):
     world.do(TerminateLicence("north-1", "misuse", "d", "alice"))
     with pytest.raises(IllegalTransition, match="was terminated"):
-        world.do(AddCondition("north-1", NAME, 0, "", EVERY, "alice"))
+        world.do(AddCondition("north-1", NAME, 0, "", EVERY, may_replace=False, actor="alice"))
     with pytest.raises(NotFound, match="there is no condition north-1/nothing"):
         world.do(WaiveCondition("north-1/nothing", 1, "d", EVERY, "alice"))
 

@@ -286,7 +286,11 @@ def test_nobody_signs_in_the_place_of_the_one_who_is_named(desk: Desk):
     assert f"{desk.contact} must sign for {desk.id}, and nobody in his place; this is {dora}'s signature" in words
     forged = pb.LodgeCertificationRequest(certification=certified(desk.says(), other))
     assert f"whose key is {desk.signer.key_id}" in refused(desk.office.alice, CERTIFY, forged, SealRefused)
-    desk.add(contact=dora)
+    asked = desk.office.alice.call(ADD, adding(desk, contact=dora)).approval
+    assert asked.summary == f"for condition {desk.id} {dora} signs in the place of {desk.contact}"
+    desk.office.alice.sign(asked)
+    assert desk.shown().contact == desk.contact
+    desk.office.bob.sign(asked)
     assert desk.office.alice.call(CERTIFY, request).condition.met_by == dora
 
 

@@ -13,6 +13,7 @@ from licd.core.model import LicenceStatus
 from licd.core.overlay import OverlayEffect, OverlayStatus, OverlayTerms
 from licd.core.terms import Constraint
 from licd.core.time import SECOND, Instant, Millis
+from licd.ledger.records import Contact
 from licd.ledger.rows import CONDITIONS, CONTACTS, OVERLAYS
 from licd.ledger.transaction import Transaction
 from licd.ledger.verbs.licences import SuspendLicence, SuspensionScope
@@ -72,9 +73,11 @@ class OpenConditions:
 
 @dataclass(frozen=True, slots=True)
 class AddCondition:
-    """Obliges to one thing more, has one due sooner, or names who must sign for it. Never later: that is a waiver."""
+    """Obliges to one thing more, has one due sooner, or names who must sign for it. Never later: that is a waiver.
 
-    grants: ClassVar[bool] = False
+    may_replace: two persons agree that somebody else signs than the one who is named.
+    """
+
     urgent: ClassVar[bool] = False
 
     licence: str
@@ -82,7 +85,12 @@ class AddCondition:
     due_at: Instant
     contact: str
     every: Millis
+    may_replace: bool
     actor: str
+
+    @property
+    def grants(self) -> bool:
+        return self.may_replace
 
     def run(self, tx: Transaction) -> Condition:
         tx.refuse_behind()
@@ -98,11 +106,7 @@ class AddCondition:
                 f"condition {row.id} is due before that already; waive it for another date", field="due_at_ms"
             )
         if self.contact:
-            known = tx.get(CONTACTS, self.contact)
-            if known is None or known.customer != licence.customer:
-                raise NotFound(f"{licence.customer} has no contact {self.contact}", field="contact")
-            if known.withdrawn_at:
-                raise IllegalTransition(f"contact {known.id} was withdrawn", field="contact")
+            self._refuse_contact(tx, row)
         changed = replace(
             row, due_at=self.due_at or row.due_at, contact=self.contact or row.contact, version=row.version + 1
         )
@@ -115,6 +119,19 @@ class AddCondition:
             ("contact", changed.contact),
         )
         return changed
+
+    def _refuse_contact(self, tx: Transaction, row: Condition) -> None:
+        refuse_stranger(tx.get(CONTACTS, self.contact), row.customer, self.contact)
+        if row.contact not in ("", self.contact) and not self.may_replace:
+            raise Conflict(f"{row.contact} must sign for {row.id} by now; ask again", field="contact")
+
+
+def refuse_stranger(known: Contact | None, customer: str, contact: str) -> None:
+    """Raises NotFound, IllegalTransition for who does not sign for this customer, or no longer."""
+    if known is None or known.customer != customer:
+        raise NotFound(f"{customer} has no contact {contact}", field="contact")
+    if known.withdrawn_at:
+        raise IllegalTransition(f"contact {known.id} was withdrawn", field="contact")
 
 
 def _current(tx: Transaction, identifier: str, period: int) -> Condition:

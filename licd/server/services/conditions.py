@@ -27,6 +27,7 @@ from licd.ledger.verbs.conditions import (
     WaiveCondition,
     condition_of,
     refuse_early,
+    refuse_stranger,
     refuse_unfit,
 )
 from licd.policy import Policies
@@ -41,6 +42,7 @@ from licd.v1 import condition_service_pb2 as pb
 from licd.v1.envelope_pb2 import Envelope
 from licd.wire.condition import HASH_BYTES, check_certification, condition_message
 
+ADD: Final = "ConditionService.AddCondition"
 MEET: Final = "ConditionService.MeetCondition"
 WAIVE: Final = "ConditionService.WaiveCondition"
 CLOCKS_APART: Final[Millis] = 5 * MINUTE
@@ -58,6 +60,7 @@ class Conditions:
         self._policies: Final = policies
         self._audience: Final = audience
         self._wall: Final = wall
+        changes.plan_with(ADD, self._plan_add)
         changes.plan_with(MEET, self._plan_meet)
         changes.plan_with(WAIVE, self._plan_waive)
 
@@ -107,20 +110,31 @@ class Conditions:
     # what is owed
 
     async def add_condition(self, request: pb.AddConditionRequest, caller: Caller) -> pb.AddConditionResponse:
-        """One person may: it obliges."""
+        """One person may: it obliges. Two, where somebody else is to sign than who is named."""
+        response: pb.AddConditionResponse = await self._changes.widen(ADD, request, caller)
+        return response
+
+    async def _plan_add(self, request: pb.AddConditionRequest, actor: str) -> Plan:
         obligation = self._obligation(request.name)
         if request.due_at_ms and not self._wall() - TERM_CEILING < request.due_at_ms < self._wall() + TERM_CEILING:
             raise Invalid("unix milliseconds, within ten years of now; 0: by the calendar", field="due_at_ms")
+        name, contact = f"{request.licence}/{request.name}", request.contact
+        found = await self._reader.run(lambda connection: CONDITIONS.get(connection, name))
+        replaces = found is not None and bool(contact) and found.contact not in ("", contact)
+        if found is not None and replaces:
+            known = await self._reader.run(lambda connection: CONTACTS.get(connection, contact))
+            refuse_stranger(known, found.customer, contact)
         command = AddCondition(
-            request.licence,
-            request.name,
-            request.due_at_ms,
-            request.contact,
-            obligation.every,
-            caller.operator().operator,
+            request.licence, request.name, request.due_at_ms, contact, obligation.every, replaces, actor
         )
-        return await self._changes.once(
-            request, caller, command, lambda made: pb.AddConditionResponse(condition=self._message(made))
+        return Plan(
+            command=command,
+            respond=lambda made: pb.AddConditionResponse(condition=self._message(made)),
+            subject=f"condition/{name}",
+            version=lambda tx: condition_of(tx, name).version,
+            seen_version=found.version if found else 0,
+            summary=f"for condition {name} {contact} signs in the place of {found.contact if found else 'nobody'}",
+            widens=replaces,
         )
 
     async def meet_condition(self, request: pb.MeetConditionRequest, caller: Caller) -> pb.MeetConditionResponse:
