@@ -23,7 +23,7 @@ from licd.core.time import Instant, Millis
 from licd.server import serve
 from licd.server.caller import Listener
 from licd.server.clock import SystemClock
-from licd.server.initialise import Wishes, initialise
+from licd.server.initialise import Origin, Wishes, initialise
 from licd.server.methods import METHODS, Method
 from licd.server.serve import Running, running
 from licd.server.state_dir import StateDirectory
@@ -54,9 +54,23 @@ class ShiftedClock(SystemClock):
         return super().boot() + self.passed
 
 
+AGE: Millis = 3_000
+
+
+class JustBefore(SystemClock):
+    """Some seconds ago: ceremonies count in seconds, and no key of a test's begins in the second of the first ones."""
+
+    def wall(self) -> Instant:
+        return super().wall() - AGE
+
+    def boot(self) -> Millis:
+        return super().boot() - AGE
+
+
 def make_state(root: Path, operators: tuple[str, ...] = ("alice", "bob", "carol"), **limits: int) -> StateDirectory:
     """A state directory whose daemon takes free ports."""
-    initialise(root, Wishes(TRUST_DOMAIN, operators, ("localhost", "127.0.0.1"), 7441, ROOT / "policies", None))
+    wishes = Wishes(TRUST_DOMAIN, operators, ("localhost", "127.0.0.1"), 7441, ROOT / "policies", None)
+    initialise(root, wishes, Origin(JustBefore(), urandom))
     set_limits(root, **limits)
     return StateDirectory(root)
 
