@@ -1,5 +1,6 @@
 """Scenarios are read strictly: what is wrong is named, all of it at once."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from simulator.crowd.scenario import is_crowd, load_crowd
 from simulator.happenings import Amend, Partition, Plant, Suspend
 from simulator.kinds import MADE_BY
-from simulator.scenario import KINDS, SCENARIOS, ScenarioInvalid, load_scenario, scenario_file
+from simulator.papers import example_policies
+from simulator.scenario import KINDS, SCENARIOS, Scenario, ScenarioInvalid, load_scenario, scenario_file
 
 SOUND = """
 title = "One"
@@ -57,6 +59,25 @@ def problems(tmp_path: Path, text: str) -> tuple[str, ...]:
 @pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.toml")), ids=lambda path: path.stem)
 def test_reads_every_scenario_that_comes_along(path: Path) -> None:
     assert load_crowd(path).phases if is_crowd(path) else load_scenario(path).groups
+
+
+@pytest.mark.parametrize(
+    "path", [each for each in sorted(SCENARIOS.glob("*.toml")) if not is_crowd(each)], ids=lambda path: path.stem
+)
+def test_a_scenario_that_comes_along_has_no_more_systems_than_its_licences_permit(path: Path) -> None:
+    """A demonstration that does not begin is seen by whoever starts it, and by no other test."""
+    scenario = load_scenario(path)
+    for licence in scenario.licences:
+        if licence.template:
+            systems = sum(group.number for group in scenario.groups if group.licence == licence.name)
+            assert systems <= deployments_of(licence.template, scenario), licence.name
+
+
+def deployments_of(template: str, scenario: Scenario) -> int:
+    folders = [each / "licences" for each in (scenario.policies, example_policies()) if each is not None]
+    [file] = [folder / f"{template}.toml" for folder in folders if (folder / f"{template}.toml").is_file()]
+    permitted: int = tomllib.loads(file.read_text())["limits"]["deployments"]
+    return permitted
 
 
 @pytest.mark.parametrize("name", ["fleet-10k", "scenarios/fleet-10k.toml", "simulator/scenarios/fleet-10k.toml"])
