@@ -167,7 +167,7 @@ def _take(high: High, words: list[str]) -> None:
             _unsettle(high, int(at), "the rows were put back from a backup")
             high.log_size = max(high.log_size, int(size))
         case ["behind", at, *why]:
-            _unsettle(high, int(at), " ".join(why))
+            _unsettle(high, int(at), " ".join(why) or "the rows are behind, and the file does not say in what")
         case ["lost", licence, epoch]:
             high.epochs.pop(licence, None)
             high.lost[licence] = max(high.lost.get(licence, 0), int(epoch))

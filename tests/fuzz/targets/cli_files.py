@@ -116,7 +116,9 @@ class Files:
             verifier = verifier_for(self.desk, lines.readline(), self.bundle, self.trust.pin, [])
             lines.seek(0)
             verify_export(lines, verifier)
-            promise(data.removesuffix(b"\n") == b"".join(LOG).removesuffix(b"\n"), "a changed log is called whole")
+            promise(
+                told_once(data.splitlines()) == told_once(b"".join(LOG).splitlines()), "a changed log is called whole"
+            )
 
     def checkpoint(self, data: bytes) -> None:
         """A checkpoint whose signature is said to hold is one that the log has signed."""
@@ -230,3 +232,10 @@ def opened() -> Iterator[Target]:
             ),
             covers=("licd/cli/token_file.py", "licd/cli/trust_file.py", "licd/cli/log_check.py"),
         )
+
+
+def told_once(lines: list[bytes]) -> list[bytes]:
+    """A checkpoint may stand twice: that changes nothing of what is said."""
+    return [
+        line for line, before in zip(lines, [b"", *lines], strict=False) if line != before or b"checkpoint" not in line
+    ]

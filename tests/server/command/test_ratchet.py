@@ -64,6 +64,12 @@ def test_a_line_that_cannot_be_read_leaves_the_rows_unsettled(path: Path, line: 
     assert "line 2" in read_high(path).unsettled
 
 
+def test_rows_that_are_behind_for_no_reason_told_are_behind(path: Path) -> None:
+    """Found by fuzzing: an empty reason was read as none."""
+    path.write_text("reconciled 5 9\nbehind 7 \n")
+    assert read_high(path).unsettled
+
+
 def test_without_a_baseline_the_rows_count_as_behind(state: StateDirectory) -> None:
     ratchet = state.root / "ratchet"
     with Snapshot(state.database) as rows:
