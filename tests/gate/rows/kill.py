@@ -85,12 +85,12 @@ def at_a_call(trial: Trial) -> None:
 
 
 ROWS = (
-    Row("kill", "S1 S2 S6 S7", "kill -9 at random moments under load", 110, 2, (), at_random, takes=110),
+    Row("kill", "S1 S2 S6 S7", "kill -9 at random moments under load", 145, 2, (), at_random, takes=170),
     Row(
         "syscall",
         "S1 S2 S6 S7",
         "kill -9 at the n-th system call (strace inject)",
-        91,
+        112,
         3,
         (STRACE,),
         at_a_call,
