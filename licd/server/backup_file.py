@@ -174,5 +174,5 @@ def opened_backup(path: Path) -> Iterator[BackupFile]:
     try:
         with tarfile.open(path, mode="r:") as archive:
             yield BackupFile(archive, path)
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, ValueError) as error:  # ValueError: what tarfile reads as a number and is none
         raise Invalid(f"{path} is no backup of licd, or cut short: {error}", field="backup") from error
