@@ -212,16 +212,21 @@ def lease_ends(lease: Lease, session: Session | None, timing: Timing) -> tuple[I
     return max(lease.seat_until, until), max(lease.free_at, until + rest)
 
 
-def kept_seat(lease: Lease, session: Session | None, timing: Timing, at: Instant, by: Millis) -> Lease:
+def kept_seat(
+    lease: Lease, session: Session | None, timing: Timing, at: Instant, by: Millis, *, permits_run_on: bool
+) -> Lease:
     """The lease after deciding time went on by so much at an instant, and nobody knows that real time did as well.
 
-    Its permits are counted on their holder's boot clock and run on: so does its seat, and so does a bar on its target.
+    Its permits are counted on their holder's boot clock and may run on: its seat is kept, and a bar on its target. That
+    they do run on is known where a boot clock shows it; else the lease is not renewed, nor its permit told again, for
+    longer than was decided: it may have run out, and its target be one too many under a cap narrowed since.
     """
     until, free_at = lease_ends(lease, session, timing)
     barred_until = lease.barred_until + by if lease.barred_until > at else lease.barred_until
     if lease.ended_at and free_at <= at:
         return replace(lease, barred_until=barred_until)
-    return replace(lease, seat_until=until + by, free_at=free_at + by, barred_until=barred_until)
+    until += by if permits_run_on else 0
+    return replace(lease, seat_until=until, free_at=free_at + by, barred_until=barred_until)
 
 
 def session_hard_end(lease: Lease, session: Session) -> Instant:

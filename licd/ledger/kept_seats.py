@@ -21,15 +21,22 @@ from licd.ledger.transaction import Transaction
 PORTION: Final = 10_000
 
 
-def keep_seats(tx: Transaction, at: Instant, by: Millis) -> int:
-    """Keeps each seat that was not free at an instant for so much longer. Returns how many."""
+def keep_seats(tx: Transaction, at: Instant, by: Millis, *, permits_run_on: bool) -> int:
+    """Keeps each seat that was not free at an instant for so much longer. Returns how many.
+
+    permits_run_on: whether a boot clock shows that their permits have not run out meanwhile.
+    """
     tx.flush()
     kept = 0
     for leases in _portions(tx, at):
         timing = tx.installation.timing
+        sessions = (SESSIONS.get(tx.connection, each.deployment) for each in leases)
         LEASES.put(
             tx.connection,
-            [kept_seat(each, SESSIONS.get(tx.connection, each.deployment), timing, at, by) for each in leases],
+            [
+                kept_seat(each, session, timing, at, by, permits_run_on=permits_run_on)
+                for each, session in zip(leases, sessions, strict=True)
+            ],
         )
         kept += len(leases)
     if kept:

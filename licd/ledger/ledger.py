@@ -265,7 +265,7 @@ class Ledger:
         """The machine was started since the last batch: how long it was off is known by its wall clock alone."""
         by = self.timekeeper.unaccounted
         self.timekeeper.account()
-        kept = keep_seats(tx, tx.now - by, by)
+        kept = keep_seats(tx, tx.now - by, by, permits_run_on=False)
         if kept:
             tx.log("clock.restarted", ("unaccounted", by), ("seats_kept", kept))
             tx.accept()

@@ -219,7 +219,7 @@ def _daemon(
     wall = ledger.timekeeper.now
     writer = seams.make_writer(ledger)
     days = config.limits.certificate_days
-    certificates = Certificates(authorities, days * DAY, seams.clock.wall, seams.random, seams.held)
+    certificates = Certificates(authorities, days * DAY, wall, seams.random, seams.held)
     addresses = Addresses(config.advertise.enrolment, config.advertise.customer)
 
     def impediments() -> tuple[str, ...]:

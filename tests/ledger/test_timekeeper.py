@@ -8,13 +8,14 @@ import pytest
 from licd.core.errors import ClockDoubted, Conflict, DatabaseFailed, IllegalTransition
 from licd.core.model import LicenceStatus
 from licd.core.time import DAY, HOUR, MINUTE, SECOND
+from licd.keys.kinds import Kind
 from licd.ledger.log import read_head
 from licd.ledger.timekeeper import Timekeeper
 from licd.ledger.verbs.approvals import RequestApproval, pending
 from licd.ledger.verbs.clock import AcceptClock
 from licd.ledger.verbs.customers import CreateCustomer
 from licd.ledger.verbs.deployments import InviteDeployment
-from licd.ledger.verbs.leases import ForceReleaseLease, ReapLeases
+from licd.ledger.verbs.leases import AcquireLease, ForceReleaseLease, ReapLeases
 from licd.ledger.verbs.licences import AmendLicence, SuspendLicence, SuspensionScope, TerminateLicence
 from licd.v1.session_pb2 import Permit, Refusal
 from tests.ledger.rig import NOON, HandClock, Rig, terms, wish
@@ -353,6 +354,34 @@ def test_a_start_of_the_machine_frees_no_seat(rig: Rig, off: int):
     assert not is_granted(beta.beat(wish(2)))
     again.clock.advance(10 * SECOND)
     assert is_granted(beta.beat(wish(2)))
+
+
+def test_a_lease_that_ran_out_while_the_machine_was_off_is_no_reason_to_pass_a_cap_narrowed_since(rig: Rig):
+    """Nobody knows whether its permit has run out. Its seat is kept, and it is renewed only where there is room."""
+    rig.licence(cap=2)
+    alpha, beta = PaperSystem(rig, "alpha"), PaperSystem(rig, "beta")
+    for number, system in enumerate((alpha, beta)):
+        system.open()
+        system.acquire(wish(number))
+    rig.clock.reboot(2 * HOUR)
+    alpha.rig = beta.rig = again = rig.reopened()
+    narrowed = terms("north-1", "north", NOON, cap=1, revision=2)
+    again.do(AmendLicence("north-1", 1, narrowed, "", "", "alice", "amended"))
+    told_again = again.do(AcquireLease(beta.name, wish(1), "127.0.0.1", "r-1"))
+    assert told_again.kind is Kind.DENIAL
+    renewed = alpha.beat()
+    assert isinstance(renewed, Permit)
+    assert list(renewed.leases) == []
+
+
+def test_a_lease_that_ran_out_while_the_machine_was_off_regains_its_seat(rig: Rig):
+    alpha, _, _ = two_systems(rig)
+    rig.clock.reboot(2 * HOUR)
+    alpha.rig = rig.reopened()
+    renewed = alpha.beat()
+    assert isinstance(renewed, Permit)
+    assert list(renewed.leases) == []
+    assert is_granted(alpha.beat(wish(1)))
 
 
 def test_a_start_of_the_machine_whose_rows_are_not_taken_is_made_up_for(rig: Rig):

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import CertificateSigningRequestBuilder, Name
 
 from licd.core.errors import AlreadyExists, Conflict, Forbidden, Held, IllegalTransition, Invalid, OverQuota
-from licd.core.time import DAY
+from licd.core.time import DAY, SECOND
 from licd.keys.certificate_request import make_private_key, make_request
 from licd.keys.kinds import KeyPurpose
-from licd.keys.pem_files import private_key_to_pem
+from licd.keys.pem_files import certificates_from_pem, private_key_to_pem
 from licd.keys.signer import MemorySigner
 from licd.ledger.database import SqliteConnection
 from licd.ledger.rows import ANSWERED
@@ -318,3 +318,17 @@ def test_guessing_is_slowed_down(own_daemon: Callable[..., Daemon]):
     assert 0 < refused.value.retry_after <= 1000
     cause = refused.value.__cause__
     assert isinstance(cause, grpc.RpcError)
+
+
+@pytest.mark.parametrize("jump", [-30 * DAY, 3 * DAY], ids=["back", "forward"])
+def test_a_certificate_renewed_while_licds_clock_is_wrong_is_good_when_it_is_right(
+    own_daemon: Callable[..., Daemon], jump: int
+):
+    """Else its holder could not come back once the clock is right: there is no other way than to enrol anew."""
+    daemon = own_daemon()
+    system = joined(Office(daemon))
+    daemon.clock.set_off += jump
+    leaf = certificates_from_pem(system.renew().chain)[0]
+    daemon.clock.set_off -= jump
+    assert leaf.not_valid_before_utc.timestamp() * SECOND <= daemon.clock.wall()
+    assert daemon.clock.wall() < leaf.not_valid_after_utc.timestamp() * SECOND

@@ -46,7 +46,7 @@ class AcceptClock:
                 f"the clock would move licd's time by {move} ms, not by {self.move} ms; look again", field="move_ms"
             )
         before, unvouched = self.timekeeper.mark, self.timekeeper.unvouched
-        kept = keep_seats(tx, tx.now, move) if move > 0 else 0
+        kept = keep_seats(tx, tx.now, move, permits_run_on=True) if move > 0 else 0
         ended = end_what_is_over(tx, unvouched) if move < 0 else 0
         mark = self.timekeeper.accept()
         tx.log(
