@@ -35,18 +35,24 @@ class Child:
 
     def poll(self) -> int | None:
         """How it ended; None while it runs."""
-        if self.returncode is None and select.select([self.descriptor], [], [], 0)[0]:
+        if self.returncode is None and self._has_ended(0):
             self._buried()
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """Raises subprocess.TimeoutExpired."""
         if self.returncode is None:
-            if not select.select([self.descriptor], [], [], timeout)[0]:
+            if not self._has_ended(None if timeout is None else timeout * 1_000):
                 raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
             self._buried()
         assert self.returncode is not None
         return self.returncode
+
+    def _has_ended(self, within_ms: float | None) -> bool:
+        """By poll: select knows no descriptor beyond 1 023, and this process may have opened more."""
+        waiting = select.poll()
+        waiting.register(self.descriptor, select.POLLIN)
+        return bool(waiting.poll(within_ms))
 
     def _buried(self) -> None:
         self.returncode = self.parent.ask(what="died", pid=self.pid)["code"]
