@@ -92,6 +92,19 @@ def loopback_only() -> Iterator[None]:
         yield
 
 
+# ----------------------------------------------------------------------------------------- nothing is left open
+MOST_OPEN = 700
+"""Descriptors of one process. Where nobody has set it, the limit is 1 024."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """What tests leave open adds up, and breaks one that has nothing to do with it."""
+    found = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    if found > MOST_OPEN:
+        pytest.fail(f"{found} descriptors are open; tests close what they open")
+
+
 # ---------------------------------------------------------------------------------------------- the long ones first
 USUAL = 60
 """Seconds that a test may take without saying so."""

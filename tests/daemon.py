@@ -200,9 +200,24 @@ class Papers:
     chain: bytes
 
 
+OPENED: list[grpc.Channel] = []
+"""Connections of the test that runs now, and of fixtures that last for longer."""
+
+
+@contextmanager
+def connections_ending() -> Iterator[None]:
+    """Closes what is opened meanwhile: a daemon that serves many tests would keep it until it stops."""
+    before = len(OPENED)
+    yield
+    while len(OPENED) > before:
+        OPENED.pop().close()
+
+
 def open_channel(address: str, authority: bytes, papers: Papers | None = None) -> grpc.Channel:
     key, chain = (papers.key, papers.chain) if papers else (None, None)
-    return grpc.secure_channel(address, grpc.ssl_channel_credentials(authority, key, chain), OPTIONS)
+    made = grpc.secure_channel(address, grpc.ssl_channel_credentials(authority, key, chain), OPTIONS)
+    OPENED.append(made)
+    return made
 
 
 def new_id(at: Instant | None = None) -> str:

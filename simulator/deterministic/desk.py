@@ -15,10 +15,11 @@ from licd.v1 import approval_service_pb2 as approval_pb
 from licd.v1 import customer_service_pb2 as customer_pb
 from licd.v1 import deployment_service_pb2 as deployment_pb
 from licd.v1 import lease_service_pb2 as lease_pb
-from licd.v1 import licence_pb2
+from licd.v1 import licence_pb2, overlay_pb2, overlay_service_pb2
 from licd.v1 import licence_service_pb2 as licence_pb
 from licd.v1 import operator_pb2 as operator
 from licd.v1 import status_service_pb2 as status_pb
+from licd.v1.envelope_pb2 import Envelope
 from simulator.chance import Random
 from simulator.clock import Instant
 from simulator.deterministic.site import Site
@@ -145,6 +146,33 @@ class Desk:
             request_id=self._id(), licence=licence, reason_code="misuse-found", detail="simulated"
         )
         await self._ask("LicenceService/TerminateLicence", request, licence_pb.TerminateLicenceResponse)
+
+    async def authority(self, name: str, public_key: bytes) -> None:
+        """Let an authority narrow rights: two persons."""
+        request = overlay_service_pb2.RegisterAuthorityRequest(
+            request_id=self._id(),
+            authority=name,
+            name=name,
+            kind=overlay_pb2.AUTHORITY_KIND_EXPORT,
+            jurisdiction="NO",
+            public_key=public_key,
+        )
+        response = overlay_service_pb2.RegisterAuthorityResponse
+        await self._both((await self._ask("OverlayService/RegisterAuthority", request, response)).approval)
+
+    async def lodge(self, overlay: Envelope) -> None:
+        """Take what an authority says: two persons where that gives more than there was."""
+        request = overlay_service_pb2.LodgeOverlayRequest(request_id=self._id(), overlay=overlay)
+        asked = await self._ask("OverlayService/LodgeOverlay", request, overlay_service_pb2.LodgeOverlayResponse)
+        if asked.HasField("approval"):
+            await self._both(asked.approval)
+
+    async def withdraw(self, overlay: str) -> None:
+        """End an overlay on its authority's word: one person, at once."""
+        request = overlay_service_pb2.WithdrawOverlayRequest(
+            request_id=self._id(), overlay=overlay, reason_code="export_authority", detail="simulated"
+        )
+        await self._ask("OverlayService/WithdrawOverlay", request, overlay_service_pb2.WithdrawOverlayResponse)
 
     async def force_release(self, licence: str) -> None:
         """Take one live lease back, if there is one."""

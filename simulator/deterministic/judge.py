@@ -24,7 +24,6 @@ PAUSE: Final[Millis] = 450
 HEARING: Final[Millis] = 6
 """How long a process may take from bytes to their effect, in this simulation."""
 TARGET_BYTES: Final = 32
-STOPPED: Final = frozenset({"suspended", "terminated"})
 
 
 class Promise(StrEnum):
@@ -69,14 +68,24 @@ class _History:
         """When the first row with this epoch or a later one became durable."""
         return next((at for at, row in self.rows if row.epoch >= epoch), None)
 
-    def status(self, epoch: int) -> str:
-        return next((row.status for _, row in self.rows if row.epoch == epoch), "")
+    def of(self, epoch: int) -> LicenceRow | None:
+        return next((row for _, row in self.rows if row.epoch == epoch), None)
 
     def stopped_since(self) -> Millis | None:
         """When the stop that is in force began."""
         began: Millis | None = None
         for at, row in self.rows:
-            if row.status not in STOPPED:
+            if not row.stopped:
+                began = None
+            elif began is None:
+                began = at
+        return began
+
+    def over_since(self, now: Millis) -> Millis | None:
+        """Since when every row has said that what happens now happens after the end."""
+        began: Millis | None = None
+        for at, row in self.rows:
+            if EPOCH + now <= row.ends + SKEW + HEARING:
                 began = None
             elif began is None:
                 began = at
@@ -87,9 +96,6 @@ class _History:
         caps = [row.cap for at, row in self.rows if at >= now - PAUSE]
         before = [row.cap for at, row in self.rows if at < now - PAUSE]
         return max([*caps, *before[-1:]])
-
-    def terms(self, revision: int) -> LicenceRow | None:
-        return next((row for _, row in self.rows if row.revision == revision), None)
 
 
 class Judge:
@@ -134,7 +140,8 @@ class Judge:
             if history.rows and row.epoch < history.now.epoch:
                 self.blame(Promise.SUSPEND, f"{row.licence}: epoch {row.epoch} after {history.now.epoch}")
             history.rows.append((true_ms(), row))
-            self.note(f"{row.licence} {row.status} epoch {row.epoch} cap {row.cap} revision {row.revision}")
+            stands = "withdrawn" if row.withdrawn else row.status
+            self.note(f"{row.licence} {stands} epoch {row.epoch} cap {row.cap} revision {row.revision}")
 
     def licence(self, name: str) -> LicenceRow:
         """As it stands."""
@@ -166,15 +173,16 @@ class Judge:
             if each.HasField("grant"):
                 self._granted_at.setdefault(each.grant.lease, each.grant.granted_at_ms)
                 self.leases.setdefault(each.grant.lease, header.licence)
-        terms = history.terms(permit.revision)
-        if terms is None:
+        terms = history.of(header.epoch)
+        if terms is None or terms.revision != permit.revision:
             self.blame(Promise.DENY, f"{system}: a permit under revision {permit.revision}, which is not durable")
             return
         self._judge_time(terms, permit)
         self._judge_cap(history, system, permit)
 
     def _judge_epoch(self, history: _History, header: session_pb2.ReplyHeader) -> None:
-        if history.status(header.epoch) in STOPPED:
+        row = history.of(header.epoch)
+        if row is not None and row.stopped:
             self.blame(Promise.SUSPEND, f"{header.system}: a permit in epoch {header.epoch}, which is a stop")
         later = history.since(header.epoch + 1)
         if later is not None and true_ms() > later + PAUSE:
@@ -265,9 +273,12 @@ class Judge:
             self.blame(Promise.CLOSED, f"{machine}: acts before this process has heard from licd")
         if now > until + HEARING:
             self.blame(Promise.CLOSED, f"{machine}: acts {now - until:.0f} ms after its last permit has run out")
-        row = self._licences[licence].now
-        if EPOCH + now > row.ends + SKEW + HEARING:
-            self.blame(Promise.TIME, f"{machine}: acts {EPOCH + now - row.ends} ms after the licence's end")
+        over = self._licences[licence].over_since(now)
+        if over is not None and now > over + self.w_unreachable(
+            licence
+        ):  # an end drawn nearer is heard of as a stop is
+            late = EPOCH + now - self._licences[licence].now.ends
+            self.blame(Promise.TIME, f"{machine}: acts {late} ms after the licence's end")
         stopped = self._licences[licence].stopped_since()
         if stopped is not None and now > stopped + self.w_unreachable(licence):
             self.blame(Promise.SUSPEND, f"{machine}: acts {now - stopped} ms after the suspension")

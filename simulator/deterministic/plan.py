@@ -13,6 +13,7 @@ from typing import Final
 
 from licd.client import ClientError
 from licd.server.inprocess import LicdError, ServerRows
+from licd.v1 import licence_pb2 as pb
 from licd.v1 import licence_service_pb2 as licence_pb
 from licd.v1 import session_service_pb2 as session_pb
 from simulator.chance import Random
@@ -20,8 +21,11 @@ from simulator.clock import SECOND
 from simulator.deterministic.customer import Customer
 from simulator.deterministic.desk import Unanswered
 from simulator.deterministic.link import FINE, Way, Weather, nothing
-from simulator.deterministic.machine import true_ms
+from simulator.deterministic.machine import EPOCH, true_ms
 from simulator.deterministic.world import TARGETS, World, constraints
+
+LIFTED_AGAIN: Final = 0.8
+ON_ITS_WORD: Final = 0.5
 
 Misfortune = Callable[[World, Random], Awaitable[None]]
 
@@ -299,6 +303,35 @@ async def a_licence_is_terminated(world: World, chance: Random) -> None:
     await world.desk.terminate(chance.choice(world.licences))
 
 
+async def an_authority_narrows(world: World, chance: Random) -> None:
+    """By more or by less than before, for long or for some seconds; at times it goes back on that."""
+    authority, now = world.authority, EPOCH + true_ms()
+    limits = [
+        pb.Constraint(concurrent_targets=pb.ConcurrentTargets(limit=chance.randrange(1, TARGETS))),
+        pb.Constraint(permit_length=pb.PermitLength(length_ms=chance.choice((2, 3, 6)) * SECOND)),
+        pb.Constraint(offline_grace=pb.OfflineGrace(grace_ms=chance.choice((0, 1, 8)) * SECOND)),
+    ]
+    lasts = chance.choice((chance.randrange(2, 20), 86_400)) * SECOND
+    await world.desk.lodge(authority.permits(now, lasts, *chance.sample(limits, chance.randrange(1, 4))))
+    await asyncio.sleep(chance.uniform(0.3, 15))
+    if chance.random() < LIFTED_AGAIN:
+        await world.desk.lodge(authority.lifts(EPOCH + true_ms()))
+
+
+async def an_authority_withdraws(world: World, chance: Random) -> None:
+    """What it permitted, by its own signature or on its word; at times it has no say any more after that."""
+    authority = world.authority
+    await world.desk.lodge(authority.permits(EPOCH + true_ms(), 86_400 * SECOND))
+    await asyncio.sleep(chance.uniform(0.3, 3))
+    if chance.random() < ON_ITS_WORD:
+        await world.desk.withdraw(f"{authority.name}/{authority.reference}")
+    else:
+        await world.desk.lodge(authority.withdraws(EPOCH + true_ms()))
+    await asyncio.sleep(chance.uniform(0.3, 12))
+    if chance.random() < LIFTED_AGAIN:
+        await world.desk.lodge(authority.lifts(EPOCH + true_ms()))
+
+
 async def operators_are_badly_connected(world: World, chance: Random) -> None:
     """Their requests and their answers go astray; they ask again under the same id."""
     world.desk.loss = 0.4
@@ -332,6 +365,8 @@ WEIGHTS: Final[dict[str, float]] = {
     "a_licence_is_amended": 2.5,
     "a_lease_is_taken_back": 1.5,
     "a_licence_is_terminated": 0.15,
+    "an_authority_narrows": 2.5,
+    "an_authority_withdraws": 1.5,
     "operators_are_badly_connected": 1.5,
 }
 OF_A_FILE: Final = frozenset({"licds_clock_jumps"})

@@ -17,9 +17,10 @@ from licd.v1 import licence_service_pb2
 from simulator.chance import Random, stream
 from simulator.clock import SECOND, Instant, Millis
 from simulator.deterministic import rows
+from simulator.deterministic.authority import Authority
 from simulator.deterministic.customer import Customer
 from simulator.deterministic.desk import Desk
-from simulator.deterministic.judge import Judge, Promise
+from simulator.deterministic.judge import SKEW, Judge, Promise
 from simulator.deterministic.link import FINE, nothing
 from simulator.deterministic.loop import outside
 from simulator.deterministic.machine import EPOCH, Machine, true_ms
@@ -57,6 +58,7 @@ class World:
         self.judge: Final = Judge()
         self.site: Final = Site(seed, _premises(), self.chance, shape.replicas)
         self.desk: Final = Desk(self.site, _premises().operators, stream(seed, "desk"))
+        self.authority: Final = Authority(_premises().config.trust_domain, CUSTOMER, stream(seed, "authority"))
         self.licences: Final[list[str]] = []
         self.customers: Final[list[Customer]] = []
         self.doubles: Final[list[Customer]] = []
@@ -75,10 +77,11 @@ class World:
 
     # ------------------------------------------------------------------------------------------- beginning
     async def begin(self) -> None:
-        """licd, one or two licences, the systems, all in good weather."""
+        """licd, an authority, one or two licences, the systems, all in good weather."""
         for licd in self.site.licds:
             await licd.start()
         await self.desk.customer(CUSTOMER)
+        await self.desk.authority(self.authority.name, self.authority.signer.public_key)
         for index in range(self.chance.choice((1, 1, 2))):
             licence = f"licence-{index + 1}"
             await self.desk.issue(licence, CUSTOMER, self._terms())
@@ -216,8 +219,9 @@ class World:
         if not status.connected:
             self.judge.blame(Promise.LIVENESS, f"{customer.name} is not connected: {status.contact_detail}")
         refused = status.refused is not None
-        ended = EPOCH + true_ms() >= row.ends
-        if refused != (row.status not in {"active", "active-restricted"} or ended):
+        over = EPOCH + true_ms() - row.ends
+        just_now = -SKEW < over < HEARTBEAT + CONVERGES_IN  # and nobody need have heard of it yet
+        if refused != (row.stopped or row.status == "draft" or over >= 0) and not (just_now and not row.stopped):
             why = status.refused.detail if status.refused is not None else "it has its permits"
             self.judge.blame(Promise.LIVENESS, f"{customer.name}: the licence is {row.status}, to it: {why}")
         missing = self.judge.orders_missing(customer.name, customer.licence)

@@ -1,3 +1,3 @@
-from tests.server.conftest import alice, daemon, logs, office, own_daemon, system, template
+from tests.server.conftest import alice, connections, daemon, logs, office, own_daemon, system, template
 
-__all__ = ["alice", "daemon", "logs", "office", "own_daemon", "system", "template"]
+__all__ = ["alice", "connections", "daemon", "logs", "office", "own_daemon", "system", "template"]

@@ -51,12 +51,24 @@ def postgres() -> Iterator[str]:
         yield url
 
 
+def close_opened() -> None:
+    """Ends every connection of the test."""
+    while OPENED:
+        OPENED.pop().close()
+
+
+@pytest.fixture(autouse=True)
+def connections() -> Iterator[None]:
+    """End with the test."""
+    yield
+    close_opened()
+
+
 @pytest.fixture
 def server_store(postgres: str) -> Iterator[str]:
     """An empty database of the server."""
     yield f"{postgres}?options=-csearch_path%3Dhand,pg_catalog,public"
-    while OPENED:
-        OPENED.pop().close()
+    close_opened()
     with psycopg.connect(postgres) as emptied:
         emptied.execute(f"TRUNCATE {', '.join(metadata.tables)}".encode())
 

@@ -213,7 +213,7 @@ def seeded(seed: int) -> Callable[[int], bytes]:
     return Random(seed).randbytes
 
 
-OPENED: list[PostgresConnection] = []
+OPENED: list[FaultySqlite | FaultyPostgres | FaultyMemory] = []
 """Ended with the test that opened them."""
 
 
@@ -223,12 +223,17 @@ Store = Path | str | MemoryServer
 
 def opened(place: Store, clock: HandClock) -> FaultySqlite | FaultyPostgres | FaultyMemory:
     """A database file is made when it is not there."""
+    made = _opened(place, clock)
+    OPENED.append(made)
+    return made
+
+
+def _opened(place: Store, clock: HandClock) -> FaultySqlite | FaultyPostgres | FaultyMemory:
     if isinstance(place, MemoryServer):
         place.clock = clock.wall
         return FaultyMemory(place)
     if isinstance(place, str):
-        OPENED.append(made := FaultyPostgres(place, clock))
-        return made
+        return FaultyPostgres(place, clock)
     if not place.exists():
         migrate(sqlite_url(place))
     return FaultySqlite(place)

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from licd.server.state_dir import StateDirectory
-from tests.daemon import Daemon, copy_state, make_state, serving
+from tests.daemon import Daemon, connections_ending, copy_state, make_state, serving
 from tests.office import Office, Operator
 from tests.wired_system import System, joined
 
@@ -61,6 +61,13 @@ def system(office: Office) -> System:
     made = joined(office)
     made.open()
     return made
+
+
+@pytest.fixture(autouse=True)
+def connections() -> Iterator[None]:
+    """End with the test."""
+    with connections_ending():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ import licd.client.session.replies as client_replies
 import licd.client.session.stops as client_stops
 import licd.core.link as core_link
 import licd.core.rights as core_rights
+import licd.core.state as core_state
 import licd.ledger.load as ledger_load
 import licd.ledger.verbs.answer_link as ledger_links
 import licd.ledger.verbs.leases as ledger_leases
@@ -25,6 +26,7 @@ from licd.core.model import LicenceStatus
 from licd.core.seats import Seats
 from licd.core.standing import standing
 from licd.core.state import LicenceState
+from licd.core.terms import rights_of
 from licd.ledger.log import Log
 from licd.ledger.rows import LEASES
 from licd.ledger.timekeeper import Reading, Timekeeper
@@ -296,6 +298,21 @@ def grace_goes_on_across_a_reboot() -> Iterator[None]:
         yield
 
 
+# ------------------------------------------------------------------------------------------------- overlays
+@contextmanager
+def overlays_narrow_no_right() -> Iterator[None]:
+    """Overlays are kept and told, and decisions look at the terms alone."""
+    with put(core_state, "effective", lambda terms, _: rights_of(terms)):
+        yield
+
+
+@contextmanager
+def overlays_are_forgotten_at_a_restart() -> Iterator[None]:
+    """What is read from rows has none."""
+    with put(ledger_load, "overlays_of", lambda *_: []):
+        yield
+
+
 # ------------------------------------------------------------------------------------------------- replicas
 @contextmanager
 def a_copy_outlives_the_turns_of_others() -> Iterator[None]:
@@ -341,6 +358,8 @@ FAULTS: dict[str, Fault] = {
         a_no_is_not_heard,
         deadlines_on_a_clock_that_sleeps,
         grace_goes_on_across_a_reboot,
+        overlays_narrow_no_right,
+        overlays_are_forgotten_at_a_restart,
         a_copy_outlives_the_turns_of_others,
         the_log_goes_on_from_the_own_end,
     )
