@@ -9,6 +9,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from licd.v1 import (
     approval_service_pb2,
+    case_service_pb2,
     condition_service_pb2,
     customer_service_pb2,
     deployment_service_pb2,
@@ -19,11 +20,13 @@ from licd.v1 import (
     log_service_pb2,
     overlay_service_pb2,
     policy_service_pb2,
+    signal_service_pb2,
     status_service_pb2,
 )
 
 _FILES: Final[tuple[FileDescriptor, ...]] = (
     approval_service_pb2.DESCRIPTOR,
+    case_service_pb2.DESCRIPTOR,
     condition_service_pb2.DESCRIPTOR,
     customer_service_pb2.DESCRIPTOR,
     deployment_service_pb2.DESCRIPTOR,
@@ -34,6 +37,7 @@ _FILES: Final[tuple[FileDescriptor, ...]] = (
     log_service_pb2.DESCRIPTOR,
     overlay_service_pb2.DESCRIPTOR,
     policy_service_pb2.DESCRIPTOR,
+    signal_service_pb2.DESCRIPTOR,
     status_service_pb2.DESCRIPTOR,
 )
 

@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
+from licd.cli.methods import path_of, request_type
 from licd.core.errors import NotFound
 from licd.core.time import DAY
 from licd.keys.envelope import verify
 from licd.keys.keyring import Keyring
 from licd.keys.kinds import Kind
 from licd.keys.signer import verification_key_of
+from licd.server.caller import Listener
+from licd.server.methods import METHODS
 from licd.v1 import approval_service_pb2 as approvals
 from licd.v1 import deployment_service_pb2, key_service_pb2, operator_pb2
 from licd.v1 import licence_service_pb2 as licences
@@ -341,3 +344,9 @@ def test_an_approval_that_is_not_there_ends_with_three(licctl: Licctl) -> None:
     result = licctl("approval", "show", "A-9")
     assert result.exit_code == 3
     assert result.stderr == "licctl: NOT_FOUND: approval: there is no approval A-9\n"
+
+
+def test_licctl_knows_every_method_that_operators_are_served() -> None:
+    served = [method for method in METHODS.values() if method.listener is Listener.OPERATOR]
+    assert [method.path for method in served if request_type(method.path) is not method.request] == []
+    assert [method.path for method in served if path_of(method.request()) != method.path] == []
