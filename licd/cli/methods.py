@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from licd.v1 import (
+    allegation_service_pb2,
     approval_service_pb2,
     case_service_pb2,
     condition_service_pb2,
@@ -25,6 +26,7 @@ from licd.v1 import (
 )
 
 _FILES: Final[tuple[FileDescriptor, ...]] = (
+    allegation_service_pb2.DESCRIPTOR,
     approval_service_pb2.DESCRIPTOR,
     case_service_pb2.DESCRIPTOR,
     condition_service_pb2.DESCRIPTOR,

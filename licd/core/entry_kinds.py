@@ -7,6 +7,11 @@ from typing import Final
 
 ENTRY_KINDS: Final = frozenset(
     {
+        "allegation.acknowledged",
+        "allegation.answered",
+        "allegation.filed",
+        "allegation.linked",
+        "allegation.messaged",
         "approval.executed",
         "approval.rejected",
         "approval.requested",
@@ -52,6 +57,8 @@ ENTRY_KINDS: Final = frozenset(
         "diligence.item-refused",
         "diligence.overridden",
         "directive.acknowledged",
+        "disclosure.permitted",
+        "identity.disclosed",
         "indicators.imported",
         "lease.ended",
         "lease.force-released",
@@ -71,6 +78,7 @@ ENTRY_KINDS: Final = frozenset(
         "licence.resealed",
         "licence.suspended",
         "licence.terminated",
+        "number-key.committed",
         "operator.added",
         "operator.disabled",
         "overlay.expired",

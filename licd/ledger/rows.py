@@ -26,13 +26,23 @@ from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.elements import ColumnElement
 
+from licd.core.allegation import (
+    Allegation,
+    AllegationCase,
+    AllegationMessage,
+    AllegationState,
+    Disclosure,
+    NumberKey,
+    ReporterIdentity,
+    Side,
+)
 from licd.core.case import Case, CaseState, CaseStep, StepState
 from licd.core.condition import Condition
 from licd.core.gate import Assessment, ChecklistItem, ItemState
 from licd.core.model import Customer, Deployment, DeploymentStatus, Lease, Licence, LicenceStatus, Session
 from licd.core.overlay import Overlay, OverlayStatus
 from licd.core.terms import Basis
-from licd.ledger import signal_tables, tables
+from licd.ledger import allegation_tables, signal_tables, tables
 from licd.ledger.database import Connection, Row, Statement
 from licd.ledger.records import (
     Acknowledged,
@@ -238,6 +248,14 @@ SIGNALS: Final = Rows(signal_tables.signal, Signal)
 CASES: Final = Rows(signal_tables.case_file, Case, {"state": _as(CaseState)})
 CASE_STEPS: Final = Rows(signal_tables.case_step, CaseStep, {"mandatory": _as(bool, bool), "state": _as(StepState)})
 RULES_ASKED: Final = Rows(signal_tables.rules_asked, RulesAsked)
+ALLEGATIONS: Final = Rows(
+    allegation_tables.allegation, Allegation, {"identified": _as(bool, bool), "state": _as(AllegationState)}
+)
+REPORTER_IDENTITIES: Final = Rows(allegation_tables.reporter_identity, ReporterIdentity)
+ALLEGATION_MESSAGES: Final = Rows(allegation_tables.allegation_message, AllegationMessage, {"side": _as(Side)})
+ALLEGATION_CASES: Final = Rows(allegation_tables.allegation_case, AllegationCase)
+DISCLOSURES: Final = Rows(allegation_tables.disclosure, Disclosure)
+NUMBER_KEYS: Final = Rows(allegation_tables.number_key, NumberKey)
 
 ALL: Final[tuple[Rows[Any], ...]] = (
     CUSTOMERS,
@@ -271,6 +289,12 @@ ALL: Final[tuple[Rows[Any], ...]] = (
     RULES_ASKED,
     CASES,
     CASE_STEPS,
+    ALLEGATIONS,
+    REPORTER_IDENTITIES,
+    ALLEGATION_MESSAGES,
+    ALLEGATION_CASES,
+    DISCLOSURES,
+    NUMBER_KEYS,
 )
 
 BY_KIND: Final[dict[type, Rows[Any]]] = {rows.kind: rows for rows in ALL}

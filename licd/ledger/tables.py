@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, text
 
-from licd.ledger import columns, condition_tables, overlay_tables
+from licd.ledger import allegation_tables, columns, condition_tables, overlay_tables
 
 metadata = columns.metadata
 _text, _text_later = columns.text_column, columns.later_text_column
@@ -13,6 +13,7 @@ _bytes, _flag, _count = columns.bytes_column, columns.flag_column, columns.count
 
 authority, overlay = overlay_tables.authority, overlay_tables.overlay
 contact, condition = condition_tables.contact, condition_tables.condition
+allegation = allegation_tables.allegation
 
 customer = Table(
     "customer",

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from licd.core.regions import TABLE_VERSION
+from licd.policy.allegations import read_allegations
 from licd.policy.casework import read_casework
 from licd.policy.categories import read_categories
 from licd.policy.defaults import read_defaults
@@ -40,6 +41,7 @@ FILES = (
     "diligence.toml",
     "misuse.toml",
     "casework.toml",
+    "allegations.toml",
 )
 TEMPLATES = "licences"
 TEST_SUFFIX = ".test.toml"
@@ -80,6 +82,7 @@ def gather(folder: Path) -> tuple[Policies | None, list[Problem]]:
     casework = reading.file(
         "casework.toml", lambda reader: read_casework(reader, words.categories, words.suspension.terminate)
     )
+    allegations = reading.file("allegations.toml", read_allegations)
     templates = _read_templates(reading, words)
     if broken:
         # Judged by broken files, these would be blamed for their faults.
@@ -102,6 +105,7 @@ def gather(folder: Path) -> tuple[Policies | None, list[Problem]]:
             diligence=diligence,
             misuse=misuse,
             casework=casework,
+            allegations=allegations,
         ),
         [],
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from licd.core.reasons import Reason
+from licd.policy.allegations import AllegationPolicy
 from licd.policy.casework import Casework
 from licd.policy.categories import Category
 from licd.policy.defaults import Defaults
@@ -52,6 +53,7 @@ class Policies:
     diligence: DiligencePolicy
     misuse: MisusePolicy
     casework: Casework
+    allegations: AllegationPolicy
 
     @property
     def examples(self) -> tuple[str, ...]:

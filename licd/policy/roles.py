@@ -6,6 +6,7 @@ Rules
 - A role that changes nothing calls nothing but verbs that read.
 - Accepting a clock that moves the deciding time takes two persons, whatever else does.
 - So does a continuity permit: until it ends nothing stops a system that cannot be reached.
+- So does a look at who reported: nobody looks alone.
 - Every verb that needs a second person can be asked for by somebody, and approved by somebody.
 """
 
@@ -24,6 +25,7 @@ LONGEST_APPROVAL: Millis = 4 * HOUR
 APPROVE = "ApprovalService.SignApproval"
 CLOCK = "StatusService.AcceptClock"
 CONTINUITY = "LicenceService.IssueContinuityPermit"
+DISCLOSURE = "AllegationService.PermitDisclosure"
 ALONE = frozenset(
     (
         "LicenceService.SuspendLicence",
@@ -92,6 +94,8 @@ def read_roles(reader: Reader) -> RolePolicy:
         reader.note("four_eyes", f"{CLOCK} must wait for a second person: whoever moves the clock moves every term")
     if CONTINUITY in callable_verbs and CONTINUITY not in policy.second_person:
         reader.note("four_eyes", f"{CONTINUITY} must wait for a second person: until it ends nothing calls it back")
+    if DISCLOSURE in callable_verbs and DISCLOSURE not in policy.second_person:
+        reader.note("four_eyes", f"{DISCLOSURE} must wait for a second person: nobody alone looks at who reported")
     if APPROVE not in callable_verbs:
         reader.note("role", f"no role names {APPROVE}: nothing could ever be approved")
     return policy

@@ -165,6 +165,18 @@ def casework_trial(policies: Policies, given: Reader) -> Answer:
     return "permitted" if word in {each.value for each in remedy.after} else "refused"
 
 
+def allegation_trial(policies: Policies, given: Reader) -> Answer:
+    """What is overdue after so many days; with answered_after_days, on which day the reporter sees the answer."""
+    deadlines = policies.allegations.deadlines
+    if given.has("answered_after_days"):
+        return max(given.span("answered_after_days", DAY, least=0), deadlines.show_after) // DAY
+    age = given.span("days", DAY, least=0)
+    state = given.text("state", choices=["received", "acknowledged"])
+    if age >= deadlines.answer:
+        return "answer overdue"
+    return "acknowledgement overdue" if state == "received" and age >= deadlines.acknowledge else "in time"
+
+
 TRIALS: Mapping[str, Trial] = {
     "categories": category_trial,
     "regions": region_trial,
@@ -177,6 +189,7 @@ TRIALS: Mapping[str, Trial] = {
     "diligence": diligence_trial,
     "misuse": misuse_trial,
     "casework": casework_trial,
+    "allegations": allegation_trial,
 }
 
 

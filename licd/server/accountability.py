@@ -9,6 +9,7 @@ from licd.policy import Policies
 from licd.server.changes import Changes
 from licd.server.reader import Reader
 from licd.server.reason_codes import ReasonCodes
+from licd.server.services.allegations import Allegations
 from licd.server.services.conditions import Conditions
 from licd.server.services.contacts import Contacts
 from licd.server.services.diligence import Assessments
@@ -29,6 +30,7 @@ def accountability_services(
 ) -> Mapping[str, Sequence[object]]:
     """By name. audience: this installation's trust domain, for which what is signed elsewhere must be."""
     return {
+        "AllegationService": (Allegations(reader, changes, codes, policies, wall),),
         "ConditionService": (
             Conditions(reader, changes, policies, audience, wall),
             Contacts(reader, changes, trust, wall),

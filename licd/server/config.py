@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from licd.core.errors import Invalid
@@ -52,6 +53,7 @@ def _token_key(text: str) -> str:
 TokenKey = Annotated[str, AfterValidator(_token_key)]
 Address = Annotated[str, AfterValidator(_address)]
 Advertised = Annotated[str, AfterValidator(_advertised)]
+AddressOrNone = Annotated[str, AfterValidator(lambda text: _address(text) if text else "")]
 TrustDomain = Annotated[str, AfterValidator(_trust_domain)]
 
 
@@ -64,6 +66,46 @@ class Listen(BaseModel):
     customer: Address = "127.0.0.1:7442"
     operator: Address = "127.0.0.1:7443"
     metrics: Address = "127.0.0.1:7444"
+
+
+class Intake(BaseModel):
+    """The public port at which anybody reports, without a certificate. Off unless listen says where.
+
+    Beyond this machine it has TLS of its own; without certificate and key it listens on loopback alone, behind a proxy
+    that has. Paths are relative to the state directory.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    listen: AddressOrNone = ""
+    compliance_key: Path = Path("compliance.pub")
+    """What allegations are sealed to: the public half of what `licctl allegation create-key` writes."""
+    certificate: Path | None = None
+    key: Path | None = None
+    requests_per_second: int = Field(default=5, ge=1)
+    requests_at_once: int = Field(default=50, ge=1)
+    """Of all strangers together: nobody is told apart from another, and no address is kept."""
+    connections: int = Field(default=64, ge=1)
+    exchange_seconds: int = Field(default=30, ge=1)
+    """How long one request and its answer may take; who is slower is let go."""
+
+    @model_validator(mode="after")
+    def _exposed_with_tls(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together")
+        host = self.listen.rpartition(":")[0].strip("[]")
+        if self.listen and self.certificate is None and not _is_loopback(host):
+            raise ValueError(
+                f"{self.listen} can be reached from elsewhere: give certificate and key, or listen on 127.0.0.1"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Advertise(BaseModel):
@@ -148,6 +190,7 @@ class ServerConfig(BaseSettings):
     listen: Listen = Listen()
     advertise: Advertise = Advertise()
     limits: Limits = Limits()
+    intake: Intake = Intake()
     keys: Keys = Keys()
     database: Database = Database()
 

@@ -27,6 +27,7 @@ from licd.ledger.verbs.clock import Beat
 from licd.ledger.verbs.reconcile import reconciled_at
 from licd.policy import Policies
 from licd.server.accountability import accountability_services
+from licd.server.allegation_metrics import watch_allegations
 from licd.server.authorities import Authorities
 from licd.server.caller import Listener
 from licd.server.certificates import Certificates
@@ -270,6 +271,7 @@ def _daemon(
         wall=wall,
     )
     metrics.watch(observation.snapshot)
+    watch_allegations(metrics.registry, lambda: observation.allegations)
     rounds = Reviews(writer, seams.reader, policies, wall), Dues(writer, seams.reader, policies, wall)
     rules = Rules(writer, seams.reader, policies, metrics, wall)
     jobs = Jobs(writer, seams.reader, observation, *rounds, rules, seams.reserve, wall, catch_up)

@@ -12,6 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from licd.server.caller import Listener
 from licd.v1 import (
+    allegation_service_pb2,
     approval_service_pb2,
     case_service_pb2,
     condition_service_pb2,
@@ -34,6 +35,7 @@ SERVED: Final[dict[Listener, tuple[ServiceDescriptor, ...]]] = {
     Listener.ENROLMENT: (enrolment_service_pb2.DESCRIPTOR.services_by_name["EnrolmentService"],),
     Listener.CUSTOMER: (session_service_pb2.DESCRIPTOR.services_by_name["SessionService"],),
     Listener.OPERATOR: (
+        allegation_service_pb2.DESCRIPTOR.services_by_name["AllegationService"],
         approval_service_pb2.DESCRIPTOR.services_by_name["ApprovalService"],
         condition_service_pb2.DESCRIPTOR.services_by_name["ConditionService"],
         case_service_pb2.DESCRIPTOR.services_by_name["CaseService"],

@@ -10,6 +10,7 @@ from sqlalchemy import Select
 from licd.core.overlay import Overlay, effective
 from licd.core.time import SECOND, Instant
 from licd.ledger import tables
+from licd.ledger.allegations import AllegationsNow, allegations_now
 from licd.ledger.counts import condition_counts, pending_approvals, review_counts, seat_counts, unconfirmed_systems
 from licd.ledger.database import Connection
 from licd.ledger.ledger import Ledger
@@ -56,12 +57,14 @@ class Observation:
         self._expiries: Final = expiries
         self._wall: Final = wall
         self._queried: Queried = ((), (0, 0), 0, (), 0, (0, 0), (0, 0), SignalsNow(0, 0, 0, 0, 0))
+        self.allegations = AllegationsNow()
         self._taken_at: Instant = 0
 
     async def take(self) -> None:
         """Queries what a scrape will show."""
         now = self._wall()
         self._queried = await self._reader.run(lambda connection: _query(connection, now))
+        self.allegations = await self._reader.run(lambda connection: allegations_now(connection, now))
         self._taken_at = now
 
     def snapshot(self) -> Snapshot:

@@ -24,13 +24,15 @@ from licd.keys.pem_files import MAX_PEM_BYTES, certificates_from_pem, read_priva
 from licd.keys.private_file import read_private, read_public
 from licd.ledger.database import SqliteConnection
 from licd.ledger.verbs.clock import Beat
-from licd.policy import load
+from licd.policy import Policies, load
 from licd.server.caller import Listener
 from licd.server.clock import SystemClock, entropy, stopwatch
 from licd.server.config import Listen, ServerConfig, read_config
 from licd.server.connections import budget
 from licd.server.exposition import Exposition, serve_metrics
 from licd.server.grpc_server import GrpcListener, options_of
+from licd.server.intake.http import HttpListener
+from licd.server.intake.opening import open_intake
 from licd.server.jobs import Schedule
 from licd.server.main import Daemon, Seams, build
 from licd.server.notify import Supervisor
@@ -58,6 +60,7 @@ class Running:
     daemon: Daemon
     listeners: tuple[GrpcListener, ...]
     metrics: Exposition
+    intake: HttpListener | None = None
 
     def port(self, listener: Listener) -> int:
         """The port a listener really has."""
@@ -128,13 +131,18 @@ async def running(
         stack.callback(lock.release)
         ratchet = Ratchet(state.root / config.ratchet)
         stack.callback(ratchet.close)
-        daemon = _daemon(store, config, passphrase, ratchet, stack)
+        policies = load(state.root / config.policies)
+        daemon = _daemon(store, config, policies, passphrase, ratchet, stack)
         stack.push_async_callback(daemon.writer.close)
         remembering = asyncio.get_running_loop().create_task(_remember_behind(daemon, ratchet))
         stack.callback(remembering.cancel)
         listeners = await _listeners(state, config, daemon, stack)
         metrics = _metrics(config, daemon)
         stack.callback(metrics.close)
+        intake = None
+        if config.intake.listen:
+            strangers = _reader(store, stack)
+            intake = await open_intake(state, config.intake, policies.allegations, daemon, strangers, stack)
         schedule = Schedule(daemon.jobs)
         await daemon.jobs.observe()
         schedule.start()
@@ -146,7 +154,7 @@ async def running(
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLD)
-        yield Running(daemon, listeners, metrics)
+        yield Running(daemon, listeners, metrics, intake)
         await _drain(daemon, listeners, config.limits.drain_seconds)
 
 
@@ -171,12 +179,12 @@ def _behind_of(daemon: Daemon) -> str:
 def _daemon(
     store: Store,
     config: ServerConfig,
+    policies: Policies,
     passphrase: bytes | None,
     ratchet: Ratchet,
     stack: contextlib.AsyncExitStack,
 ) -> Daemon:
     state = store.state
-    policies = load(state.root / config.policies)
     secrets = read_secrets(state, config.trust_domain, passphrase)
     store.make_ready()
     connection = store.connect()
@@ -282,6 +290,7 @@ async def serve(root: Path, passphrase: bytes | None = NO_PASSPHRASE, database: 
             "licd serves",
             **{each.listener.value: each.port for each in up.listeners},
             metrics=up.metrics.port,
+            **({"intake": up.intake.port} if up.intake else {}),
             log_entries=up.daemon.ledger.log_size,
             impediments=list(up.daemon.impediments()),
         )

@@ -11,6 +11,8 @@ from grpc_status import rpc_status
 
 from licd.core.errors import LicdError
 from licd.v1 import (
+    allegation_service_pb2,
+    allegation_service_pb2_grpc,
     approval_service_pb2,
     approval_service_pb2_grpc,
     case_service_pb2,
@@ -43,6 +45,7 @@ from licd.v1 import (
 from licd.wire.errors import to_status
 
 SERVICES: list[tuple[Any, Callable[..., None]]] = [
+    (allegation_service_pb2, allegation_service_pb2_grpc.add_AllegationServiceServicer_to_server),
     (approval_service_pb2, approval_service_pb2_grpc.add_ApprovalServiceServicer_to_server),
     (condition_service_pb2, condition_service_pb2_grpc.add_ConditionServiceServicer_to_server),
     (case_service_pb2, case_service_pb2_grpc.add_CaseServiceServicer_to_server),

@@ -14,6 +14,7 @@ TARGETS: Final = {
     "cli_files": "what licctl reads: tokens, bundles, exported logs, terms, settings, requests",
     "state_files": "settings, backups, ratchets, keys, certificates, join tokens, the SDK's own directory",
     "indicators": "publishers' spreadsheets and opportunities: values on their scale, or one line that says why not",
+    "intake": "what strangers send: forms and requests are taken as meant, or refused with a status",
     "policies": "policy files: all of them right, or each fault told at its line",
     "sdk": "what the SDK takes from the network: only licd's own words prolong a lease",
     "daemon": "links, acknowledgements and every RPC behind dispatch: no grant on a changed link",

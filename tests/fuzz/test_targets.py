@@ -17,7 +17,7 @@ from tests.fuzz.registry import TARGETS, opened
 from tests.fuzz.target import REGRESSIONS, Part, Target, Violation, promise, refused_with
 
 INPUTS: Final = {"seals": 1_500, "terms": 2_000, "cli_files": 500, "state_files": 800, "policies": 40, "sdk": 150,
-                 "indicators": 120, "daemon": 900}  # fmt: skip
+                 "indicators": 120, "daemon": 900, "intake": 600}  # fmt: skip
 SEED: Final = 20_260_101
 
 

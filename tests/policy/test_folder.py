@@ -57,7 +57,7 @@ def test_renaming_a_template_changes_the_version(folder: Folder, policies: Polic
 
 
 def test_keeps_every_file_as_it_was_read(policies: Policies):
-    assert len(policies.files) == 11 + len(policies.templates)
+    assert len(policies.files) == 12 + len(policies.templates)
     for file in policies.files:
         content = (SHIPPED / file.path).read_bytes()
         assert file.text.encode() == content
