@@ -57,6 +57,18 @@ VERBS = {
     "rules": {"facts", "test", "dry-run"},
     "signal": {"list", "show", "acknowledge"},
     "case": {"open", "list", "show", "move", "complete", "refuse", "determine", "reopen"},
+    "allegation": {
+        "create-key",
+        "list",
+        "show",
+        "acknowledge",
+        "answer",
+        "write",
+        "join-case",
+        "open-case",
+        "permit",
+        "disclose",
+    },
     "token": {"show", "verify"},
     "clock": {"accept"},
 }

@@ -110,6 +110,7 @@ WIDENS_NOTHING = {
     "CheckLicence": "looks",
     "Recall": "looks",
     "Once": "as what it wraps",
+    "OpenCaseFrom": "as what it wraps",
     "ReleaseLease": "gives back",
     "ReapLeases": "ends what has run out",
     "ForgetAnswers": "deletes what nobody can ask for any more",
@@ -143,6 +144,14 @@ REFUSED = {
     "AdoptRules",
     "RaiseSignals",
     "AcknowledgeSignal",
+    "CommitNumberKey",
+    "FileAllegation",
+    "AcknowledgeAllegation",
+    "AnswerAllegation",
+    "WriteMessage",
+    "JoinCase",
+    "PermitDisclosure",
+    "DiscloseIdentity",
 }
 
 

@@ -45,7 +45,7 @@ def test_a_folder_that_is_not_there_is_told_and_not_loaded(folder: Folder):
         file.unlink()
     (folder.path / "licences").rmdir()
     folder.path.rmdir()
-    assert len(folder.problems()) == 21
+    assert len(folder.problems()) == 23
     with pytest.raises(PolicyError):
         folder.load()
 
