@@ -2,6 +2,9 @@
 
 import threading
 
+from licd.core.time import DAY
+from licd.ledger.allegations import AllegationsNow
+from licd.server.allegation_metrics import watch_allegations
 from licd.server.metrics import IMPEDIMENTS, Metrics, Seats, Snapshot
 
 FAR = 4_000_000_000_000
@@ -67,6 +70,7 @@ class BusyLicd:
         self._scraped = threading.Condition()
         act(self.metrics)
         self.metrics.watch(self.snapshot)
+        watch_allegations(self.metrics.registry, lambda: AllegationsNow(3, 1, 4, 1, DAY, DAY))
 
     def snapshot(self) -> Snapshot:
         act(self.metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import sqlite3
 import ssl
@@ -23,6 +24,7 @@ from licd.v1 import allegation_pb2, operator_pb2
 from licd.v1 import allegation_service_pb2 as pb
 from licd.v1.approval_service_pb2 import GetApprovalRequest
 from tests.daemon import PATIENCE, Daemon, ShiftedClock, copy_state, serving
+from tests.eventually import eventually
 from tests.intake import FORM, KEY, Stranger, with_intake
 from tests.office import Office
 
@@ -337,6 +339,13 @@ def test_what_is_no_http_is_answered_or_left(stranger: Stranger, sent: bytes):
     assert stranger.ask("GET", "/").status == 200
 
 
+def _files(stranger: Stranger) -> bool:
+    try:
+        return stranger.file().status == 201
+    except (OSError, http.client.HTTPException):  # let go in its turn: the machine was slow
+        return False
+
+
 def test_strangers_who_stay_on_the_line_keep_nobody_out_for_long(tmp_path: Path, template: Path):
     state = with_intake(copy_state(template, tmp_path / "state", drain_seconds=1), connections=3, exchange_seconds=1)
     with serving(state) as daemon:
@@ -347,7 +356,7 @@ def test_strangers_who_stay_on_the_line_keep_nobody_out_for_long(tmp_path: Path,
                 line.sendall(b"POST /allegations HTTP/1.1\r\nhost: x\r\n")
             for line in slow:  # each is let go, though it would go on writing for ever
                 assert line.recv(4096) == b""
-            assert stranger.file().status == 201
+            eventually(lambda: _files(stranger), PATIENCE, "a stranger after them has his turn")
         finally:
             for line in slow:
                 line.close()

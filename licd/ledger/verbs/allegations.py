@@ -83,7 +83,7 @@ class FileAllegation:
         tx.refuse_behind()
         tx.refuse_full()
         made = Allegation(
-            id=fresh_id(tx, "A"),
+            id=fresh_id(tx, "AL"),
             tracking=self.tracking,
             reporter_key=self.reporter_key,
             office_key=self.office_key,

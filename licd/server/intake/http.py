@@ -168,7 +168,9 @@ async def _send(connection: h11.Connection, writer: asyncio.StreamWriter, answer
         **answer.headers,
     }
     parts = [
-        connection.send(h11.Response(status_code=int(answer.status), headers=list(headers.items()))),
+        connection.send(
+            h11.Response(status_code=int(answer.status), headers=list(headers.items()), reason=answer.status.phrase)
+        ),
         connection.send(h11.Data(data=answer.body)),
         connection.send(h11.EndOfMessage()),
     ]
