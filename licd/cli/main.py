@@ -39,6 +39,7 @@ NOUNS: Final = (
     ("policy", "policy", RULES, "Policies: what is in force, and whether a folder of them is right."),
     ("rules", "rules", RULES, "Misuse rules: their cases, and what they would have done over a log."),
     ("log", "log", EVIDENCE, "licd's own log: read, export, and verify offline."),
+    ("report", "report", EVIDENCE, "The transparency report: figures from the log alone."),
     ("allegation", "allegation", EVIDENCE, "What anybody has reported: acknowledged, answered, taken into cases."),
     ("case", "case", EVIDENCE, "Cases: suspicion looked into, to a determination by several persons."),
     ("signal", "signal", EVIDENCE, "What misuse rules have found, and who has seen it."),
