@@ -69,6 +69,7 @@ VERBS = {
         "permit",
         "disclose",
     },
+    "report": {"build", "schema"},
     "token": {"show", "verify"},
     "clock": {"accept"},
 }
