@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import ssl
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -389,6 +390,27 @@ def test_beyond_this_machine_it_is_tls_or_nothing(tmp_path: Path, template: Path
         assert Stranger(plain.port, state.authority[0]).follow(code).status == 200
         with pytest.raises((OSError, ssl.SSLError, ConnectionError)):
             plain.ask("GET", "/")
+
+
+def test_strangers_who_never_shake_hands_are_counted_and_let_go(tmp_path: Path, template: Path):
+    state = with_intake(
+        copy_state(template, tmp_path / "state", drain_seconds=1),
+        certificate="tls/server.pem",
+        key="tls/server.key",
+        connections=2,
+        exchange_seconds=2,
+    )
+    with serving(state) as daemon, ExitStack() as lines:
+        intake = daemon.up.intake
+        assert intake is not None
+        silent = [
+            lines.enter_context(socket.create_connection(("127.0.0.1", intake.port), PATIENCE)) for _ in range(20)
+        ]
+        eventually(lambda: intake.turned_away > 0, PATIENCE, "one too many is turned away")
+        for line in silent:
+            assert line.recv(1) == b""
+        stranger = Stranger(intake.port, state.authority[0])
+        eventually(lambda: _files(stranger), PATIENCE, "a stranger after them has his turn")
 
 
 def test_a_licd_that_cannot_seal_does_not_start(own_state: StateDirectory):

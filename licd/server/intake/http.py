@@ -7,6 +7,7 @@ seconds, and nobody else his turn beyond that.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -22,7 +23,7 @@ logger = structlog.get_logger("licd.intake")
 HEAD_BYTES: Final = 8 * 1024
 BODY_BYTES: Final = 64 * 1024
 READ_BYTES: Final = 16 * 1024
-HANDSHAKE_SECONDS: Final = 10.0
+ACCEPT_AGAIN_SECONDS: Final = 0.5
 LINGER_SECONDS: Final = 2.0
 LINGER_BYTES: Final = 256 * 1024
 
@@ -60,7 +61,7 @@ class Refused(Exception):
 
 
 class HttpListener:
-    """A port that anybody may come to."""
+    """A port that anybody may come to. It accepts by itself: who has not even shaken hands is counted, too."""
 
     def __init__(self, handler: Handler, refusal: Refusal, connections: int, exchange_seconds: float) -> None:
         """Refusal words what the handler never sees. connections: how many may stand at the door."""
@@ -68,40 +69,58 @@ class HttpListener:
         self._refusal: Final = refusal
         self._connections: Final = connections
         self._seconds: Final = exchange_seconds
-        self._open: Final[set[asyncio.WriteTransport]] = set()
-        self._server: asyncio.Server | None = None
+        self._open: Final[set[asyncio.Task[None]]] = set()
+        self._accepting: asyncio.Task[None] | None = None
         self.turned_away = 0
         self.port = 0
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
         """Listens. Raises OSError."""
-        more = {"ssl_handshake_timeout": HANDSHAKE_SECONDS} if tls else {}
-        self._server = await asyncio.start_server(
-            self._serve, host.strip("[]"), port, ssl=tls, limit=READ_BYTES, backlog=self._connections, **more
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        bare = host.strip("[]")
+        family = socket.AF_INET6 if ":" in bare else socket.AF_INET
+        door = socket.create_server((bare, port), family=family, backlog=self._connections)
+        door.setblocking(False)
+        self.port = door.getsockname()[1]
+        self._accepting = asyncio.get_running_loop().create_task(self._accept(door, tls))
 
     async def stop(self) -> None:
         """Closes the port and what came through it; who was about to be answered asks again."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for transport in list(self._open):
-            transport.abort()
+        ending = [*self._open, *([self._accepting] if self._accepting else [])]
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._open) >= self._connections:
-            self.turned_away += 1
-            writer.transport.abort()
-            return
-        self._open.add(writer.transport)
+    async def _accept(self, door: socket.socket, tls: ssl.SSLContext | None) -> None:
+        loop = asyncio.get_running_loop()
+        with door:
+            while True:
+                try:
+                    line, _ = await loop.sock_accept(door)
+                except OSError as error:  # no descriptor is free: some are within an exchange's time
+                    logger.warning("the intake takes nobody for a moment", error=str(error))
+                    await asyncio.sleep(ACCEPT_AGAIN_SECONDS)
+                    continue
+                if len(self._open) >= self._connections:
+                    self.turned_away += 1
+                    line.close()
+                    continue
+                task = loop.create_task(self._serve(line, tls))
+                self._open.add(task)
+                task.add_done_callback(self._open.discard)
+
+    async def _serve(self, line: socket.socket, tls: ssl.SSLContext | None) -> None:
+        transport: asyncio.WriteTransport | None = None
         try:
             with suppress(OSError, TimeoutError):  # strangers leave when they like
                 async with asyncio.timeout(self._seconds):
+                    reader, writer = await _streams(line, tls)
+                    transport = writer.transport
                     await self._exchange(reader, writer)
         finally:
-            self._open.discard(writer.transport)
-            writer.transport.abort()
+            if transport is None:
+                line.close()
+            else:
+                transport.abort()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
@@ -127,6 +146,17 @@ class HttpListener:
             line = f"{where.tb_frame.f_code.co_qualname}:{where.tb_lineno}" if where else ""
             logger.error("the intake failed", kind=type(error).__name__, where=line)  # noqa: TRY400
             return self._refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+async def _streams(
+    line: socket.socket, tls: ssl.SSLContext | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """What is read from and written to, once hands are shaken. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=READ_BYTES, loop=loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport, _ = await loop.connect_accepted_socket(lambda: protocol, line, ssl=tls)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
 async def _request(connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Final
@@ -117,8 +117,8 @@ async def _exchange(data: bytes) -> tuple[list[Request], bytes]:
     protocol.connection_made(transport)
     reader.feed_data(data)
     reader.feed_eof()
-    await listener._serve(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
-    promise(transport.aborted, "a connection is let go")
+    with suppress(OSError):  # as the listener does: a stranger has left
+        await listener._exchange(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
     return seen, bytes(transport.written)
 
 
