@@ -32,6 +32,10 @@ _REMOVALS: Final = 10
 _LAST_LINES: Final = 15
 
 
+OPERATORS: Final = ("alice", "bob", "carol")
+"""As many as the strictest example policy wants for one decision."""
+
+
 class DaemonFailed(RuntimeError):
     """The daemon could not be made or started; the message ends with what it said itself."""
 
@@ -63,7 +67,8 @@ class Daemon:
     async def make(self, policies: Path) -> None:
         """Run `licd init`. Raises DaemonFailed."""
         port = str(self._base_port or free_ports())
-        await self._run("init", "--state", str(self.state), "--base-port", port, "--policies", str(policies))
+        names = [word for name in OPERATORS for word in ("--operator", name)]
+        await self._run("init", "--state", str(self.state), "--base-port", port, "--policies", str(policies), *names)
 
     async def share(self) -> None:
         """Move the rows from the file to the database that the environment names. Raises DaemonFailed."""

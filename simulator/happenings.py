@@ -163,7 +163,7 @@ def _read_deed(verb: str, table: Table) -> Deed:
             return Suspend(table.text("code", default="manual"), table.text("detail", default="a simulated suspicion"))
         case "reinstate":
             detail = table.text("detail", default="the simulated suspicion was cleared up")
-            return Reinstate(table.text("code", default="comfort_full"), detail)
+            return Reinstate(table.text("code", default="unfounded"), detail)
         case "amend":
             return Amend(table.whole("concurrent_targets", default=0), table.texts("without_regions", default=[]))
         case "terminate":

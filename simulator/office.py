@@ -1,7 +1,8 @@
-"""The vendor's side: two operators at their desks, who issue, stop and lift over the operators' listener."""
+"""The vendor's side: operators at their desks, who issue, stop and lift over the operators' listener."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import grpc
@@ -77,17 +78,18 @@ class Desk:
 
 
 class Office:
-    """Two desks: what the first asks for, and widens, both sign."""
+    """Two desks or more: what the first asks for, and widens, as many sign as must."""
 
-    def __init__(self, first: Desk, second: Desk, clock: Clock, chance: Random) -> None:
-        self._first: Final = first
-        self._second: Final = second
+    def __init__(self, desks: Sequence[Desk], clock: Clock, chance: Random) -> None:
+        self._desks: Final = desks
+        self._first: Final = desks[0]
+        self._second: Final = desks[1]
         self._clock: Final = clock
         self._chance: Final = chance
 
     async def close(self) -> None:
-        """Both go home."""
-        for desk in (self._first, self._second):
+        """All go home."""
+        for desk in self._desks:
             await desk.channel.close()
 
     def request_id(self) -> str:
@@ -126,7 +128,7 @@ class Office:
     async def issue(self, request: licence_pb.IssueLicenceRequest) -> operator.Licence:
         """Issue a licence; the request comes without an id."""
         request.request_id = self.request_id()
-        await self._both((await self._ask(self._first.licences.IssueLicence, request)).approval)
+        await self._all((await self._ask(self._first.licences.IssueLicence, request)).approval)
         return await self.licence(request.licence)
 
     async def licence(self, name: str) -> operator.Licence:
@@ -148,7 +150,7 @@ class Office:
         request = licence_pb.AmendLicenceRequest(
             request_id=self.request_id(), licence=name, version=found.version, terms=draft, detail=detail
         )
-        await self._both((await self._ask(self._first.licences.AmendLicence, request)).approval)
+        await self._all((await self._ask(self._first.licences.AmendLicence, request)).approval)
         return await self.licence(name)
 
     async def reinstate(self, name: str, code: str, detail: str) -> operator.Licence:
@@ -157,14 +159,14 @@ class Office:
         request = licence_pb.ReinstateLicenceRequest(
             request_id=self.request_id(), licence=name, epoch=found.epoch, reason_code=code, detail=detail
         )
-        await self._both((await self._ask(self._first.licences.ReinstateLicence, request)).approval)
+        await self._all((await self._ask(self._first.licences.ReinstateLicence, request)).approval)
         return await self.licence(name)
 
-    async def _both(self, approval: operator.Approval) -> None:
-        """Where a second person is asked for, both sign the very same bytes."""
+    async def _all(self, approval: operator.Approval) -> None:
+        """Where others are asked for, they sign the very same bytes, one after the other, until it is carried out."""
         if not approval.approval:
             return
-        for desk in (self._first, self._second):
+        for desk in self._desks[: approval.needed]:
             request = approval_pb.SignApprovalRequest(
                 request_id=self.request_id(),
                 approval=approval.approval,
@@ -172,7 +174,7 @@ class Office:
             )
             approval = (await self._ask(desk.approvals.SignApproval, request)).approval
         if approval.status != operator.APPROVAL_STATUS_EXECUTED:
-            raise RuntimeError(f"{approval.summary}: two have signed, and it was not carried out")
+            raise RuntimeError(f"{approval.summary}: all have signed, and it was not carried out")
 
     # -------------------------------------------------------------------------------------- deployments
     async def invite(self, licence: str, deployment: str) -> str:

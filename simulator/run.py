@@ -14,7 +14,7 @@ import grpc.aio
 
 from simulator.chance import stream
 from simulator.clock import SECOND, Clock, Millis, sleep
-from simulator.daemon import Daemon, temporary_folder
+from simulator.daemon import OPERATORS, Daemon, temporary_folder
 from simulator.fleet import Fleet
 from simulator.journal import Journal
 from simulator.office import Desk, Office
@@ -117,8 +117,8 @@ async def _started(
 
 @asynccontextmanager
 async def _office(site: Site, scenario: Scenario, clock: Clock) -> AsyncIterator[Office]:
-    desks = [Desk(site.papers(name)) for name in ("alice", "bob")]
-    office = Office(desks[0], desks[1], clock, stream(scenario.seed, "office"))
+    desks = [Desk(site.papers(name)) for name in OPERATORS]
+    office = Office(desks, clock, stream(scenario.seed, "office"))
     try:
         yield office
     finally:

@@ -1,11 +1,11 @@
-"""licctl licence: look up and export; the verbs that change something stand in licence_grant and licence_stop."""
+"""licctl licence: look up and export; what changes something stands in licence_grant, licence_stop, licence_return."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from licd.cli import licence_continuity, licence_grant, licence_rights, licence_stop
+from licd.cli import licence_continuity, licence_grant, licence_return, licence_rights, licence_stop
 from licd.cli.desk import Desk
 from licd.cli.failure import Exit, Stopped
 from licd.cli.licence_view import COLUMNS, licence_pairs
@@ -75,3 +75,4 @@ app.add_typer(licence_rights.app)
 app.add_typer(licence_grant.app)
 app.add_typer(licence_continuity.app)
 app.add_typer(licence_stop.app)
+app.add_typer(licence_return.app)

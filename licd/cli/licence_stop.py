@@ -1,17 +1,16 @@
-"""licctl licence suspend, follow, reinstate, terminate."""
+"""licctl licence suspend, follow, terminate."""
 
 from typing import Annotated, Any, Final
 
 import typer
 
-from licd.cli.consent import widen
 from licd.cli.desk import Desk
 from licd.cli.failure import Exit, Stopped
 from licd.cli.follow import finish, follow
 from licd.cli.json_form import as_json
-from licd.cli.licence_grant import Named, ask_licence
+from licd.cli.licence_grant import Named
 from licd.cli.licence_view import licence_pairs
-from licd.cli.options import LONGEST, Detail, Reason, Yes
+from licd.cli.options import Detail, Reason, Yes
 from licd.cli.suspension import bounds_pairs, effective_by, preview, print_preview, show_preview
 from licd.cli.times import bound_time, clock_time, parse_duration
 from licd.cli.verb import verb
@@ -93,30 +92,6 @@ def follow_(
     if desk.printer.is_json:
         desk.printer.value(as_json(state))
     finish(desk, state)
-
-
-@verb(app, "reinstate")
-def reinstate(
-    desk: Desk,
-    licence: Named,
-    *,
-    reason: Reason,
-    detail: Detail,
-    epoch: Annotated[
-        int | None,
-        typer.Option(min=0, max=LONGEST, metavar="N", help="Of the suspension it lifts; else the newest."),
-    ] = None,
-) -> None:
-    """Lift a suspension. Needs a second person."""
-    request = pb.ReinstateLicenceRequest(
-        request_id=desk.request_id(),
-        licence=licence,
-        epoch=ask_licence(desk, licence).epoch if epoch is None else epoch,
-        reason_code=reason,
-        detail=detail,
-    )
-    found = widen(desk, LicenceServiceStub(desk.channel).ReinstateLicence, request).licence
-    desk.printer.record(found, licence_pairs(found, desk.now))
 
 
 @verb(app, "terminate")

@@ -70,6 +70,7 @@ ENTRY_KINDS: Final = frozenset(
         "licence.extended",
         "licence.gap",
         "licence.issued",
+        "licence.item-met",
         "licence.lost",
         "licence.overlaid",
         "licence.reconciled",

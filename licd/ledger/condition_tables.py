@@ -1,4 +1,4 @@
-"""The tables of what customers owe and of who signs for it; a part of the schema in licd.ledger.tables."""
+"""What customers owe, who signs for it, what lifts suspensions: tables, a part of the schema in licd.ledger.tables."""
 
 from __future__ import annotations
 
@@ -44,4 +44,18 @@ condition = Table(
     long_column("version"),
     Index("condition_by_licence", "licence"),
     Index("condition_by_due", "due_at"),
+)
+
+reinstatement_item = Table(
+    "reinstatement_item",
+    metadata,
+    text_column("id", primary_key=True),
+    text_column("licence"),
+    long_column("epoch"),
+    text_column("item"),
+    text_column("evidence"),
+    text_column("note"),
+    text_column("actor"),
+    long_column("met_at"),
+    Index("reinstatement_item_by_licence", "licence", "epoch"),
 )

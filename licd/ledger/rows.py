@@ -41,6 +41,7 @@ from licd.core.condition import Condition
 from licd.core.gate import Assessment, ChecklistItem, ItemState
 from licd.core.model import Customer, Deployment, DeploymentStatus, Lease, Licence, LicenceStatus, Session
 from licd.core.overlay import Overlay, OverlayStatus
+from licd.core.reinstatement import ReinstatementItem
 from licd.core.terms import Basis
 from licd.ledger import allegation_tables, signal_tables, tables
 from licd.ledger.database import Connection, Row, Statement
@@ -240,6 +241,7 @@ CHECKLIST_ITEMS: Final = Rows(tables.checklist_item, ChecklistItem, {"state": _a
 REVIEWS: Final = Rows(tables.review, Review)
 CONTACTS: Final = Rows(tables.contact, Contact)
 CONDITIONS: Final = Rows(tables.condition, Condition)
+REINSTATEMENT_ITEMS: Final = Rows(tables.reinstatement_item, ReinstatementItem)
 AUTHORITIES: Final = Rows(tables.authority, Authority, {"kind": _as(AuthorityKind)})
 OVERLAYS: Final = OverlayRows(
     tables.overlay, Overlay, {"status": _as(OverlayStatus), "terms": (bytes, overlay_from_payload)}
@@ -285,6 +287,7 @@ ALL: Final[tuple[Rows[Any], ...]] = (
     OVERLAYS,
     CONTACTS,
     CONDITIONS,
+    REINSTATEMENT_ITEMS,
     SIGNALS,
     RULES_ASKED,
     CASES,

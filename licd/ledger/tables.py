@@ -13,6 +13,7 @@ _bytes, _flag, _count = columns.bytes_column, columns.flag_column, columns.count
 
 authority, overlay = overlay_tables.authority, overlay_tables.overlay
 contact, condition = condition_tables.contact, condition_tables.condition
+reinstatement_item = condition_tables.reinstatement_item
 allegation = allegation_tables.allegation
 
 customer = Table(

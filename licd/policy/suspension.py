@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from licd.core.condition import Schedule
+from licd.core.reinstatement import APPROVALS, OVERSEER, Demands, missing
 from licd.core.time import DAY, HOUR, Millis
 from licd.policy.problems import unknown
 from licd.policy.reader import Reader
@@ -22,8 +23,8 @@ ORIGINS = ("report", "rule", "condition", "outside", "person")
 class SuspendCode:
     """A reason to suspend. cooling_off is the least time until a reinstatement, review when it must be looked at.
 
-    approvals counts the persons a reinstatement needs, the one who asks for it included; overseer: one of them
-    signs with an overseer's key.
+    approvals counts the persons a reinstatement needs, the one who asks for it included; overseer: an overseer has to
+    agree as well, which is an item of the checklist.
     """
 
     code: str
@@ -35,14 +36,24 @@ class SuspendCode:
     approvals: int
     overseer: bool
 
+    @property
+    def demands(self) -> Demands:
+        """What reinstating takes."""
+        items = (*self.conditions, OVERSEER) if self.overseer else self.conditions
+        return Demands(items, self.cooling_off, self.approvals)
+
 
 @dataclass(frozen=True, slots=True)
 class LiftCode:
-    """A reason to reinstate. restricted: the licence comes back narrower than it was."""
+    """A reason to reinstate. restricted: the licence comes back narrower than it was.
+
+    checklist: what the suspension's reason demands must be done; not where the suspicion is found to be a mistake.
+    """
 
     code: str
     description: str
     restricted: bool
+    checklist: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +90,28 @@ class SuspensionPolicy:
     lift: Mapping[str, LiftCode]
     terminate: Mapping[str, str]
 
-    def missing_to_lift(
-        self, code: str, *, met: frozenset[str], elapsed: Millis, persons: int, overseer: bool
-    ) -> tuple[str, ...]:
+    def demands(self, code: str, lift: str) -> Demands:
+        """What it takes to lift a suspension for this reason with that one.
+
+        A reason that the policy in force does not know any more demands two persons, and so does a mistake.
+        """
+        reason = self.suspend.get(code)
+        if reason is None:
+            return Demands()
+        return reason.demands if self.lift[lift].checklist else Demands(persons=reason.approvals)
+
+    def missing_to_lift(self, code: str, *, met: frozenset[str], elapsed: Millis, persons: int) -> tuple[str, ...]:
         """What still stands in the way of reinstating, in words of the policy; empty when nothing does.
 
         Raises KeyError for a code that is not in suspend.
         """
-        reason = self.suspend[code]
-        missing = [condition for condition in reason.conditions if condition not in met]
-        if elapsed < reason.cooling_off:
-            missing.append("cooling_off")
-        if persons < reason.approvals:
-            missing.append("approvals")
-        if reason.overseer and not overseer:
-            missing.append("overseer")
-        return tuple(missing)
+        demands = self.suspend[code].demands
+        short = (APPROVALS,) if persons < demands.persons else ()
+        return (*missing(demands, met, elapsed), *short)
+
+    def described(self, item: str) -> str:
+        """An item of the checklist in words."""
+        return "An overseer from outside has agreed" if item == OVERSEER else self.conditions.get(item, item)
 
 
 def read_suspension(reader: Reader) -> SuspensionPolicy:
@@ -147,7 +164,12 @@ def _read_obligation(name: str, reader: Reader, suspend: Mapping[str, SuspendCod
 
 
 def _read_lift(name: str, reader: Reader) -> LiftCode:
-    code = LiftCode(reader.name(name), reader.text("description"), reader.flag("restricted"))
+    code = LiftCode(
+        reader.name(name),
+        reader.text("description"),
+        reader.flag("restricted"),
+        reader.flag("checklist", default=True),
+    )
     reader.done()
     return code
 

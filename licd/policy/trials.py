@@ -12,6 +12,7 @@ from licd.core.case import Determination
 from licd.core.diligence import Reading, judge
 from licd.core.reasons import Reason
 from licd.core.regions import permits
+from licd.core.reinstatement import OVERSEER
 from licd.core.scope import Acquisition, Place, RegionClaim, place_denial, scope_denial
 from licd.core.terms import Terms, rights_of
 from licd.core.time import DAY, HOUR, SECOND
@@ -93,10 +94,9 @@ def suspension_trial(policies: Policies, given: Reader) -> Answer:
     return list(
         policies.suspension.missing_to_lift(
             _pick(given, "code", policies.suspension.suspend).code,
-            met=frozenset(given.texts("met", least=0, choices=policies.suspension.conditions)),
+            met=frozenset(given.texts("met", least=0, choices={*policies.suspension.conditions, OVERSEER})),
             elapsed=given.span("elapsed_hours", HOUR, least=0),
             persons=given.whole("persons"),
-            overseer=given.flag("overseer", default=False),
         )
     )
 

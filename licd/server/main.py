@@ -64,6 +64,7 @@ from licd.server.services.keys import KeyService
 from licd.server.services.leases import LeaseService
 from licd.server.services.licences import Licences
 from licd.server.services.logs import LogService
+from licd.server.services.reinstatements import Reinstatements
 from licd.server.services.sessions import SessionLimits, SessionService
 from licd.server.services.signals import SignalService
 from licd.server.services.status import About, PolicyService, StatusService
@@ -327,6 +328,7 @@ def _services(
     )
     licences = Licences(reader=reader, changes=changes, codes=codes, policies=policies, wall=wall)
     continuity = ContinuityPermits(reader=reader, changes=changes, wall=wall)
+    reinstatements = Reinstatements(reader=reader, changes=changes, codes=codes, policy=policies.suspension, wall=wall)
     suspensions = Suspensions(
         reader=seams.urgent_reader,
         changes=changes,
@@ -369,7 +371,7 @@ def _services(
         "DeploymentService": (deployments,),
         "KeyService": (keys,),
         "LeaseService": (LeaseService(reader, changes, codes, wall),),
-        "LicenceService": (licences, continuity, suspensions),
+        "LicenceService": (licences, continuity, suspensions, reinstatements),
         "LogService": (LogService(reader, log_origin, proofs),),
         "PolicyService": (PolicyService(policies),),
         "SignalService": (SignalService(reader, changes, policies.suspension),),

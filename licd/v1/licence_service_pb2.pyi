@@ -923,3 +923,179 @@ class DrillLicenceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DrillLicenceResponse: _TypeAlias = DrillLicenceResponse  # noqa: Y015
+
+@_typing.final
+class ReinstatementItem(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    MET_AT_MS_FIELD_NUMBER: _builtins.int
+    MET_BY_FIELD_NUMBER: _builtins.int
+    EVIDENCE_SHA256_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    item: _builtins.str
+    description: _builtins.str
+    met_at_ms: _builtins.int
+    """0 while it is not done."""
+    met_by: _builtins.str
+    evidence_sha256: _builtins.bytes
+    note: _builtins.str
+    def __init__(
+        self,
+        *,
+        item: _builtins.str = ...,
+        description: _builtins.str = ...,
+        met_at_ms: _builtins.int = ...,
+        met_by: _builtins.str = ...,
+        evidence_sha256: _builtins.bytes = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "evidence_sha256", b"evidence_sha256", "item", b"item", "met_at_ms", b"met_at_ms", "met_by", b"met_by", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReinstatementItem: _TypeAlias = ReinstatementItem  # noqa: Y015
+
+@_typing.final
+class Reinstatement(_message.Message):
+    """What the reason of a suspension demands before the licence is used again, by the policy in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LICENCE_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    SUSPENSION_CODE_FIELD_NUMBER: _builtins.int
+    WAITS_UNTIL_MS_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    PERSONS_FIELD_NUMBER: _builtins.int
+    MISTAKEN_CODES_FIELD_NUMBER: _builtins.int
+    licence: _builtins.str
+    epoch: _builtins.int
+    """Of the suspension."""
+    suspension_code: _builtins.str
+    waits_until_ms: _builtins.int
+    """Not before (unix milliseconds)."""
+    persons: _builtins.int
+    """Persons who must agree, the one who asks included."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReinstatementItem]: ...
+    @_builtins.property
+    def mistaken_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Reasons that lift it without the items and the time: it was a mistake."""
+
+    def __init__(
+        self,
+        *,
+        licence: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        suspension_code: _builtins.str = ...,
+        waits_until_ms: _builtins.int = ...,
+        items: _abc.Iterable[Global___ReinstatementItem] | None = ...,
+        persons: _builtins.int = ...,
+        mistaken_codes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "items", b"items", "licence", b"licence", "mistaken_codes", b"mistaken_codes", "persons", b"persons", "suspension_code", b"suspension_code", "waits_until_ms", b"waits_until_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reinstatement: _TypeAlias = Reinstatement  # noqa: Y015
+
+@_typing.final
+class GetReinstatementRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LICENCE_FIELD_NUMBER: _builtins.int
+    licence: _builtins.str
+    def __init__(
+        self,
+        *,
+        licence: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["licence", b"licence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReinstatementRequest: _TypeAlias = GetReinstatementRequest  # noqa: Y015
+
+@_typing.final
+class GetReinstatementResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REINSTATEMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reinstatement(self) -> Global___Reinstatement: ...
+    def __init__(
+        self,
+        *,
+        reinstatement: Global___Reinstatement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reinstatement", b"reinstatement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reinstatement", b"reinstatement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReinstatementResponse: _TypeAlias = GetReinstatementResponse  # noqa: Y015
+
+@_typing.final
+class MeetReinstatementItemRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LICENCE_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    EVIDENCE_SHA256_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    licence: _builtins.str
+    epoch: _builtins.int
+    """Epoch of the suspension."""
+    item: _builtins.str
+    evidence_sha256: _builtins.bytes
+    """SHA-256 of the file that shows it."""
+    note: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        licence: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        item: _builtins.str = ...,
+        evidence_sha256: _builtins.bytes = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "evidence_sha256", b"evidence_sha256", "item", b"item", "licence", b"licence", "note", b"note", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeetReinstatementItemRequest: _TypeAlias = MeetReinstatementItemRequest  # noqa: Y015
+
+@_typing.final
+class MeetReinstatementItemResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def item(self) -> Global___ReinstatementItem: ...
+    def __init__(
+        self,
+        *,
+        item: Global___ReinstatementItem | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeetReinstatementItemResponse: _TypeAlias = MeetReinstatementItemResponse  # noqa: Y015

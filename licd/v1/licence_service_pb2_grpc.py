@@ -79,6 +79,16 @@ class LicenceServiceStub:
                 request_serializer=licd_dot_v1_dot_licence__service__pb2.ReinstateLicenceRequest.SerializeToString,
                 response_deserializer=licd_dot_v1_dot_licence__service__pb2.ReinstateLicenceResponse.FromString,
                 _registered_method=True)
+        self.GetReinstatement = channel.unary_unary(
+                '/licd.v1.LicenceService/GetReinstatement',
+                request_serializer=licd_dot_v1_dot_licence__service__pb2.GetReinstatementRequest.SerializeToString,
+                response_deserializer=licd_dot_v1_dot_licence__service__pb2.GetReinstatementResponse.FromString,
+                _registered_method=True)
+        self.MeetReinstatementItem = channel.unary_unary(
+                '/licd.v1.LicenceService/MeetReinstatementItem',
+                request_serializer=licd_dot_v1_dot_licence__service__pb2.MeetReinstatementItemRequest.SerializeToString,
+                response_deserializer=licd_dot_v1_dot_licence__service__pb2.MeetReinstatementItemResponse.FromString,
+                _registered_method=True)
         self.IssueContinuityPermit = channel.unary_unary(
                 '/licd.v1.LicenceService/IssueContinuityPermit',
                 request_serializer=licd_dot_v1_dot_licence__service__pb2.IssueContinuityPermitRequest.SerializeToString,
@@ -160,6 +170,20 @@ class LicenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReinstatement(self, request, context):
+        """What lifting the suspension in force takes, and what of it is done.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MeetReinstatementItem(self, request, context):
+        """One person says, with evidence, that an item is done; what licd knows by itself it looks up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def IssueContinuityPermit(self, request, context):
         """For a planned outage: what the licence's systems hold now may be acted on, once, while licd is silent. Needs a
         second person, whatever policy says.
@@ -229,6 +253,16 @@ def add_LicenceServiceServicer_to_server(servicer, server):
                     servicer.ReinstateLicence,
                     request_deserializer=licd_dot_v1_dot_licence__service__pb2.ReinstateLicenceRequest.FromString,
                     response_serializer=licd_dot_v1_dot_licence__service__pb2.ReinstateLicenceResponse.SerializeToString,
+            ),
+            'GetReinstatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReinstatement,
+                    request_deserializer=licd_dot_v1_dot_licence__service__pb2.GetReinstatementRequest.FromString,
+                    response_serializer=licd_dot_v1_dot_licence__service__pb2.GetReinstatementResponse.SerializeToString,
+            ),
+            'MeetReinstatementItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.MeetReinstatementItem,
+                    request_deserializer=licd_dot_v1_dot_licence__service__pb2.MeetReinstatementItemRequest.FromString,
+                    response_serializer=licd_dot_v1_dot_licence__service__pb2.MeetReinstatementItemResponse.SerializeToString,
             ),
             'IssueContinuityPermit': grpc.unary_unary_rpc_method_handler(
                     servicer.IssueContinuityPermit,
@@ -489,6 +523,60 @@ class LicenceService:
             '/licd.v1.LicenceService/ReinstateLicence',
             licd_dot_v1_dot_licence__service__pb2.ReinstateLicenceRequest.SerializeToString,
             licd_dot_v1_dot_licence__service__pb2.ReinstateLicenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReinstatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/licd.v1.LicenceService/GetReinstatement',
+            licd_dot_v1_dot_licence__service__pb2.GetReinstatementRequest.SerializeToString,
+            licd_dot_v1_dot_licence__service__pb2.GetReinstatementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MeetReinstatementItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/licd.v1.LicenceService/MeetReinstatementItem',
+            licd_dot_v1_dot_licence__service__pb2.MeetReinstatementItemRequest.SerializeToString,
+            licd_dot_v1_dot_licence__service__pb2.MeetReinstatementItemResponse.FromString,
             options,
             channel_credentials,
             insecure,

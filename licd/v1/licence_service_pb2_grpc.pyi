@@ -47,6 +47,10 @@ class LicenceServiceStub:
     """How far a suspension has come: who has stopped, who is only bounded by W."""
     ReinstateLicence: _grpc.UnaryUnaryMultiCallable[_licence_service_pb2.ReinstateLicenceRequest, _licence_service_pb2.ReinstateLicenceResponse]
     """Needs a second person."""
+    GetReinstatement: _grpc.UnaryUnaryMultiCallable[_licence_service_pb2.GetReinstatementRequest, _licence_service_pb2.GetReinstatementResponse]
+    """What lifting the suspension in force takes, and what of it is done."""
+    MeetReinstatementItem: _grpc.UnaryUnaryMultiCallable[_licence_service_pb2.MeetReinstatementItemRequest, _licence_service_pb2.MeetReinstatementItemResponse]
+    """One person says, with evidence, that an item is done; what licd knows by itself it looks up."""
     IssueContinuityPermit: _grpc.UnaryUnaryMultiCallable[_licence_service_pb2.IssueContinuityPermitRequest, _licence_service_pb2.IssueContinuityPermitResponse]
     """For a planned outage: what the licence's systems hold now may be acted on, once, while licd is silent. Needs a
     second person, whatever policy says.
@@ -75,6 +79,10 @@ class LicenceServiceAsyncStub(LicenceServiceStub):
     """How far a suspension has come: who has stopped, who is only bounded by W."""
     ReinstateLicence: _aio.UnaryUnaryMultiCallable[_licence_service_pb2.ReinstateLicenceRequest, _licence_service_pb2.ReinstateLicenceResponse]  # type: ignore[assignment]
     """Needs a second person."""
+    GetReinstatement: _aio.UnaryUnaryMultiCallable[_licence_service_pb2.GetReinstatementRequest, _licence_service_pb2.GetReinstatementResponse]  # type: ignore[assignment]
+    """What lifting the suspension in force takes, and what of it is done."""
+    MeetReinstatementItem: _aio.UnaryUnaryMultiCallable[_licence_service_pb2.MeetReinstatementItemRequest, _licence_service_pb2.MeetReinstatementItemResponse]  # type: ignore[assignment]
+    """One person says, with evidence, that an item is done; what licd knows by itself it looks up."""
     IssueContinuityPermit: _aio.UnaryUnaryMultiCallable[_licence_service_pb2.IssueContinuityPermitRequest, _licence_service_pb2.IssueContinuityPermitResponse]  # type: ignore[assignment]
     """For a planned outage: what the licence's systems hold now may be acted on, once, while licd is silent. Needs a
     second person, whatever policy says.
@@ -154,6 +162,22 @@ class LicenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_licence_service_pb2.ReinstateLicenceResponse, _abc.Awaitable[_licence_service_pb2.ReinstateLicenceResponse]]:
         """Needs a second person."""
+
+    @_abc_1.abstractmethod
+    def GetReinstatement(
+        self,
+        request: _licence_service_pb2.GetReinstatementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_licence_service_pb2.GetReinstatementResponse, _abc.Awaitable[_licence_service_pb2.GetReinstatementResponse]]:
+        """What lifting the suspension in force takes, and what of it is done."""
+
+    @_abc_1.abstractmethod
+    def MeetReinstatementItem(
+        self,
+        request: _licence_service_pb2.MeetReinstatementItemRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_licence_service_pb2.MeetReinstatementItemResponse, _abc.Awaitable[_licence_service_pb2.MeetReinstatementItemResponse]]:
+        """One person says, with evidence, that an item is done; what licd knows by itself it looks up."""
 
     @_abc_1.abstractmethod
     def IssueContinuityPermit(

@@ -97,7 +97,7 @@ async def ground(
         await daemon.make(folder / "policies")
         await daemon.start()
         desks = [Desk(OperatorPapers.read(daemon.state, name)) for name in ("alice", "bob")]
-        office = Office(desks[0], desks[1], clock, stream(scenario.seed, f"office/{phase.name}"))
+        office = Office(desks, clock, stream(scenario.seed, f"office/{phase.name}"))
         stack.push_async_callback(office.close)
         yield Ground(phase, daemon, office, desks[1], hands, clock, say)
 

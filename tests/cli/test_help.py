@@ -26,6 +26,8 @@ VERBS = {
         "suspend",
         "follow",
         "reinstate",
+        "checklist",
+        "meet",
         "terminate",
         "export",
         "drill",

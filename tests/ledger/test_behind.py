@@ -144,6 +144,7 @@ REFUSED = {
     "AdoptRules",
     "RaiseSignals",
     "AcknowledgeSignal",
+    "MeetReinstatementItem",
     "CommitNumberKey",
     "FileAllegation",
     "AcknowledgeAllegation",

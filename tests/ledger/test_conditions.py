@@ -28,9 +28,10 @@ from licd.ledger.verbs.conditions import (
     WaiveCondition,
 )
 from licd.ledger.verbs.contacts import RegisterContact, WithdrawContact
-from licd.ledger.verbs.licences import ReinstateLicence, SuspendLicence, SuspensionScope, TerminateLicence
+from licd.ledger.verbs.licences import SuspendLicence, SuspensionScope, TerminateLicence
 from licd.ledger.verbs.operators import AddOperator
 from licd.ledger.verbs.overlays import WithdrawOverlay, expire_overlays
+from licd.ledger.verbs.reinstatement import ReinstateLicence
 from licd.v1.session_pb2 import Permit, Refusal
 from tests.conditions import CLAIRE, DORA, certified, certifying
 from tests.ledger.overlays import lodging

@@ -20,15 +20,9 @@ from licd.ledger.verbs.clock import AcceptClock, StoreBundle
 from licd.ledger.verbs.customers import BanCustomer, CreateCustomer, UnbanCustomer
 from licd.ledger.verbs.deployments import InviteDeployment, ReenrolDeployment, RevokeDeployment
 from licd.ledger.verbs.leases import AcquireLease, ForceReleaseLease, ReapLeases, ReleaseLease
-from licd.ledger.verbs.licences import (
-    AmendLicence,
-    IssueLicence,
-    ReinstateLicence,
-    SuspendLicence,
-    SuspensionScope,
-    TerminateLicence,
-)
+from licd.ledger.verbs.licences import AmendLicence, IssueLicence, SuspendLicence, SuspensionScope, TerminateLicence
 from licd.ledger.verbs.operators import AddOperator, DisableOperator
+from licd.ledger.verbs.reinstatement import ReinstateLicence
 from licd.server.services.logs import exported
 from tests.ledger.rig import Rig, keeper, terms, wish
 from tests.ledger.system import PaperSystem

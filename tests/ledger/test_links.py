@@ -14,7 +14,8 @@ from licd.ledger.transaction import Command
 from licd.ledger.verbs.answer_link import ForkSeen, Reply
 from licd.ledger.verbs.deployments import ReenrolDeployment, RevokeDeployment
 from licd.ledger.verbs.leases import AcquireLease, ForceReleaseLease, answer_again
-from licd.ledger.verbs.licences import AmendLicence, ReinstateLicence, SuspendLicence, SuspensionScope
+from licd.ledger.verbs.licences import AmendLicence, SuspendLicence, SuspensionScope
+from licd.ledger.verbs.reinstatement import ReinstateLicence
 from licd.v1.denial_pb2 import DenialReason
 from licd.v1.session_pb2 import Permit, Refusal
 from tests.ledger.rig import Rig, Try, terms, wish

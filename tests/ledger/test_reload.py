@@ -20,14 +20,9 @@ from licd.ledger.load import load_state
 from licd.ledger.verbs.customers import BanCustomer, UnbanCustomer
 from licd.ledger.verbs.deployments import ReenrolDeployment, RevokeDeployment
 from licd.ledger.verbs.leases import AcquireLease, ForceReleaseLease, ReapLeases, ReleaseLease
-from licd.ledger.verbs.licences import (
-    AmendLicence,
-    ReinstateLicence,
-    SuspendLicence,
-    SuspensionScope,
-    TerminateLicence,
-)
+from licd.ledger.verbs.licences import AmendLicence, SuspendLicence, SuspensionScope, TerminateLicence
 from licd.ledger.verbs.overlays import WithdrawOverlay
+from licd.ledger.verbs.reinstatement import ReinstateLicence
 from licd.v1.session_pb2 import Permit
 from tests.ledger.overlays import lodging, registered
 from tests.ledger.rig import TIMING, Rig, target, terms, wish

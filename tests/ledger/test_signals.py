@@ -24,7 +24,8 @@ from licd.ledger.rows import RULES_ASKED, SIGNALS, SUSPENSIONS
 from licd.ledger.signals import signals_now
 from licd.ledger.transaction import Command, Transaction
 from licd.ledger.verbs.denials import log_denial
-from licd.ledger.verbs.licences import ReinstateLicence, TerminateLicence
+from licd.ledger.verbs.licences import TerminateLicence
+from licd.ledger.verbs.reinstatement import ReinstateLicence
 from licd.ledger.verbs.signals import AcknowledgeSignal, RaiseSignals
 from licd.policy import Policies, load
 from licd.policy.misuse import MisusePolicy

@@ -12,7 +12,8 @@ from licd.ledger.database import Connection, Row
 from licd.ledger.queries import suspension_now
 from licd.ledger.rows import DIRECTIVES, SUSPENSION_SYSTEMS
 from licd.ledger.verbs.acknowledge import Acknowledge
-from licd.ledger.verbs.licences import ReinstateLicence, Suspended, SuspendLicence, SuspensionScope
+from licd.ledger.verbs.licences import Suspended, SuspendLicence, SuspensionScope
+from licd.ledger.verbs.reinstatement import ReinstateLicence
 from licd.v1.session_pb2 import Permit
 from tests.ledger.rig import Rig, wish
 from tests.ledger.system import PaperSystem

@@ -12,14 +12,9 @@ from licd.ledger.told import SAYS, SILENT
 from licd.ledger.verbs.customers import BanCustomer
 from licd.ledger.verbs.deployments import ReenrolDeployment, RevokeDeployment
 from licd.ledger.verbs.leases import ForceReleaseLease
-from licd.ledger.verbs.licences import (
-    AmendLicence,
-    ReinstateLicence,
-    SuspendLicence,
-    SuspensionScope,
-    TerminateLicence,
-)
+from licd.ledger.verbs.licences import AmendLicence, SuspendLicence, SuspensionScope, TerminateLicence
 from licd.ledger.verbs.operators import AddOperator, DisableOperator
+from licd.ledger.verbs.reinstatement import ReinstateLicence
 from licd.wire.terms import terms_payload
 from tests.architecture.sources import python_files
 from tests.ledger.rig import Rig, terms, wish

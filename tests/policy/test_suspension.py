@@ -1,5 +1,6 @@
 import pytest
 
+from licd.core.reinstatement import OVERSEER, Demands
 from licd.core.time import DAY, HOUR
 from licd.policy import Policies
 from licd.policy.suspension import SuspendCode
@@ -25,10 +26,9 @@ def test_knows_every_reason_that_the_research_found(policies: Policies):
 
 def satisfied(reason: SuspendCode) -> dict[str, object]:
     return {
-        "met": frozenset(reason.conditions),
+        "met": frozenset(reason.demands.items),
         "elapsed": reason.cooling_off,
         "persons": reason.approvals,
-        "overseer": reason.overseer,
     }
 
 
@@ -37,10 +37,9 @@ def test_a_suspension_can_be_lifted_once_all_of_it_is_done_and_not_before(polici
         enough = satisfied(reason)
         assert policies.suspension.missing_to_lift(code, **enough) == ()  # type: ignore[arg-type]
         short: list[tuple[dict[str, object], str]] = [
-            (enough | {"met": frozenset(reason.conditions[1:])}, reason.conditions[0]),
+            *((enough | {"met": frozenset(reason.demands.items) - {item}}, item) for item in reason.demands.items),
             (enough | {"persons": reason.approvals - 1}, "approvals"),
             *([(enough | {"elapsed": reason.cooling_off - 1}, "cooling_off")] if reason.cooling_off else []),
-            *([(enough | {"overseer": False}, "overseer")] if reason.overseer else []),
         ]
         for lacking, missing in short:
             assert policies.suspension.missing_to_lift(code, **lacking) == (missing,)  # type: ignore[arg-type]
@@ -48,7 +47,7 @@ def test_a_suspension_can_be_lifted_once_all_of_it_is_done_and_not_before(polici
 
 def test_an_unknown_reason_cannot_be_lifted(policies: Policies):
     with pytest.raises(KeyError):
-        policies.suspension.missing_to_lift("whim", met=frozenset(), elapsed=DAY, persons=9, overseer=True)
+        policies.suspension.missing_to_lift("whim", met=frozenset(), elapsed=DAY, persons=9)
 
 
 def test_reads_durations_in_milliseconds(policies: Policies):
@@ -74,3 +73,13 @@ def test_reads_durations_in_milliseconds(policies: Policies):
 def test_refuses_reasons_that_lead_nowhere(folder: Folder, old: str, new: str, told: str):
     folder.edit(FILE, old, new)
     assert any(problem.startswith(f"{FILE}:") and told in problem for problem in folder.problems())
+
+
+def test_a_mistake_takes_the_persons_alone_and_comfort_takes_everything(policies: Policies):
+    found = policies.suspension
+    for code, reason in found.suspend.items():
+        assert found.demands(code, "unfounded") == Demands(persons=reason.approvals)
+        for lift in ("comfort_full", "comfort_restricted"):
+            assert found.demands(code, lift) == reason.demands
+    assert OVERSEER in found.demands("report_external", "comfort_full").items
+    assert found.demands("a reason that was once", "comfort_full") == Demands()

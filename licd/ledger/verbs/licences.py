@@ -1,4 +1,4 @@
-"""Issue, amend, suspend, reinstate, terminate."""
+"""Issue, amend, suspend, terminate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Select, bindparam
 
 from licd.core.errors import AlreadyExists, Conflict, IllegalTransition, Invalid, NotFound
 from licd.core.model import Customer, Licence, LicenceStatus
-from licd.core.rights import amend_licence, drill_licence, reinstate_licence, suspend_licence, terminate_licence
+from licd.core.rights import amend_licence, drill_licence, suspend_licence, terminate_licence
 from licd.core.state import LicenceState
 from licd.core.terms import (
     GRACE_CEILING,
@@ -28,7 +28,7 @@ from licd.ledger import tables
 from licd.ledger.load import overlays_of
 from licd.ledger.records import Suspension, SuspensionSystem
 from licd.ledger.rows import CUSTOMERS, LICENCES, LOG_ENTRIES
-from licd.ledger.standing import conditions_of, refuse_at_gate
+from licd.ledger.standing import refuse_at_gate
 from licd.ledger.transaction import Transaction
 from licd.wire.terms import terms_payload
 
@@ -268,36 +268,6 @@ def hit_systems(state: LicenceState, suspension: str, lost_until: Instant = 0) -
         free = [*map(state.free_at, held), *(lease.free_at for lease in cooling)]
         bound = max([*free, lost_until], default=0)
         yield SuspensionSystem(suspension, deployment.id, state.licence.id, state.licence.epoch, bound, len(held))
-
-
-@dataclass(frozen=True, slots=True)
-class ReinstateLicence:
-    """Lifts the suspension of the epoch named."""
-
-    grants: ClassVar[bool] = True
-    urgent: ClassVar[bool] = False
-
-    licence: str
-    epoch: int
-    code: str
-    detail: str
-    actor: str
-
-    def run(self, tx: Transaction) -> Licence:
-        state = tx.state(self.licence)
-        if state.banned:
-            raise IllegalTransition(f"customer {state.licence.customer} is banned", field="licence")
-        _refuse_owed(tx, self.licence)
-        reinstate_licence(state, tx.now, epoch=self.epoch, code=self.code, detail=self.detail, actor=self.actor)
-        return state.licence
-
-
-def _refuse_owed(tx: Transaction, licence: str) -> None:
-    """What licd has suspended a licence for must be met first: it would suspend it again."""
-    tx.flush()
-    owed = [each.id for each in conditions_of(tx.connection, licence) if each.suspended_at]
-    if owed:
-        raise IllegalTransition(f"condition {', '.join(owed)} is overdue; meet it first", field="licence")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""LicenceService, the rights: issue, get, list, amend, renew, reinstate, terminate."""
+"""LicenceService, the rights: issue, get, list, amend, renew, terminate."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, TypeVar
 
-from licd.core.errors import AlreadyExists, Conflict, IllegalTransition, Invalid, NotFound
+from licd.core.errors import AlreadyExists, Conflict, Invalid, NotFound
 from licd.core.gate import refuse_obstacles
-from licd.core.model import Licence, LicenceStatus
+from licd.core.model import Licence
 from licd.core.terms import TERM_CEILING, Terms, TermsInvalid, check_terms, rights_of, widened_terms
 from licd.core.time import DAY, SECOND, Instant
 from licd.ledger import tables
@@ -20,7 +20,7 @@ from licd.ledger.queries import Page, listed
 from licd.ledger.rows import CUSTOMERS, LICENCES
 from licd.ledger.standing import standing_of
 from licd.ledger.transaction import Transaction
-from licd.ledger.verbs.licences import AmendLicence, IssueLicence, ReinstateLicence, TerminateLicence
+from licd.ledger.verbs.licences import AmendLicence, IssueLicence, TerminateLicence
 from licd.policy import Policies, beyond_policy
 from licd.server.caller import Caller
 from licd.server.changes import Changes, Plan, checked_text
@@ -35,7 +35,6 @@ from licd.wire.terms import constraints_from_messages
 ISSUE: Final = "LicenceService.IssueLicence"
 AMEND: Final = "LicenceService.AmendLicence"
 RENEW: Final = "LicenceService.RenewLicence"
-REINSTATE: Final = "LicenceService.ReinstateLicence"
 ID_DIGITS: Final = 10
 
 R = TypeVar("R", bound=Any)
@@ -61,7 +60,6 @@ class Licences:
         changes.plan_with(ISSUE, self._plan_issue)
         changes.plan_with(AMEND, self._plan_amend)
         changes.plan_with(RENEW, self._plan_renew)
-        changes.plan_with(REINSTATE, self._plan_reinstate)
 
     # reading
 
@@ -97,18 +95,7 @@ class Licences:
         return found
 
     async def _recounted(self, response: R) -> R:
-        """The answer to a change with the seats and systems of now: they are no part of what was decided."""
-        message: operator_pb2.Licence = response.licence
-        now = self._wall()
-
-        def query(connection: Connection) -> operator_pb2.Licence | None:
-            found = LICENCES.get(connection, message.licence)
-            return _counted(connection, found, now) if found is not None else None
-
-        counted = await self._reader.run(query) if message.licence else None
-        if counted is not None:
-            message.live, message.cooling, message.deployments = counted.live, counted.cooling, counted.deployments
-        return response
+        return await recounted(self._reader, self._wall(), response)
 
     # what widens
 
@@ -249,7 +236,7 @@ class Licences:
             command=command,
             respond=lambda licence: pb.AmendLicenceResponse(licence=licence_message(licence, self._wall())),
             subject=f"licence/{found.id}",
-            version=_version_of(found.id),
+            version=version_of(found.id),
             seen_version=request.version,
             summary=f"amend licence {found.id}, widening {', '.join(wider) or 'nothing'}, "
             f"{_term(terms, from_issue=False)}: {_described(terms)}",
@@ -281,35 +268,10 @@ class Licences:
             command=command,
             respond=lambda licence: pb.RenewLicenceResponse(licence=licence_message(licence, self._wall())),
             subject=f"licence/{found.id}",
-            version=_version_of(found.id),
+            version=version_of(found.id),
             seen_version=request.version,
             summary=f"renew licence {found.id}, {_term(terms, from_issue=False)}: {_described(terms)}",
             persons=self._policies.categories[terms.category].approvals,
-        )
-
-    async def reinstate_licence(
-        self, request: pb.ReinstateLicenceRequest, caller: Caller
-    ) -> pb.ReinstateLicenceResponse:
-        """Lifts the suspension of the epoch named."""
-        response: pb.ReinstateLicenceResponse = await self._changes.widen(REINSTATE, request, caller)
-        return await self._recounted(response)
-
-    async def _plan_reinstate(self, request: pb.ReinstateLicenceRequest, actor: str) -> Plan:
-        found = await self._found(request.licence)
-        code = self._codes.lift(request.reason_code)
-        if found.status is not LicenceStatus.SUSPENDED:
-            raise IllegalTransition(f"licence {found.id} is {found.status}; only a suspended one can be reinstated")
-        if request.epoch != found.epoch:
-            raise Conflict(f"the suspension in force is of epoch {found.epoch}, not {request.epoch}", field="epoch")
-        command = ReinstateLicence(found.id, request.epoch, code, checked_text(request.detail, "detail"), actor)
-        return Plan(
-            command=command,
-            respond=lambda licence: pb.ReinstateLicenceResponse(licence=licence_message(licence, self._wall())),
-            subject=f"licence/{found.id}",
-            version=_version_of(found.id),
-            seen_version=found.version,
-            summary=f"reinstate licence {found.id}, suspended at epoch {request.epoch} for "
-            f"{found.suspension_code or 'nothing'} ({code}): {request.detail}",
         )
 
     # what narrows
@@ -333,13 +295,28 @@ class Licences:
         return await self._recounted(response)
 
 
+async def recounted(reader: Reader, now: Instant, response: R) -> R:
+    """The answer to a change with the seats and systems of now: they are no part of what was decided."""
+    message: operator_pb2.Licence = response.licence
+
+    def query(connection: Connection) -> operator_pb2.Licence | None:
+        found = LICENCES.get(connection, message.licence)
+        return _counted(connection, found, now) if found is not None else None
+
+    counted = await reader.run(query) if message.licence else None
+    if counted is not None:
+        message.live, message.cooling, message.deployments = counted.live, counted.cooling, counted.deployments
+    return response
+
+
 def _refuse_other_version(found: Licence, version: int) -> None:
     """Before a second person is asked: what cannot be done need not be agreed to."""
     if found.version != version:
         raise Conflict(f"the licence is at version {found.version}, not {version}", field="version")
 
 
-def _version_of(licence: str) -> Callable[[Transaction], int]:
+def version_of(licence: str) -> Callable[[Transaction], int]:
+    """The licence's version, as whoever signs for a change of it saw it."""
     return lambda tx: tx.state(licence).licence.version
 
 

@@ -75,12 +75,13 @@ class SignalService:
         if reason is None:
             yield f"the policy in force knows no reason {signal.code}: what it takes is for its owner to say"
         else:
-            for name in reason.conditions:
-                yield f"{name}: {self._suspension.conditions[name]}"
-            yield f"not before {reason.cooling_off // HOUR} hours have passed"
-            overseer = ", one with an overseer's key" if reason.overseer else ""
-            yield f"{reason.approvals} persons{overseer}"
+            demands = reason.demands
+            for item in demands.items:
+                yield f"{item}: {self._suspension.described(item)}"
+            yield f"not before {demands.wait // HOUR} hours have passed"
+            yield f"{demands.persons} persons"
         licence = signal.licence or "LICENCE"
+        yield f"licctl licence checklist {licence}"
         yield f"licctl licence reinstate {licence} --reason comfort_full --detail WHY"
 
 

@@ -22,7 +22,8 @@ from licd.ledger.rows import LICENCES
 from licd.ledger.transaction import Command
 from licd.ledger.verbs.customers import CreateCustomer
 from licd.ledger.verbs.deployments import Enrol, InviteDeployment
-from licd.ledger.verbs.licences import IssueLicence, ReinstateLicence, SuspendLicence, SuspensionScope, TerminateLicence
+from licd.ledger.verbs.licences import IssueLicence, SuspendLicence, SuspensionScope, TerminateLicence
+from licd.ledger.verbs.reinstatement import ReinstateLicence
 from licd.server.clock import SystemClock
 from licd.server.config import read_config
 from licd.server.offline import offline_ledger
