@@ -12,8 +12,10 @@ from licd.cli.input_file import read_input
 from licd.cli.json_form import as_json, enum_word
 from licd.cli.options import All, PageSize, PageToken, new_file
 from licd.cli.times import iso, when
-from licd.cli.trust_file import trust_of
+from licd.cli.trust_file import Trust, trust_of
 from licd.cli.verb import verb
+from licd.evidence.checkpoint import log_origin
+from licd.evidence.note import VerifierKey
 from licd.keys.armour import dearmour
 from licd.keys.bundle_update import advance
 from licd.keys.ceremony import told
@@ -60,6 +62,12 @@ def bundle(
         Path | None,
         typer.Option("--authorities", metavar="FILE", help="Write its TLS authorities there: what licctl's ca names."),
     ] = None,
+    verifier_keys: Annotated[
+        Path | None,
+        typer.Option(
+            "--verifier-keys", metavar="FILE", help="Write its log's keys there: for `licd-verify --key @FILE`."
+        ),
+    ] = None,
 ) -> None:
     """Export the chain of trust bundles: what anybody needs to check what this licd signs."""
     response = desk.ask(KeyServiceStub(desk.channel).ExportTrustBundle, pb.ExportTrustBundleRequest())
@@ -71,6 +79,8 @@ def bundle(
         if not trust.newest.tls_authorities_pem:
             raise Stopped(Exit.NOT_FOUND, f"bundle {trust.newest.version} names no TLS authority")
         replace(authorities, "".join(trust.newest.tls_authorities_pem).encode("ascii"), EVERYBODY)
+    if verifier_keys is not None:
+        replace(verifier_keys, _verifier_keys(trust).encode("ascii"), EVERYBODY)
     if save is None:
         desk.printer.text(text)
         return
@@ -88,6 +98,14 @@ def bundle(
             ("pin", trust.pin),
         ]
     )
+
+
+def _verifier_keys(trust: Trust) -> str:
+    """The keys by which the log's checkpoints are signed, a line each; those withdrawn are remarks."""
+    origin = log_origin(trust.newest.trust_domain)
+    lines = [VerifierKey(origin, each).encode() for each in trust.evidence_keys]
+    lines += [f"# withdrawn: {VerifierKey(origin, each).encode()}" for each in trust.withdrawn_evidence_keys]
+    return "".join(f"{line}\n" for line in lines)
 
 
 @verb(app, "publish")

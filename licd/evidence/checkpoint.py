@@ -98,6 +98,11 @@ def parse_checkpoint(text: str) -> Checkpoint:
     return Checkpoint(lines[0], size, root, tuple(lines[_MANDATORY_LINES:]))
 
 
+def log_origin(trust_domain: str) -> str:
+    """The origin line of licd's own log, which is the name of its keys as well."""
+    return f"{trust_domain}/licd/log"
+
+
 def sign_checkpoint(checkpoint: Checkpoint, signers: Sequence[Signer]) -> Note:
     """The checkpoint as a note signed by the log. `.encode()` gives the bytes to store and to publish."""
     return note.sign_note(checkpoint.text(), signers)

@@ -97,15 +97,21 @@ def export_lines(origin: str, entries: Iterable[tuple[bytes, bytes]], checkpoint
         raise ValueError(f"no checkpoint covers entry {count}")
 
 
-def verify_export(lines: Iterable[str | bytes], verifier: LogVerifier, held: Iterable[Checkpoint] = ()) -> Report:
+def verify_export(
+    lines: Iterable[str | bytes],
+    verifier: LogVerifier,
+    held: Iterable[Checkpoint] = (),
+    take: Callable[[int, entry.Entry], None] | None = None,
+) -> Report:
     """Check an exported log line by line against its signed checkpoints; answer a report or raise LogInvalid.
 
     Lines may end in one newline. `held` are verified checkpoints of this log that the checker kept from before: the
     export must contain the trees they describe, which is what shows that nothing was cut off or rewritten since;
     ValueError when one of them is of another log. LogInvalid names the first bad entry; when every entry fits its
-    own leaf but a root differs, the range since the last root that agreed.
+    own leaf but a root differs, the range since the last root that agreed. `take` is given each entry with its index as
+    it comes, when it fits its leaf; nothing is to be believed of it before this function has answered.
     """
-    check = _Check(verifier, _held_by_size(held, verifier.origin))
+    check = _Check(verifier, _held_by_size(held, verifier.origin), take)
     for line in lines:
         check.line(line)
     return check.finish()
@@ -129,6 +135,7 @@ class _Check:
 
     verifier: LogVerifier
     held: list[Checkpoint]
+    take: Callable[[int, entry.Entry], None] | None = None
     number: int = 0
     trusted: int = 0
     frontier: Frontier = merkle.EMPTY
@@ -150,7 +157,9 @@ class _Check:
         elif "checkpoint" in values:
             self._checkpoint(text, values)
         else:
-            self._entry(text, values)
+            found = self._entry(text, values)
+            if self.take is not None:
+                self.take(self.size - 1, found)
 
     def read(self, raw: str | bytes) -> entry.Entry | None:
         """The entry of a line that is one, without a look at checkpoints."""

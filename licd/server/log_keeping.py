@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidSignature
 
-from licd.evidence.checkpoint import LogVerifier
+from licd.evidence.checkpoint import LogVerifier, log_origin
 from licd.evidence.note import VerifierKey
 from licd.keys.kinds import KeyPurpose
 from licd.keys.public_key import PublicKeyError, parse_public_key
@@ -18,14 +18,14 @@ from licd.server.trust import Trust
 
 def log_keeper(trust_domain: str, signer: Signer, known: Sequence[bytes] = ()) -> LogKeeper:
     """Who keeps the log with one key. known are other evidence keys whose checkpoints count as well."""
-    origin = f"{trust_domain}/licd/log"
+    origin = log_origin(trust_domain)
     signers = (note_signer(origin, signer),)
     return LogKeeper(origin, lambda: signers, _log_verifier(origin, [signer.public_key, *known]))
 
 
 def rotating_log_keeper(trust_domain: str, keychain: Keychain, trust: Trust) -> LogKeeper:
     """Who keeps the log while its keys change: signed by all that are valid, checked by all that ever were."""
-    origin = f"{trust_domain}/licd/log"
+    origin = log_origin(trust_domain)
     known = [*trust.evidence_keys(), *keychain.public_keys(KeyPurpose.EVIDENCE)]
     return LogKeeper(origin, lambda: keychain.note_signers(origin), _log_verifier(origin, known))
 

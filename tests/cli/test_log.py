@@ -10,6 +10,7 @@ from licd.evidence.note import VerifierKey
 from licd.keys.armour import armour
 from licd.v1 import key_service_pb2
 from licd.v1 import log_service_pb2 as pb
+from licd.verify.main import main
 from tests.cli.conftest import NOW, Licctl
 from tests.cli.test_token import saved
 from tests.cli.trust_samples import (
@@ -109,10 +110,10 @@ def test_a_log_cut_shorter_than_a_kept_checkpoint_is_refused(
 
 
 def test_the_keys_of_another_installation_do_not_verify_a_log(licctl: Licctl, trust: str, exported: Path) -> None:
-    exported.write_text(exported.read_text().replace("licd.example/log", "licd.elsewhere/log"))
+    exported.write_text(exported.read_text().replace("licd.example/licd/log", "licd.elsewhere/licd/log"))
     result = licctl("log", "verify", "--bundle", trust, str(exported))
     assert result.exit_code == 7
-    assert "the log is of licd.elsewhere/log, the bundle of licd.example" in result.stderr
+    assert "the log is of licd.elsewhere/licd/log, the bundle of licd.example" in result.stderr
 
 
 def test_a_withdrawn_evidence_key_does_not_verify_a_log(licctl: Licctl, tmp_path: Path, exported: Path) -> None:
@@ -178,6 +179,13 @@ def test_exports_the_trust_bundle_with_its_pin(licctl: Licctl, tmp_path: Path, e
     assert (shown["version"], shown["trust_domain"]) == (2, "licd.example")
     verify = ("log", "verify", "--bundle", str(file), "--pin", shown["pin"], str(exported))
     assert licctl.bare(*verify).exit_code == 0
+
+
+def test_the_keys_of_the_log_are_written_for_licd_verify(licctl: Licctl, tmp_path: Path, exported: Path) -> None:
+    licctl.licd.on("ExportTrustBundle", key_service_pb2.ExportTrustBundleResponse(trust=chain(bundle(1), bundle(2))))
+    keys = tmp_path / "keys"
+    licctl("key", "bundle", "--save", str(tmp_path / "out"), "--verifier-keys", str(keys))
+    assert main(["log", str(exported), "--key", f"@{keys}"]) == 0
 
 
 def test_a_chain_that_does_not_hold_is_not_exported(licctl: Licctl, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.cli.samples import ISSUER
 ROOT = MemorySigner(KeyPurpose.ROOT, b"\x02" * 32)
 ONLINE = MemorySigner(KeyPurpose.PERMIT_ONLINE, b"\x03" * 32)
 EVIDENCE = MemorySigner(KeyPurpose.EVIDENCE, b"\x04" * 32)
-ORIGIN = "licd.example/log"
+ORIGIN = checkpoint.log_origin("licd.example")
 
 
 def bundle(version: int = 1, *, expires: Instant = NOW + 90 * DAY, withdrawn: tuple[str, ...] = ()) -> Envelope:

@@ -3,7 +3,7 @@
 import base64
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
@@ -45,9 +45,9 @@ def with_entry(index: int, leaf: bytes, encoded: bytes) -> list[str]:
     return with_line(line_of(index), entry_line(index, leaf, encoded))
 
 
-def invalid(lines: list[str] | list[bytes], verifier: LogVerifier = LOG, **held: list[Checkpoint]) -> LogInvalid:
+def invalid(lines: list[str] | list[bytes], verifier: LogVerifier = LOG, held: Sequence[Checkpoint] = ()) -> LogInvalid:
     with pytest.raises(LogInvalid) as caught:
-        verify_export(lines, verifier, **held)
+        verify_export(lines, verifier, held)
     return caught.value
 
 

@@ -1,0 +1,151 @@
+"""The claims that licd-verify checks, and what it says of one that holds."""
+
+from argparse import Namespace
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from licd.evidence.checkpoint import Checkpoint, LogVerifier
+from licd.evidence.entry import Entry, Field
+from licd.evidence.export import Report
+from licd.verify.files import naming, read_export, read_held
+from licd.verify.fork import read_fork
+from licd.verify.story import STOPS, How, Mark, Stopped, SystemStopped, Watch, shown
+from licd.verify.trust import log_verifier
+
+Fact = tuple[str, str | int | list[str] | list[int]]
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LISTED: Final = 1000
+
+_HOW: Final = {
+    How.HELD_NOTHING: "held no lease when it came",
+    How.ACKNOWLEDGED: "acknowledged it, with nothing left active",
+    How.RAN_OUT: "let all it held run out, and the last seat was free",
+}
+
+
+def log_holds(asked: Namespace) -> list[Fact]:
+    """The log was only ever added to: every leaf, root and signature, and all that was kept from before."""
+    verifier = log_verifier(asked.key, asked.former_key)
+    held = _held(asked, verifier)
+    stops: list[int] = []
+    erased: list[int] = []
+
+    def take(index: int, entry: Entry) -> None:
+        kind = entry.field("kind")
+        if not isinstance(kind, Field):
+            erased.append(index)
+        elif kind.value.decode(errors="replace") in STOPS:
+            stops.append(index)
+
+    report = read_export(asked.file, verifier, held, take)
+    return [
+        ("holds", f"{asked.file} is whole, signed, and all that was kept from before is in it"),
+        *_log_facts(report, held),
+        ("stops", stops[:_LISTED]),
+        ("kinds_erased", erased[:_LISTED]),
+    ]
+
+
+def suspension_holds(asked: Namespace) -> list[Fact]:
+    """A suspension stands at this entry of a whole log, and took effect at every system of its licence."""
+    verifier = log_verifier(asked.key, asked.former_key)
+    held = _held(asked, verifier)
+    watch = Watch(asked.entry)
+    report = read_export(asked.file, verifier, held, watch.take)
+    with naming(asked.file):
+        found = watch.finish()
+    return [
+        (
+            "holds",
+            f"entry {asked.entry} stopped licence {shown(found.licence)}, and that took effect at all its systems",
+        ),
+        *_log_facts(report, held),
+        *_stop_facts(found),
+        *[(f"system {shown(each.name)}", _system_words(each, found.stop)) for each in found.systems],
+        ("not_shown", "what a system did that its links do not tell, and permits between grant and end one by one"),
+    ]
+
+
+def fork_holds(asked: Namespace) -> list[Fact]:
+    """Two copies of one system spoke, and licd's log says which key is the system's."""
+    verifier = log_verifier(asked.key, asked.former_key)
+    finding = read_fork(asked.file, verifier)
+    if finding.ground.is_proof:
+        words = f"{asked.file} proves that two copies of {shown(finding.system)} spoke"
+    else:
+        words = f"{asked.file} fits together; that two copies spoke is licd's word, the links alone do not show it"
+    return [
+        ("holds", words),
+        ("ground", finding.ground.value),
+        ("is_proof", "yes" if finding.ground.is_proof else "no"),
+        ("system", shown(finding.system)),
+        ("enrolment", finding.enrolment),
+        ("public_key", finding.public_key.hex()),
+        ("enrolled_at", instant(finding.enrolled_at)),
+        ("seen_at", instant(finding.seen_at)),
+        ("accepted_link", finding.accepted.sequence if finding.accepted else "none yet"),
+        ("divergent_link", finding.divergent.sequence),
+        ("log_size", finding.checkpoint.size),
+        ("not_shown", "who made the copy, why, and which of the two was the first"),
+    ]
+
+
+def _held(asked: Namespace, verifier: LogVerifier) -> list[Checkpoint]:
+    """What the checker kept from before: checkpoints, and whole exports, by their last checkpoint."""
+    older: Iterable[Path] = asked.older
+    return [*read_held(asked.held, verifier), *[read_export(path, _lenient(verifier)).final for path in older]]
+
+
+def _lenient(verifier: LogVerifier) -> LogVerifier:
+    """An older export ends in a checkpoint by a key that may have been withdrawn since: it was kept from before."""
+    return LogVerifier(verifier.origin, (*verifier.keys, *verifier.former), verifier.verify)
+
+
+def _log_facts(report: Report, held: list[Checkpoint]) -> list[Fact]:
+    return [
+        ("origin", shown(report.final.origin)),
+        ("entries", report.final.size),
+        ("root", report.final.root.hex()),
+        ("checkpoints", report.checkpoints),
+        ("erased_fields", report.erased_fields),
+        ("kept_from_before", [each.size for each in sorted(held, key=lambda one: one.size)]),
+    ]
+
+
+def _stop_facts(found: Stopped) -> list[Fact]:
+    stopped = max((each.by for each in found.systems), default=found.stop.at)
+    return [
+        ("kind", found.kind),
+        ("licence", shown(found.licence)),
+        ("epoch", found.epoch),
+        ("code", shown(found.code)),
+        ("decided_at", instant(found.stop.at)),
+        ("in_effect_by", f"{instant(stopped)}, {stopped - found.stop.at} ms later"),
+        ("lifted", _mark(found.lifted)),
+        ("log_lost_something_at", list(found.gaps)),
+    ]
+
+
+def _system_words(one: SystemStopped, stop: Mark) -> str:
+    words = f"{_HOW[one.how]}, by {instant(one.by)} (+{one.by - stop.at} ms); held {one.held} leases"
+    words += (
+        f"; last granted {_mark(one.granted)}; last heard {_mark(one.heard)}; acknowledged {_mark(one.acknowledged)}"
+    )
+    if one.continuity_until:
+        words += f"; had a continuity permit until {instant(one.continuity_until)}"
+    return words
+
+
+def _mark(mark: Mark | None) -> str:
+    return "never" if mark is None else f"in entry {mark.index} at {instant(mark.at)}"
+
+
+def instant(at: int) -> str:
+    """Unix milliseconds as people read them, in UTC; as a number where no calendar reaches."""
+    try:
+        moment = _EPOCH + timedelta(milliseconds=at)
+    except OverflowError:
+        return f"{at} ms"
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}Z"
