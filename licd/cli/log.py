@@ -8,16 +8,26 @@ from typing import Annotated, Final
 
 import typer
 
+from licd.cli.authority_key import read_authority_key
 from licd.cli.desk import Desk
 from licd.cli.input_file import read_input_text
 from licd.cli.json_form import as_json
-from licd.cli.log_check import held_checkpoints, read_checkpoint, verifier_for, verify_entry, verify_extension
+from licd.cli.log_check import (
+    held_checkpoints,
+    read_checkpoint,
+    verifier_by_keys,
+    verifier_for,
+    verify_entry,
+    verify_extension,
+)
+from licd.cli.log_witness import cosign_request, witness_of
 from licd.cli.options import LONGEST, All, PageSize, PageToken, replaced_file
 from licd.cli.paging import Page, show_pages
 from licd.cli.printing import Columns
 from licd.cli.times import iso, when
 from licd.cli.verb import verb
 from licd.core.time import Instant
+from licd.evidence.addition import encode_addition
 from licd.evidence.export import MAX_LINE_CHARACTERS, verify_export
 from licd.keys.private_file import EVERYBODY, replace
 from licd.v1 import log_service_pb2 as pb
@@ -100,6 +110,15 @@ def checkpoint(
     save: Annotated[
         Path | None, typer.Option("--save", metavar="FILE", callback=replaced_file, help="Write it there, too.")
     ] = None,
+    request_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--request",
+            metavar="FILE",
+            callback=replaced_file,
+            help="Write there what a witness is asked with: this, and the proof from --old, which it cosigned last.",
+        ),
+    ] = None,
 ) -> None:
     """Print the newest signed checkpoint. Keep them: an old one is what shows that nothing was rewritten."""
     earlier = read_checkpoint(desk, read_input_text(old), bundle, pin) if old else None
@@ -116,6 +135,38 @@ def checkpoint(
             desk.printer.line(line)
     if save:
         replace(save, found.checkpoint.encode(), EVERYBODY)
+    if request_file:
+        asked = encode_addition(request.old_size, found.consistency_proof, found.checkpoint.encode())
+        replace(request_file, asked, EVERYBODY)
+
+
+@verb(app, "cosign")
+def cosign(
+    desk: Desk,
+    request: Annotated[Path, typer.Argument(metavar="FILE", help="As `log checkpoint --request` wrote it.")],
+    *,
+    key: Annotated[list[str], typer.Option("--key", metavar="VKEY", help="Verifier key of the log, name+id+key.")],
+    former_key: Annotated[
+        list[str] | None, typer.Option("--former-key", metavar="VKEY", help="One withdrawn since you cosigned last.")
+    ] = None,
+    signer: Annotated[Path, typer.Option("--signer", metavar="FILE", help="Your key, as `authority key` made it.")],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Your name as a witness, without spaces.")],
+    latest: Annotated[
+        Path, typer.Option("--latest", metavar="FILE", help="What you cosigned last; made by the first. Never lose it.")
+    ],
+) -> None:
+    """Cosign a checkpoint as a witness, on your own machine, without licd. It must go on from what you cosigned last.
+
+    The cosigned checkpoint is printed, and kept as the latest: give copies of it to whoever asks.
+    """
+    witness = witness_of(name, read_authority_key(desk, signer, "--signer"))
+    cosigned = cosign_request(desk, request, latest, verifier_by_keys(key, former_key or []), witness)
+    if desk.printer.is_json:
+        desk.printer.value({"cosigned": cosigned.encode().decode(), "witness": witness.key.encode()})
+        return
+    desk.printer.remark(f"witness {witness.key.encode()}")
+    for line in cosigned.encode().decode().splitlines():
+        desk.printer.line(line)
 
 
 @verb(app, "export")

@@ -12,7 +12,7 @@ from licd.cli.input_file import read_input
 from licd.cli.trust_file import read_trust
 from licd.evidence import checkpoint, entry, merkle, note
 from licd.evidence.checkpoint import Checkpoint, LogVerifier
-from licd.evidence.note import VerifierKey
+from licd.evidence.note import SignatureType, VerifierKey
 from licd.keys.errors import KeysError
 from licd.keys.public_key import parse_public_key
 from licd.v1 import log_service_pb2 as pb
@@ -33,6 +33,15 @@ def verifier_for(desk: Desk, header: bytes, bundle: Path | None, pin: str, keys:
     if keys:
         return LogVerifier(origin, tuple(note.decode_verifier_key(one) for one in keys), ed25519)
     return _by_bundle(desk, origin, bundle, pin)
+
+
+def verifier_by_keys(keys: Sequence[str], former: Sequence[str]) -> LogVerifier:
+    """Who must have signed the log that has these keys: their name is its origin. Raises Stopped, NoteInvalid."""
+    current, withdrawn = (tuple(note.decode_verifier_key(one) for one in each) for each in (keys, former))
+    names = {key.name for key in (*current, *withdrawn)}
+    if len(names) != 1 or any(key.type is not SignatureType.ED25519 for key in (*current, *withdrawn)):
+        raise Stopped(Exit.USAGE, "--key: the keys of one log are Ed25519 keys of one name, its origin")
+    return LogVerifier(names.pop(), current, ed25519, withdrawn)
 
 
 def held_checkpoints(paths: Sequence[Path], verifier: LogVerifier) -> list[Checkpoint]:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from licd.cli.authority_key import read_authority_key
 from licd.cli.consent import widen
 from licd.cli.desk import Desk
 from licd.cli.failure import Exit, Stopped
@@ -16,10 +17,8 @@ from licd.cli.token_file import read_token
 from licd.cli.verb import verb
 from licd.keys.armour import armour
 from licd.keys.envelope import seal
-from licd.keys.file_signer import read_key_file
-from licd.keys.kinds import KeyPurpose, Kind
-from licd.keys.private_file import EVERYBODY, KeyFileError, KeyFileReason, write_new
-from licd.keys.signer import Signer
+from licd.keys.kinds import Kind
+from licd.keys.private_file import EVERYBODY, write_new
 from licd.v1 import overlay_pb2
 from licd.v1 import overlay_service_pb2 as pb
 from licd.v1.overlay_service_pb2_grpc import OverlayServiceStub
@@ -43,25 +42,13 @@ def sign(
 ) -> None:
     """Sign an overlay, on the authority's own machine, without licd."""
     said = read_overlay(file, desk.now)
-    signer = _signer(desk, key)
+    signer = read_authority_key(desk, key, "--key")
     token = armour(seal(Kind.OVERLAY, said.SerializeToString(deterministic=True), signer).SerializeToString())
     if save is None:
         desk.printer.text(token)
         return
     write_new(save, token.encode(), EVERYBODY)
     desk.printer.record(said, [*overlay_terms_pairs(said, desk.now), ("signed by", f"key {signer.key_id}")])
-
-
-def _signer(desk: Desk, path: Path) -> Signer:
-    try:
-        found = read_key_file(path, None)
-    except KeyFileError as error:
-        if error.reason is not KeyFileReason.PASSPHRASE_MISSING:
-            raise
-        found = read_key_file(path, desk.passphrase(f"Passphrase of {path}: "))
-    if found.purpose is not KeyPurpose.OVERSEER:
-        raise Stopped(Exit.USAGE, f"--key: {path} is a key for {found.purpose.word}, not an authority's")
-    return found
 
 
 @verb(app, "lodge")

@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from licd.evidence.addition import check_addition, parse_addition
 from licd.evidence.checkpoint import Checkpoint, LogVerifier
 from licd.evidence.entry import Entry, Field
 from licd.evidence.export import Report
-from licd.verify.files import naming, read_export, read_held
+from licd.verify.files import Refused, naming, read_export, read_held, read_whole
 from licd.verify.fork import read_fork
-from licd.verify.story import STOPS, How, Mark, Stopped, SystemStopped, Watch, shown
+from licd.verify.story import STOPS, How, Mark, NotShown, Stopped, SystemStopped, Watch, shown
 from licd.verify.trust import log_verifier
+from licd.verify.witnesses import Witnessed, known_witnesses, read_cosigned
 
 Fact = tuple[str, str | int | list[str] | list[int]]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,7 +30,7 @@ _HOW: Final = {
 def log_holds(asked: Namespace) -> list[Fact]:
     """The log was only ever added to: every leaf, root and signature, and all that was kept from before."""
     verifier = log_verifier(asked.key, asked.former_key)
-    held = _held(asked, verifier)
+    held, witnessed = _held(asked, verifier)
     stops: list[int] = []
     erased: list[int] = []
 
@@ -42,26 +44,37 @@ def log_holds(asked: Namespace) -> list[Fact]:
     report = read_export(asked.file, verifier, held, take)
     return [
         ("holds", f"{asked.file} is whole, signed, and all that was kept from before is in it"),
-        *_log_facts(report, held),
+        *_log_facts(report, held, witnessed),
         ("stops", stops[:_LISTED]),
         ("kinds_erased", erased[:_LISTED]),
     ]
 
 
 def suspension_holds(asked: Namespace) -> list[Fact]:
-    """A suspension stands at this entry of a whole log, and took effect at every system of its licence."""
+    """A suspension stands at this entry of a whole log, and took effect at every system of its licence.
+
+    Where witnesses are demanded, in what they have seen already, and nothing that came later contradicts it.
+    """
     verifier = log_verifier(asked.key, asked.former_key)
-    held = _held(asked, verifier)
-    watch = Watch(asked.entry)
-    report = read_export(asked.file, verifier, held, watch.take)
+    held, witnessed = _held(asked, verifier)
+    whole, seen = Watch(asked.entry), Watch(asked.entry)
+
+    def take(index: int, entry: Entry) -> None:
+        whole.take(index, entry)
+        if witnessed is not None and index < witnessed.size:
+            seen.take(index, entry)
+
+    report = read_export(asked.file, verifier, held, take)
     with naming(asked.file):
-        found = watch.finish()
+        found = whole.finish()
+    if witnessed is not None:
+        _refuse_unseen(asked.file, seen, witnessed)
     return [
         (
             "holds",
             f"entry {asked.entry} stopped licence {shown(found.licence)}, and that took effect at all its systems",
         ),
-        *_log_facts(report, held),
+        *_log_facts(report, held, witnessed),
         *_stop_facts(found),
         *[(f"system {shown(each.name)}", _system_words(each, found.stop)) for each in found.systems],
         ("not_shown", "what a system did that its links do not tell, and permits between grant and end one by one"),
@@ -92,10 +105,36 @@ def fork_holds(asked: Namespace) -> list[Fact]:
     ]
 
 
-def _held(asked: Namespace, verifier: LogVerifier) -> list[Checkpoint]:
-    """What the checker kept from before: checkpoints, and whole exports, by their last checkpoint."""
+def addition_holds(asked: Namespace) -> list[Fact]:
+    """A newer checkpoint goes on from an older one, by the proof that came along. No entry is looked at."""
+    verifier = log_verifier(asked.key, asked.former_key)
+    [older] = read_held([asked.old], verifier)
+    data = read_whole(asked.file)
+    with naming(asked.file):
+        newer = check_addition(parse_addition(data), verifier, older)
+    return [
+        ("holds", f"the log of {newer.size} entries goes on from that of {older.size}"),
+        ("origin", shown(newer.origin)),
+        ("old_root", older.root.hex()),
+        ("root", newer.root.hex()),
+    ]
+
+
+def _refuse_unseen(path: Path, seen: Watch, witnessed: Witnessed) -> None:
+    try:
+        seen.finish()
+    except NotShown as error:
+        problem = f"in the {witnessed.size} entries that {witnessed.demanded} witnesses have seen: {error}"
+        raise Refused(f"{path}: {problem}") from error
+
+
+def _held(asked: Namespace, verifier: LogVerifier) -> tuple[list[Checkpoint], Witnessed | None]:
+    """What must be in the log: what the checker kept from before, and what witnesses cosigned."""
     older: Iterable[Path] = asked.older
-    return [*read_held(asked.held, verifier), *[read_export(path, _lenient(verifier)).final for path in older]]
+    witnesses = known_witnesses(asked.witness, asked.witnesses, verifier)
+    cosigned, witnessed = read_cosigned(asked.cosigned, verifier, witnesses, asked.witnesses)
+    kept = [*read_held(asked.held, verifier), *[read_export(path, _lenient(verifier)).final for path in older]]
+    return [*kept, *cosigned], witnessed
 
 
 def _lenient(verifier: LogVerifier) -> LogVerifier:
@@ -103,14 +142,17 @@ def _lenient(verifier: LogVerifier) -> LogVerifier:
     return LogVerifier(verifier.origin, (*verifier.keys, *verifier.former), verifier.verify)
 
 
-def _log_facts(report: Report, held: list[Checkpoint]) -> list[Fact]:
+def _log_facts(report: Report, held: list[Checkpoint], witnessed: Witnessed | None) -> list[Fact]:
+    seen = [f"{shown(name)} ({size})" for name, size in witnessed.seen] if witnessed else []
     return [
         ("origin", shown(report.final.origin)),
         ("entries", report.final.size),
         ("root", report.final.root.hex()),
         ("checkpoints", report.checkpoints),
         ("erased_fields", report.erased_fields),
-        ("kept_from_before", [each.size for each in sorted(held, key=lambda one: one.size)]),
+        ("must_contain", sorted(each.size for each in held)),
+        ("witnessed_entries", witnessed.size if witnessed else 0),
+        ("witnesses", seen),
     ]
 
 

@@ -11,7 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from licd.evidence.canonical import decode_decimal
-from licd.verify.claims import Fact, fork_holds, log_holds, suspension_holds
+from licd.verify.claims import Fact, addition_holds, fork_holds, log_holds, suspension_holds
 from licd.verify.files import Refused
 from licd.verify.story import shown
 from licd.verify.trust import Misused
@@ -73,6 +73,9 @@ def _parser() -> ArgumentParser:
     _claim(suspension, suspension_holds)
     suspension.add_argument("--entry", type=_size, required=True, metavar="N", help="Number of its entry, from 0.")
     _add_kept(suspension)
+    addition = claims.add_parser("addition", allow_abbrev=False, help="A checkpoint goes on from an older one.")
+    _claim(addition, addition_holds)
+    addition.add_argument("--old", type=Path, required=True, metavar="FILE", help="The older checkpoint.")
     _claim(claims.add_parser("fork", allow_abbrev=False, help="Two copies of one system spoke."), fork_holds)
     return parser
 
@@ -103,6 +106,19 @@ def _add_kept(parser: ArgumentParser) -> None:
         parser.add_argument(
             f"--{name}", type=Path, action="append", default=[], metavar="FILE", help=f"{words} May come again."
         )
+
+    parser.add_argument(
+        "--cosigned",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="A checkpoint that witnesses cosigned.",
+    )
+    parser.add_argument(
+        "--witness", action="append", default=[], metavar="VKEY", help="Verifier key of one you know, or @FILE of them."
+    )
+    parser.add_argument("--witnesses", type=_size, default=0, metavar="K", help="So many must have cosigned.")
 
 
 def _size(text: str) -> int:
