@@ -20,8 +20,9 @@ from licd.cli.log_check import (
     verify_entry,
     verify_extension,
 )
+from licd.cli.log_tiles import write_tiles
 from licd.cli.log_witness import cosign_request, witness_of
-from licd.cli.options import LONGEST, All, PageSize, PageToken, replaced_file
+from licd.cli.options import LONGEST, All, PageSize, PageToken, new_file, replaced_file
 from licd.cli.paging import Page, show_pages
 from licd.cli.printing import Columns
 from licd.cli.times import iso, when
@@ -228,3 +229,32 @@ def verify(
         return
     desk.printer.line(f"{file}: whole, and signed")
     desk.printer.pairs([(name.replace("_", " "), str(value)) for name, value in shown.items()])
+
+
+@verb(app, "tiles")
+def tiles(
+    desk: Desk,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `log export` wrote it.")],
+    *,
+    save: Annotated[Path, typer.Option("--save", metavar="DIR", callback=new_file, help="A new folder for them.")],
+    bundle: BundleFile = None,
+    pin: Pin = "",
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", metavar="VKEY", help="Verifier key of the log, name+id+key; in place of --bundle."),
+    ] = None,
+) -> None:
+    """Write an exported log as static files for anybody's client (C2SP tlog-tiles), without licd.
+
+    They hold names and commitments, no value: they can be public while what the entries say is not.
+    """
+    with file.open("rb") as lines:
+        first = lines.readline(_MOST_OF_A_LINE)
+        verifier = verifier_for(desk, first, bundle, pin, key or [])
+        rest = iter(lambda: lines.readline(_MOST_OF_A_LINE), b"")
+        report, count = write_tiles(save, chain([first], rest), verifier)
+    shown = {"folder": str(save), "entries": report.final.size, "files": count, "root": report.final.root.hex()}
+    if desk.printer.is_json:
+        desk.printer.value(shown)
+        return
+    desk.printer.pairs([(name, str(value)) for name, value in shown.items()])

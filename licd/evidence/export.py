@@ -52,9 +52,13 @@ class LogInvalid(EvidenceInvalid):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A log found whole: its last checkpoint, how many were checked, and what has been erased from it."""
+    """A log found whole: its last checkpoint, how many were checked, and what has been erased from it.
+
+    signed is the note of the last checkpoint, as it stands there.
+    """
 
     final: Checkpoint
+    signed: str
     checkpoints: int
     entries_with_erasure: int
     erased_fields: int
@@ -177,7 +181,7 @@ class _Check:
         self._open(self.verifier.open, self.final_note)
         if self.held:
             raise self._between(f"the log ends here, but a checkpoint of size {self.held[0].size} is held")
-        return Report(self.final, self.checkpoints, self.entries_with_erasure, self.erased_fields)
+        return Report(self.final, self.final_note, self.checkpoints, self.entries_with_erasure, self.erased_fields)
 
     def _parse(self, raw: str | bytes) -> tuple[str, dict[str, object]]:
         if len(raw) > MAX_LINE_CHARACTERS:

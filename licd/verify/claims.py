@@ -10,7 +10,8 @@ from licd.evidence.addition import check_addition, parse_addition
 from licd.evidence.checkpoint import Checkpoint, LogVerifier
 from licd.evidence.entry import Entry, Field
 from licd.evidence.export import Report
-from licd.verify.files import Refused, naming, read_export, read_held, read_whole
+from licd.evidence.tiles import CHECKPOINT, check_tiles
+from licd.verify.files import Refused, naming, read_export, read_held, read_whole, reader_of
 from licd.verify.fork import read_fork
 from licd.verify.story import STOPS, How, Mark, NotShown, Stopped, SystemStopped, Watch, shown
 from licd.verify.trust import log_verifier
@@ -47,6 +48,26 @@ def log_holds(asked: Namespace) -> list[Fact]:
         *_log_facts(report, held, witnessed),
         ("stops", stops[:_LISTED]),
         ("kinds_erased", erased[:_LISTED]),
+    ]
+
+
+def tiles_hold(asked: Namespace) -> list[Fact]:
+    """A folder of static files is the whole log of the checkpoint in it, commitments only."""
+    verifier = log_verifier(asked.key, asked.former_key)
+    held, witnessed = _held(asked, verifier)
+    read = reader_of(asked.file)
+    signed = read(CHECKPOINT)
+    if signed is None:
+        raise Refused(f"{asked.file}: there is no file named {CHECKPOINT} in it")
+    with naming(asked.file):
+        stated = verifier.open(signed)
+        check_tiles(read, stated, held)
+    return [
+        ("holds", f"the files in {asked.file} are the log of their checkpoint, all of it"),
+        ("origin", shown(stated.origin)),
+        ("entries", stated.size),
+        ("root", stated.root.hex()),
+        *_kept_facts(held, witnessed),
     ]
 
 
@@ -143,16 +164,21 @@ def _lenient(verifier: LogVerifier) -> LogVerifier:
 
 
 def _log_facts(report: Report, held: list[Checkpoint], witnessed: Witnessed | None) -> list[Fact]:
-    seen = [f"{shown(name)} ({size})" for name, size in witnessed.seen] if witnessed else []
     return [
         ("origin", shown(report.final.origin)),
         ("entries", report.final.size),
         ("root", report.final.root.hex()),
         ("checkpoints", report.checkpoints),
         ("erased_fields", report.erased_fields),
+        *_kept_facts(held, witnessed),
+    ]
+
+
+def _kept_facts(held: list[Checkpoint], witnessed: Witnessed | None) -> list[Fact]:
+    return [
         ("must_contain", sorted(each.size for each in held)),
         ("witnessed_entries", witnessed.size if witnessed else 0),
-        ("witnesses", seen),
+        ("witnesses", [f"{shown(name)} ({size})" for name, size in witnessed.seen] if witnessed else []),
     ]
 
 

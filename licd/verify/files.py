@@ -9,8 +9,11 @@ from licd.evidence.checkpoint import Checkpoint, LogVerifier
 from licd.evidence.entry import Entry
 from licd.evidence.errors import EvidenceInvalid
 from licd.evidence.export import MAX_LINE_CHARACTERS, Report, verify_export
+from licd.evidence.merkle import TILE
+from licd.evidence.tiles import LONGEST_ENTRY, Read
 
 MOST_BYTES: Final = 4 << 20
+MOST_OF_A_BUNDLE: Final = TILE * (LONGEST_ENTRY + 2)
 _MOST_OF_A_LINE: Final = MAX_LINE_CHARACTERS + 2
 
 
@@ -27,13 +30,25 @@ def naming(path: Path) -> Iterator[None]:
         raise Refused(f"{path}: {error}") from error
 
 
-def read_whole(path: Path) -> bytes:
-    """The bytes of a small file. Raises Refused for a large one, OSError."""
+def read_whole(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The bytes of a small file. Raises Refused for a larger one, OSError."""
     with path.open("rb") as file:
-        data = file.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise Refused(f"{path}: is larger than {MOST_BYTES} bytes, and nothing to be read here is")
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise Refused(f"{path}: is larger than {most} bytes, and nothing to be read here is")
     return data
+
+
+def reader_of(folder: Path) -> Read:
+    """Reads the static files of a log. A path that is no file is nothing there."""
+
+    def read(path: str) -> bytes | None:
+        try:
+            return read_whole(folder / path, MOST_OF_A_BUNDLE)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
+    return read
 
 
 def read_export(

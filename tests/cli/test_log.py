@@ -223,3 +223,18 @@ def test_a_file_of_authorities_is_not_written_where_the_bundle_names_none(licctl
     licctl.licd.on("ExportTrustBundle", key_service_pb2.ExportTrustBundleResponse(trust=chain(bundle(1))))
     assert licctl("key", "bundle", "--authorities", str(tmp_path / "ca.pem")).exit_code != 0
     assert not (tmp_path / "ca.pem").exists()  # this bundle names none
+
+
+def test_an_exported_log_becomes_static_files(licctl: Licctl, tmp_path: Path, exported: Path) -> None:
+    key = VerifierKey(ORIGIN, EVIDENCE.public_key).encode()
+    folder = tmp_path / "tiles"
+    result = licctl.bare("log", "tiles", str(exported), "--key", key, "--save", str(folder), "--output", "json")
+    assert result.exit_code == 0, result.output
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    assert files == ["checkpoint", "tile/0/000.p/5", "tile/entries/000.p/5"]
+    assert main(["tiles", str(folder), "--key", key]) == 0
+    assert licctl.bare("log", "tiles", str(exported), "--key", key, "--save", str(folder)).exit_code == 2
+    exported.write_text(exported.read_text()[:-200])
+    other = tmp_path / "other"
+    assert licctl.bare("log", "tiles", str(exported), "--key", key, "--save", str(other)).exit_code == 7
+    assert not other.exists()
