@@ -10,6 +10,7 @@ import typer
 
 from licd.cli.authority_key import read_authority_key
 from licd.cli.desk import Desk
+from licd.cli.failure import Exit, Stopped
 from licd.cli.input_file import read_input_text
 from licd.cli.json_form import as_json
 from licd.cli.log_check import (
@@ -29,7 +30,9 @@ from licd.cli.times import iso, when
 from licd.cli.verb import verb
 from licd.core.time import Instant
 from licd.evidence.addition import encode_addition
+from licd.evidence.entry import decode
 from licd.evidence.export import MAX_LINE_CHARACTERS, verify_export
+from licd.evidence.inclusion import encode_inclusion
 from licd.keys.private_file import EVERYBODY, replace
 from licd.v1 import log_service_pb2 as pb
 from licd.v1.log_service_pb2_grpc import LogServiceStub
@@ -79,13 +82,32 @@ def list_(
 def get(
     desk: Desk,
     index: Annotated[int, typer.Argument(min=0, max=LONGEST, metavar="INDEX", help="Number of the entry, from 0.")],
+    *,
     bundle: BundleFile = None,
     pin: Pin = "",
+    proof: Annotated[
+        Path | None,
+        typer.Option(
+            "--proof", metavar="FILE", callback=replaced_file, help="Write it there with its proof, for others."
+        ),
+    ] = None,
+    disclose: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--disclose", metavar="FIELD", help="With --proof: only this field is in the file; may come again."
+        ),
+    ] = None,
 ) -> None:
     """Show one entry, and check its proof under the newest checkpoint; with --bundle, its signature too."""
+    if disclose and proof is None:
+        raise Stopped(Exit.USAGE, "--disclose: says what --proof FILE shall show, and there is none")
     found = desk.ask(LogServiceStub(desk.channel).GetEntry, pb.GetEntryRequest(index=index))
     checkpoint = read_checkpoint(desk, found.checkpoint, bundle, pin)
     verify_entry(found, index, checkpoint)
+    if proof:
+        entry = decode(found.entry.entry)
+        data = encode_inclusion(index, entry, found.inclusion_proof, found.checkpoint.encode(), disclose or None)
+        replace(proof, data, EVERYBODY)
     if desk.printer.is_json:
         desk.printer.value(as_json(found))
         return

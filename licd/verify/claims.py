@@ -10,6 +10,7 @@ from licd.evidence.addition import check_addition, parse_addition
 from licd.evidence.checkpoint import Checkpoint, LogVerifier
 from licd.evidence.entry import Entry, Field
 from licd.evidence.export import Report
+from licd.evidence.inclusion import check_inclusion, parse_inclusion
 from licd.evidence.tiles import CHECKPOINT, check_tiles
 from licd.verify.files import Refused, naming, read_export, read_held, read_whole, reader_of
 from licd.verify.fork import read_fork
@@ -139,6 +140,35 @@ def addition_holds(asked: Namespace) -> list[Fact]:
         ("old_root", older.root.hex()),
         ("root", newer.root.hex()),
     ]
+
+
+def entry_holds(asked: Namespace) -> list[Fact]:
+    """This entry is in the log: one file has it, its proof and the signed checkpoint. What is hidden stays hidden."""
+    verifier = log_verifier(asked.key, asked.former_key)
+    data = read_whole(asked.file)
+    with naming(asked.file):
+        found = parse_inclusion(data)
+        stated = check_inclusion(found, verifier)
+    fields = [
+        (f"field {each.name}", _value(each.value) if isinstance(each, Field) else "(hidden)")
+        for each in found.entry.fields
+    ]
+    return [
+        ("holds", f"entry {found.index} is in the log of {stated.size} entries, and says this"),
+        ("origin", shown(stated.origin)),
+        ("index", found.index),
+        ("entries", stated.size),
+        ("root", stated.root.hex()),
+        *fields,
+    ]
+
+
+def _value(value: bytes) -> str:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return value.hex()[:_LISTED]
+    return shown(text) if text.isprintable() else value.hex()[:_LISTED]
 
 
 def _refuse_unseen(path: Path, seen: Watch, witnessed: Witnessed) -> None:

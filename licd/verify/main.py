@@ -11,7 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from licd.evidence.canonical import decode_decimal
-from licd.verify.claims import Fact, addition_holds, fork_holds, log_holds, suspension_holds, tiles_hold
+from licd.verify.claims import Fact, addition_holds, entry_holds, fork_holds, log_holds, suspension_holds, tiles_hold
 from licd.verify.files import Refused
 from licd.verify.story import shown
 from licd.verify.trust import Misused
@@ -73,6 +73,7 @@ def _parser() -> ArgumentParser:
     _claim(suspension, suspension_holds)
     suspension.add_argument("--entry", type=_size, required=True, metavar="N", help="Number of its entry, from 0.")
     _add_kept(suspension)
+    _claim(claims.add_parser("entry", allow_abbrev=False, help="An entry is in the log, and says this."), entry_holds)
     tiles = claims.add_parser("tiles", allow_abbrev=False, help="A folder of static files is the whole log.")
     _add_kept(_claim(tiles, tiles_hold))
     addition = claims.add_parser("addition", allow_abbrev=False, help="A checkpoint goes on from an older one.")

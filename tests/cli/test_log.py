@@ -238,3 +238,29 @@ def test_an_exported_log_becomes_static_files(licctl: Licctl, tmp_path: Path, ex
     other = tmp_path / "other"
     assert licctl.bare("log", "tiles", str(exported), "--key", key, "--save", str(other)).exit_code == 7
     assert not other.exists()
+
+
+def test_an_entry_is_written_with_its_proof_and_only_what_may_be_seen(licctl: Licctl, tmp_path: Path, capsys) -> None:
+    licctl.licd.on("GetEntry", entry_answer(3))
+    key = VerifierKey(ORIGIN, EVIDENCE.public_key).encode()
+    whole, some = tmp_path / "whole.tlog-proof", tmp_path / "some.tlog-proof"
+    assert licctl("log", "get", "3", "--proof", str(whole)).exit_code == 0
+    assert licctl("log", "get", "3", "--proof", str(some), "--disclose", "kind").exit_code == 0
+    for file, number in ((whole, "3"), (some, "(hidden)")):
+        assert main(["entry", str(file), "--key", key]) == 0
+        shown = capsys.readouterr().out
+        assert "holds: entry 3 is in the log of 5 entries, and says this\n" in shown
+        assert f"field kind: grant\nfield number: {number}\n" in shown
+    some.write_bytes(some.read_bytes().replace(b"index 3", b"index 2"))
+    assert main(["entry", str(some), "--key", key]) == 1
+    assert "the proof for leaf 2 of 5 leads to another root" in capsys.readouterr().err
+
+
+def test_what_cannot_be_disclosed_is_said_and_nothing_is_written(licctl: Licctl, tmp_path: Path) -> None:
+    licctl.licd.on("GetEntry", entry_answer(3))
+    file = tmp_path / "proof"
+    assert licctl("log", "get", "3", "--disclose", "kind").exit_code == 2
+    refused = licctl("log", "get", "3", "--proof", str(file), "--disclose", "kinds")
+    assert refused.exit_code == 7
+    assert "the entry has no field 'kinds'" in refused.stderr
+    assert not file.exists()
