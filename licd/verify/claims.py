@@ -45,7 +45,7 @@ def log_holds(asked: Namespace) -> list[Fact]:
 
     report = read_export(asked.file, verifier, held, take)
     return [
-        ("holds", f"{asked.file} is whole, signed, and all that was kept from before is in it"),
+        ("holds", f"{shown(str(asked.file))} is whole, signed, and all that was kept from before is in it"),
         *_log_facts(report, held, witnessed),
         ("stops", stops[:_LISTED]),
         ("kinds_erased", erased[:_LISTED]),
@@ -64,7 +64,7 @@ def tiles_hold(asked: Namespace) -> list[Fact]:
         stated = verifier.open(signed)
         check_tiles(read, stated, held)
     return [
-        ("holds", f"the files in {asked.file} are the log of their checkpoint, all of it"),
+        ("holds", f"the files in {shown(str(asked.file))} are the log of their checkpoint, all of it"),
         ("origin", shown(stated.origin)),
         ("entries", stated.size),
         ("root", stated.root.hex()),
@@ -107,10 +107,11 @@ def fork_holds(asked: Namespace) -> list[Fact]:
     """Two copies of one system spoke, and licd's log says which key is the system's."""
     verifier = log_verifier(asked.key, asked.former_key)
     finding = read_fork(asked.file, verifier)
+    file = shown(str(asked.file))
     if finding.ground.is_proof:
-        words = f"{asked.file} proves that two copies of {shown(finding.system)} spoke"
+        words = f"{file} proves that two copies of {shown(finding.system)} spoke"
     else:
-        words = f"{asked.file} fits together; that two copies spoke is licd's word, the links alone do not show it"
+        words = f"{file} fits together; that two copies spoke is licd's word, the links alone do not show it"
     return [
         ("holds", words),
         ("ground", finding.ground.value),

@@ -4,10 +4,12 @@ Exit codes: 0 the claim holds, 1 it does not (standard error says where and why)
 """
 
 import json
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from enum import IntEnum
+from io import TextIOWrapper
 from pathlib import Path
 
 from licd.evidence.canonical import decode_decimal
@@ -39,6 +41,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _end(Exit.CANNOT_BE_ASKED, f"cannot be read: {error.filename}: {error.strerror}")
     _print(facts, as_json=asked.json)
     return Exit.HOLDS
+
+
+def run() -> int:
+    """The program: main, on streams that take every character and may have nobody at their end."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what could not be written is not tried again
+        return Exit.CANNOT_BE_ASKED
+    return code
 
 
 def _end(code: Exit, words: str) -> int:
@@ -129,4 +145,4 @@ def _size(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random  # noqa: TID251 - seeded mistakes
 import subprocess
 import sys
@@ -273,3 +274,24 @@ def test_the_program_brings_nothing_of_the_daemon_along(story: Story, tmp_path: 
     command = [sys.executable, "-c", program, "log", str(story.save(tmp_path)), "--key", KEY]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "[] []"
+
+
+def test_a_file_with_a_name_that_is_no_text_is_spelled_out_whatever_the_terminal(story: Story, tmp_path: Path):
+    file = story.save(tmp_path)
+    odd = os.fsencode(tmp_path) + b"/north\xff\xc3\xb8.log"
+    os.rename(file, odd)  # noqa: PTH104 - a name of bytes
+    for encoding in ("ascii", "utf-8", "latin-1"):
+        command: list[str | bytes] = [sys.executable, "-m", "licd.verify.main", "log", odd, "--key", KEY]
+        environment = os.environ | {"PYTHONIOENCODING": encoding}
+        done = subprocess.run(command, capture_output=True, check=False, timeout=60, env=environment)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"north\\udcff" in done.stdout
+
+
+def test_a_reader_who_went_away_is_no_success_and_no_traceback(story: Story, tmp_path: Path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "licd.verify.main", "log", str(story.save(tmp_path)), "--key", KEY]
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (2, b"")
