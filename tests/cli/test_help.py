@@ -53,7 +53,7 @@ VERBS = {
     "lease": {"list", "force-release"},
     "approval": {"list", "show", "sign", "reject"},
     "operator": {"list", "add", "disable", "request"},
-    "log": {"list", "get", "checkpoint", "export", "verify"},
+    "log": {"list", "get", "checkpoint", "export", "verify", "cosign", "tiles"},
     "key": {"list", "bundle", "publish"},
     "policy": {"show", "check"},
     "rules": {"facts", "test", "dry-run"},
