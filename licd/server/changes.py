@@ -258,4 +258,6 @@ def checked_text(value: str, field: str, *, limit: int = TEXT_LIMIT, required: b
         raise Invalid("must be given", field=field)
     if len(value) > limit:
         raise Invalid(f"at most {limit} characters", field=field)
+    if "\x00" in value:
+        raise Invalid("has a NUL character in it, which is no text", field=field)
     return value

@@ -367,6 +367,7 @@ REFUSED: dict[str, tuple[Callable[[Authority], pb.LodgeOverlayRequest], type[Lic
     ),
     "with too many limits": (lambda one: one.lodging(*[ConcurrentTargets(1)] * 65), Invalid, "at most 64 limits"),
     "with words without end": (lambda one: one.lodging(statement="x" * 2001), Invalid, "at most 2000 characters"),
+    "with a NUL among its words": (lambda one: one.lodging(statement="fin\x00e"), Invalid, "a NUL character"),
     "that withdraws what is not there": (
         lambda one: one.lodging(effect=OverlayEffect.WITHDRAW),
         Invalid,
