@@ -19,6 +19,7 @@ FRESH_ASSESSMENT: Final = "fresh-assessment"
 OVERSEER: Final = "overseer"
 COOLING_OFF: Final = "cooling_off"
 APPROVALS: Final = "approvals"
+DECIDED: Final = frozenset({CaseState.STOPPED, CaseState.CLOSED, CaseState.REMEDIES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,13 @@ class ReinstatementItem:
 class Demands:
     """What a reinstatement takes: items to be done, the least time since the suspension, and how many persons.
 
-    persons counts the one who asks. Nothing but two persons where the suspicion was a mistake.
+    persons counts the one who asks. mistake: the suspicion is said to be one, so no case may say otherwise.
     """
 
     items: tuple[str, ...] = ()
     wait: Millis = 0
     persons: int = 2
+    mistake: bool = False
 
 
 def missing(demands: Demands, met: Iterable[str], elapsed: Millis) -> tuple[str, ...]:
@@ -69,12 +71,21 @@ def refuse_missing(licence: str, demands: Demands, met: Iterable[str], suspended
     )
 
 
+def refuse_contradicted(licence: str, cases: Iterable[Case], since: Instant) -> None:
+    """Raises IllegalTransition where a case about a licence is open, or found misuse: no mistake is it then."""
+    for case in cases:
+        if case.state not in DECIDED and case.licence == licence:
+            problem = f"case {case.id} about it is in {case.state}; stop it or determine it first"
+            raise IllegalTransition(f"licence {licence} was suspended by mistake? {problem}", field="reason_code")
+        if case.determined_at >= since and case.determination == Determination.MISUSE:
+            raise IllegalTransition(f"case {case.id} found misuse; that was no mistake", field="reason_code")
+
+
 def undetermined(cases: Iterable[Case], since: Instant) -> str:
     """Why these cases about a licence are no determination that lets it be used again; empty when they are one."""
-    ended = {CaseState.STOPPED, CaseState.CLOSED, CaseState.REMEDIES}
     found = list(cases)
     for case in found:
-        if case.state not in ended:
+        if case.state not in DECIDED:
             return f"case {case.id} is in {case.state}"
     since_then = [case for case in found if case.determined_at >= since]
     for case in since_then:

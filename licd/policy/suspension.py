@@ -98,7 +98,7 @@ class SuspensionPolicy:
         reason = self.suspend.get(code)
         if reason is None:
             return Demands()
-        return reason.demands if self.lift[lift].checklist else Demands(persons=reason.approvals)
+        return reason.demands if self.lift[lift].checklist else Demands(persons=reason.approvals, mistake=True)
 
     def missing_to_lift(self, code: str, *, met: frozenset[str], elapsed: Millis, persons: int) -> tuple[str, ...]:
         """What still stands in the way of reinstating, in words of the policy; empty when nothing does.

@@ -6,7 +6,7 @@ import pytest
 
 from licd.core.case import Case, CaseState, Determination
 from licd.core.errors import IllegalTransition
-from licd.core.reinstatement import Demands, missing, refuse_missing, undetermined
+from licd.core.reinstatement import Demands, missing, refuse_contradicted, refuse_missing, undetermined
 from licd.core.time import HOUR
 
 DEMANDS = Demands(("users-interviewed", "training-done"), 48 * HOUR, 3)
@@ -68,3 +68,28 @@ def test_a_determination_is_one_of_no_misuse_since_the_suspension_with_nothing_o
     found = undetermined(cases, SUSPENDED)
     assert problem in found
     assert bool(found) is bool(problem)
+
+
+@pytest.mark.parametrize(
+    ("case", "refusal"),
+    [
+        (replace(CASE, licence="north-1", state=CaseState.PRELIMINARY), "stop it or determine it first"),
+        (replace(CASE, determination=Determination.MISUSE), "found misuse"),
+        (
+            replace(CASE, licence="north-1", state=CaseState.REMEDIES, determination=Determination.MISUSE),
+            "found misuse",
+        ),
+            replace(CASE, licence="north-1", state=CaseState.REMEDIES, determination=Determination.MISUSE),
+            "found misuse",
+        ),
+        (replace(CASE, licence="north-1", state=CaseState.STOPPED, determination=""), ""),
+        (replace(CASE, determination=Determination.MISUSE, determined_at=SUSPENDED - 1), ""),
+        (replace(CASE, state=CaseState.PRELIMINARY, determination=""), ""),
+    ],
+)
+def test_nobody_calls_it_a_mistake_while_a_case_says_otherwise(case: Case, refusal: str):
+    if not refusal:
+        refuse_contradicted("north-1", [case], SUSPENDED)
+        return
+    with pytest.raises(IllegalTransition, match=refusal):
+        refuse_contradicted("north-1", [case], SUSPENDED)

@@ -111,3 +111,14 @@ def test_an_assessment_from_before_the_suspension_is_not_fresh(suspended: Rig):
 def test_nothing_is_recorded_on_rows_that_are_behind(suspended: Rig):
     behind = suspended.reopened(behind="the rows are old", answered={"north-1": 7})
     assert isinstance(behind.ask(meet("training-done"))[0], Behind)
+
+
+def test_what_is_under_a_case_was_no_mistake_until_the_case_is_stopped(suspended: Rig):
+    rig = suspended
+    case = rig.do(OpenCase("", "north-1", "media", "s", "", [("interviews", True)], DAY, "carol"))
+    mistake = replace(LIFT, code="unfounded", demands=Demands(mistake=True))
+    with pytest.raises(IllegalTransition, match="stop it or determine it first"):
+        rig.do(mistake)
+    rig.look(lambda tx: tx.put(replace(case, state=CaseState.STOPPED)))
+    rig.do(mistake)
+    assert status(rig) is LicenceStatus.ACTIVE

@@ -78,7 +78,7 @@ def test_refuses_reasons_that_lead_nowhere(folder: Folder, old: str, new: str, t
 def test_a_mistake_takes_the_persons_alone_and_comfort_takes_everything(policies: Policies):
     found = policies.suspension
     for code, reason in found.suspend.items():
-        assert found.demands(code, "unfounded") == Demands(persons=reason.approvals)
+        assert found.demands(code, "unfounded") == Demands(persons=reason.approvals, mistake=True)
         for lift in ("comfort_full", "comfort_restricted"):
             assert found.demands(code, lift) == reason.demands
     assert OVERSEER in found.demands("report_external", "comfort_full").items

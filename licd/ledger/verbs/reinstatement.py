@@ -16,6 +16,7 @@ from licd.core.reinstatement import (
     FRESH_ASSESSMENT,
     Demands,
     ReinstatementItem,
+    refuse_contradicted,
     refuse_missing,
     undetermined,
 )
@@ -105,6 +106,8 @@ class ReinstateLicence:
             refuse_missing(self.licence, self.demands, met, found.suspended_at, tx.now)
             for item in self.demands.items:
                 _refuse_untrue(tx, found, item)
+            if self.demands.mistake:
+                refuse_contradicted(found.id, _cases_about(tx.connection, found), found.suspended_at)
         reinstate_licence(state, tx.now, epoch=self.epoch, code=self.code, detail=self.detail, actor=self.actor)
         return state.licence
 
@@ -131,10 +134,14 @@ def _refuse_untrue(tx: Transaction, licence: Licence, item: str) -> None:
         raise IllegalTransition(f"{item} of licence {licence.id}: {problem}", field="item")
 
 
-def _no_determination(connection: Connection, licence: Licence) -> str:
+def _cases_about(connection: Connection, licence: Licence) -> list[Case]:
     column = signal_tables.case_file.c
-    cases: list[Case] = CASES.where(connection, column.customer == licence.customer)
-    return undetermined((each for each in cases if each.licence in {"", licence.id}), licence.suspended_at)
+    of_customer: list[Case] = CASES.where(connection, column.customer == licence.customer)
+    return [each for each in of_customer if each.licence in {"", licence.id}]
+
+
+def _no_determination(connection: Connection, licence: Licence) -> str:
+    return undetermined(_cases_about(connection, licence), licence.suspended_at)
 
 
 def _no_assessment(connection: Connection, licence: Licence) -> str:
