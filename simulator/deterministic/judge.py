@@ -81,6 +81,9 @@ class _History:
                 began = at
         return began
 
+    def has(self, revision: int) -> bool:
+        return any(row.revision == revision for _, row in self.rows)
+
     def over_since(self, now: Millis) -> Millis | None:
         """Since when every row has said that what happens now happens after the end."""
         began: Millis | None = None
@@ -174,10 +177,11 @@ class Judge:
                 self._granted_at.setdefault(each.grant.lease, each.grant.granted_at_ms)
                 self.leases.setdefault(each.grant.lease, header.licence)
         terms = history.of(header.epoch)
-        if terms is None or terms.revision != permit.revision:
+        if not history.has(permit.revision) or (terms is not None and terms.revision != permit.revision):
             self.blame(Promise.DENY, f"{system}: a permit under revision {permit.revision}, which is not durable")
             return
-        self._judge_time(terms, permit)
+        if terms is not None:  # else this epoch and the next were made durable together, and nobody saw its row
+            self._judge_time(terms, permit)
         self._judge_cap(history, system, permit)
 
     def _judge_epoch(self, history: _History, header: session_pb2.ReplyHeader) -> None:
