@@ -4,21 +4,23 @@ Rules
 - A determination takes two persons at least.
 - A remedy is for findings of misuse, or of nothing conclusive; never for no misuse. What ends a licence is for misuse
   alone.
-- A remedy that tightens names a category in which something may be licensed.
+- A remedy that tightens names a category in which something may be licensed; one that obliges, an obligation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import assert_never
 
 from licd.core.case import Determination
-from licd.core.time import HOUR, Millis
+from licd.core.time import DAY, HOUR, Millis
 from licd.policy.categories import Category
 from licd.policy.problems import unknown
 from licd.policy.reader import Reader
+from licd.policy.suspension import SuspensionPolicy
 
 
 class Action(StrEnum):
@@ -26,6 +28,7 @@ class Action(StrEnum):
 
     TERMINATE = "terminate"
     TIGHTEN = "tighten"
+    OBLIGE = "oblige"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,19 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class RemedyPolicy:
-    """What may follow from which findings. code ends a licence, category is whose ceiling it comes below."""
+    """What may follow from which findings.
+
+    code ends a licence, category is whose ceiling it comes below, obligation is what its customer owes then, due
+    for the first time after so long.
+    """
 
     description: str
     after: frozenset[Determination]
     action: Action
     code: str
     category: str
+    obligation: str
+    due: Millis
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +71,8 @@ class Casework:
         return tuple((name, step.mandatory) for name, step in self.steps.items())
 
 
-def read_casework(reader: Reader, categories: Mapping[str, Category], terminate: Mapping[str, str]) -> Casework:
-    """Reads the file. terminate: the reasons for which policy ends a licence."""
+def read_casework(reader: Reader, categories: Mapping[str, Category], suspension: SuspensionPolicy) -> Casework:
+    """Reads the file; of suspension the reasons to end a licence, and what customers can be obliged to."""
     deadline, determination = reader.table_at("deadline"), reader.table_at("determination")
     policy = Casework(
         acknowledge=deadline.span("acknowledge_hours", HOUR, most=31 * 24),
@@ -71,7 +80,7 @@ def read_casework(reader: Reader, categories: Mapping[str, Category], terminate:
         steps=MappingProxyType({table.name(name): _read_step(table) for name, table in reader.named("step")}),
         remedies=MappingProxyType(
             {
-                table.name(name): _read_remedy(table, categories, terminate)
+                table.name(name): _read_remedy(table, categories, suspension)
                 for name, table in reader.named("remedy", default={})
             }
         ),
@@ -89,23 +98,33 @@ def _read_step(reader: Reader) -> Step:
     return step
 
 
-def _read_remedy(reader: Reader, categories: Mapping[str, Category], terminate: Mapping[str, str]) -> RemedyPolicy:
+def _read_remedy(reader: Reader, categories: Mapping[str, Category], suspension: SuspensionPolicy) -> RemedyPolicy:
     word = reader.text("action", choices=[each.value for each in Action])
     action = next((each for each in Action if each.value == word), Action.TIGHTEN)
     findings = [Determination.MISUSE.value, Determination.INCONCLUSIVE.value]
     after = frozenset(Determination(each) for each in reader.texts("after", choices=findings) if each in findings)
-    if action is Action.TERMINATE and after - {Determination.MISUSE}:
-        reader.note("after", "a licence is ended after misuse, and after nothing else")
-    code = category = ""
-    if action is Action.TERMINATE:
-        code = reader.text("code")
-        if code and code not in terminate:
-            reader.note("code", unknown("reason to terminate", code, terminate), refers=True)
-    else:
-        category = reader.text("category")
-        if category and (category not in categories or categories[category].ceiling is None):
-            known = [name for name, each in categories.items() if each.ceiling is not None]
-            reader.note("category", unknown("category in which something is licensed", category, known), refers=True)
-    remedy = RemedyPolicy(reader.text("description"), after, action, code, category)
+    code = category = obligation = ""
+    due = 0
+    match action:
+        case Action.TERMINATE:
+            if after - {Determination.MISUSE}:
+                reader.note("after", "a licence is ended after misuse, and after nothing else")
+            code = _known(reader, "code", "reason to terminate", suspension.terminate)
+        case Action.TIGHTEN:
+            licensed = [name for name, each in categories.items() if each.ceiling is not None]
+            category = _known(reader, "category", "category in which something is licensed", licensed)
+        case Action.OBLIGE:
+            obligation = _known(reader, "obligation", "obligation", suspension.obligations)
+            due = reader.span("due_days", DAY, most=366)
+        case _:
+            assert_never(action)
+    remedy = RemedyPolicy(reader.text("description"), after, action, code, category, obligation, due)
     reader.done()
     return remedy
+
+
+def _known(reader: Reader, key: str, what: str, known: Collection[str]) -> str:
+    named = reader.text(key)
+    if named and named not in known:
+        reader.note(key, unknown(what, named, known), refers=True)
+    return named

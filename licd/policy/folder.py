@@ -79,9 +79,7 @@ def gather(folder: Path) -> tuple[Policies | None, list[Problem]]:
         # Its floors and lists are named for categories, and these cannot be read.
         del reading.problems[told:]
     misuse = reading.file("misuse.toml", lambda reader: read_misuse(reader, words.suspension.suspend))
-    casework = reading.file(
-        "casework.toml", lambda reader: read_casework(reader, words.categories, words.suspension.terminate)
-    )
+    casework = reading.file("casework.toml", lambda reader: read_casework(reader, words.categories, words.suspension))
     allegations = reading.file("allegations.toml", read_allegations)
     templates = _read_templates(reading, words)
     if broken:

@@ -1,5 +1,6 @@
 """Cases in the transaction that decides, on both databases: steps, determinations applied once, rounds, signals."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from licd.core.errors import Conflict, DiskFull, IllegalTransition, Invalid, Lic
 from licd.core.misuse import Outcome
 from licd.core.model import LicenceStatus
 from licd.core.time import DAY, HOUR
-from licd.ledger.rows import CASES
+from licd.ledger.rows import CASES, CONDITIONS
 from licd.ledger.signals import signals_now
 from licd.ledger.transaction import Command
 from licd.ledger.verbs.cases import DecideStep, DetermineCase, MoveCase, OpenCase, Remedy, ReopenCase, steps_of
+from licd.ledger.verbs.conditions import AddCondition
 from licd.ledger.verbs.licences import AmendLicence, TerminateLicence
 from tests.core.misuse_rules import rule
 from tests.ledger.rig import Rig, terms
@@ -172,6 +174,32 @@ def test_a_remedy_narrows_the_licence(rig: Rig):
     rig.do(determining(case, Remedy("tighten", amend), found=Determination.INCONCLUSIVE))
     assert rig.look(lambda tx: tx.state("north-1").rights.cap) == 1
     assert status(rig) is LicenceStatus.ACTIVE
+
+
+def test_a_remedy_obliges_the_customer_in_the_same_transaction(rig: Rig):
+    rig.licence("north-1")
+    case = ripe(rig)
+    due = rig.clock.wall() + 60 * DAY
+    training = AddCondition("north-1", "training-quarterly", due, "", 91 * DAY, may_replace=False, actor="carol")
+    found = rig.do(determining(case, Remedy("training", training), found=Determination.INCONCLUSIVE))
+    assert found.remedies == "training:north-1"
+    owed = rig.look(lambda tx: tx.get(CONDITIONS, "north-1/training-quarterly"))
+    assert owed is not None
+    assert (owed.customer, owed.due_at, owed.period) == ("north", due, 1)
+    [entry] = rig.entries("condition.set")
+    assert (entry["condition"], entry["actor"]) == (b"north-1/training-quarterly", b"carol")
+
+
+def test_an_obligation_that_cannot_be_laid_on_leaves_nothing_of_the_determination(rig: Rig):
+    rig.licence("north-1")
+    case = ripe(rig)
+    soon = AddCondition(
+        "north-1", "training-quarterly", rig.clock.wall() + DAY, "", 0, may_replace=False, actor="carol"
+    )
+    rig.do(soon)
+    later = replace(soon, due_at=soon.due_at + DAY)
+    refused(rig, determining(case, Remedy("training", later)), Conflict)
+    assert rig.look(lambda tx: tx.get(CASES, case.id)) == case
 
 
 def test_a_case_does_nothing_to_somebody_elses_licence(rig: Rig):

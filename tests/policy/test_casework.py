@@ -39,6 +39,12 @@ def test_reads_steps_persons_and_remedies(policies: Policies):
             ("remedy", "highest-category", "category"),
             "unknown category in which something is licensed",
         ),
+        (
+            'obligation = "training-quarterly"',
+            'obligation = "penance"',
+            ("remedy", "training", "obligation"),
+            'unknown obligation "penance"',
+        ),
         ('action = "tighten"', 'action = "fine"', ("remedy", "highest-category", "action"), 'unknown action "fine"'),
     ],
 )

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from licd.core.errors import Conflict, Forbidden, IllegalTransition, Invalid, LicdError, NotFound
+from licd.core.time import DAY, MINUTE
 from licd.policy import load
-from licd.v1 import case_pb2, operator_pb2
+from licd.v1 import case_pb2, condition_service_pb2, operator_pb2
 from licd.v1 import case_service_pb2 as pb
 from tests.daemon import ROOT
 from tests.office import Office, Operator
@@ -97,6 +98,29 @@ def test_three_persons_determine_and_the_licence_ends_with_the_last_signature(of
     assert moved(office.alice, case, "CLOSED").state == case_pb2.CASE_STATE_CLOSED
     again = office.alice.call("CaseService.ReopenCase", pb.ReopenCaseRequest(case=case, reason="new facts")).case
     assert (again.round, again.state) == (2, case_pb2.CASE_STATE_INVESTIGATION)
+
+
+def test_a_determination_obliges_the_customer_from_then_on(office: Office):
+    licence = office.licence()
+    request = determining(ripe(office, licence), INCONCLUSIVE, ("training", licence))
+    approval = office.alice.call(DETERMINE, request).approval
+    for operator in (office.alice, office.bob, Operator.of(office.daemon, "carol")):
+        approval = operator.sign(approval)
+    assert approval.status == operator_pb2.APPROVAL_STATUS_EXECUTED
+    owed = condition_service_pb2.GetConditionRequest(condition=f"{licence}/training-quarterly")
+    found = office.alice.call("ConditionService.GetCondition", owed).condition
+    assert found.due_at_ms == pytest.approx(office.daemon.clock.wall() + 60 * DAY, abs=MINUTE)
+
+
+def test_what_is_owed_sooner_already_stays_due_as_it_is(office: Office):
+    licence, soon = office.licence(), office.daemon.clock.wall() + DAY
+    added = condition_service_pb2.AddConditionRequest(licence=licence, name="training-quarterly", due_at_ms=soon)
+    office.alice.call("ConditionService.AddCondition", added)
+    approval = office.alice.call(DETERMINE, determining(ripe(office, licence), MISUSE, ("training", licence))).approval
+    for operator in (office.alice, office.bob, Operator.of(office.daemon, "carol")):
+        approval = operator.sign(approval)
+    owed = condition_service_pb2.GetConditionRequest(condition=f"{licence}/training-quarterly")
+    assert office.alice.call("ConditionService.GetCondition", owed).condition.due_at_ms == soon
 
 
 def test_a_case_that_changed_since_it_was_asked_for_is_not_determined(office: Office):

@@ -23,6 +23,7 @@ from licd.ledger import signal_tables
 from licd.ledger.database import Connection
 from licd.ledger.rows import CASE_STEPS, CASES, SIGNALS
 from licd.ledger.transaction import Transaction
+from licd.ledger.verbs.conditions import AddCondition
 from licd.ledger.verbs.diligence import fresh_id
 from licd.ledger.verbs.licences import AmendLicence, TerminateLicence
 
@@ -202,10 +203,10 @@ class DecideStep:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What is done to one licence: it is ended, or its terms are amended."""
+    """What is done to one licence: it is ended, its terms are amended, or its customer owes something more."""
 
     name: str
-    command: TerminateLicence | AmendLicence
+    command: TerminateLicence | AmendLicence | AddCondition
 
 
 @dataclass(frozen=True, slots=True)

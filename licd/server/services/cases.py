@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, assert_never, cast
 
 from google.protobuf.message import Message
 
@@ -14,7 +14,7 @@ from licd.core.time import Instant
 from licd.ledger import signal_tables
 from licd.ledger.database import Connection
 from licd.ledger.queries import Page, listed
-from licd.ledger.rows import CASES, LICENCES
+from licd.ledger.rows import CASES, CONDITIONS, LICENCES
 from licd.ledger.transaction import Command
 from licd.ledger.verbs.cases import (
     DecideStep,
@@ -26,9 +26,10 @@ from licd.ledger.verbs.cases import (
     case_of,
     steps_of,
 )
+from licd.ledger.verbs.conditions import AddCondition
 from licd.ledger.verbs.licences import AmendLicence, TerminateLicence
 from licd.policy import Policies
-from licd.policy.casework import Action
+from licd.policy.casework import Action, RemedyPolicy
 from licd.policy.problems import unknown
 from licd.policy.tighten import tightened
 from licd.server.caller import Caller
@@ -189,9 +190,25 @@ class CaseService:
         if licence is None:
             raise NotFound(f"there is no licence {asked.licence}", field="remedies.licence")
         why = f"case {case.id}: {determination}"
-        if remedy.action is Action.TERMINATE:
-            return Remedy(asked.remedy, TerminateLicence(licence.id, remedy.code, why, actor))
-        return Remedy(asked.remedy, self._narrowing(licence, remedy.category, why, actor))
+        match remedy.action:
+            case Action.TERMINATE:
+                return Remedy(asked.remedy, TerminateLicence(licence.id, remedy.code, why, actor))
+            case Action.TIGHTEN:
+                return Remedy(asked.remedy, self._narrowing(licence, remedy.category, why, actor))
+            case Action.OBLIGE:
+                return Remedy(asked.remedy, await self._obliging(licence, remedy, actor))
+            case _:
+                assert_never(remedy.action)
+
+    async def _obliging(self, licence: Licence, remedy: RemedyPolicy, actor: str) -> AddCondition:
+        """What is owed sooner already stays due as it is."""
+        owed = f"{licence.id}/{remedy.obligation}"
+        found = await self._reader.run(lambda connection: CONDITIONS.get(connection, owed))
+        due_at = self._wall() + remedy.due
+        if found is not None and 0 < found.due_at < due_at:
+            due_at = 0
+        every = self._policies.suspension.obligations[remedy.obligation].every
+        return AddCondition(licence.id, remedy.obligation, due_at, "", every, may_replace=False, actor=actor)
 
     def _narrowing(self, licence: Licence, category: str, why: str, actor: str) -> AmendLicence:
         ceiling = self._policies.categories[category].ceiling
