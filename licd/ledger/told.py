@@ -105,7 +105,9 @@ SAYS: Final[Mapping[str, tuple[Says, ...]]] = {
 }
 """Every kind of entry that changes what a row of rights says."""
 
-SILENT: Final = frozenset({"licence.gap", "licence.lost", "deployment.forked", "deployment.invitation-expired"})
+SILENT: Final = frozenset(
+    {"licence.gap", "licence.item-met", "licence.lost", "deployment.forked", "deployment.invitation-expired"}
+)
 """Kinds about such subjects that change nothing in their rows."""
 
 COMPARED: Final = (

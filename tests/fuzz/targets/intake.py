@@ -117,8 +117,12 @@ async def _exchange(data: bytes) -> tuple[list[Request], bytes]:
     protocol.connection_made(transport)
     reader.feed_data(data)
     reader.feed_eof()
-    with suppress(OSError):  # as the listener does: a stranger has left
-        await listener._exchange(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+    writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+    try:
+        with suppress(OSError):  # as the listener does: a stranger has left
+            await listener._exchange(reader, writer)
+    finally:
+        transport.abort()
     return seen, bytes(transport.written)
 
 
