@@ -171,8 +171,9 @@ def draft(
     churn: int = 40,
     regions: tuple[str, ...] = ("NO", "SE"),
     extra: tuple[licence_pb2.Constraint, ...] = (),
+    begun: Millis = 0,
 ) -> licence_service_pb2.TermsDraft:
-    """Terms that the example policy takes in its lowest category."""
+    """Terms that the example policy takes in its lowest category; they began so long ago."""
     pb = licence_pb2
     hours, period = 3_600_000, 90 * 24 * 3_600_000
     constraints = [
@@ -187,7 +188,7 @@ def draft(
         *extra,
     ]
     return licence_service_pb2.TermsDraft(
-        not_before_ms=now,
+        not_before_ms=now - begun,
         not_after_ms=now + days * 24 * hours,
         product="locator",
         category="low",

@@ -52,7 +52,8 @@ class Demands:
 def missing(demands: Demands, met: Iterable[str], elapsed: Millis) -> tuple[str, ...]:
     """What still stands in the way, persons apart: the items not done, then the time to wait."""
     done = frozenset(met)
-    waits = (COOLING_OFF,) if elapsed < demands.wait else ()
+    # elapsed is less than nothing where two persons have set the deciding clock back since
+    waits = (COOLING_OFF,) if demands.wait and elapsed < demands.wait else ()
     return (*(item for item in demands.items if item not in done), *waits)
 
 

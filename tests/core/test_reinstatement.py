@@ -45,6 +45,11 @@ def test_everything_that_is_missing_is_named(met: tuple[str, ...], elapsed: int,
     assert missing(DEMANDS, met, elapsed) == left
 
 
+def test_where_nothing_is_waited_for_a_clock_set_back_since_is_no_wait():
+    assert missing(Demands(mistake=True), (), -HOUR) == ()
+    assert missing(DEMANDS, DEMANDS.items, -HOUR) == ("cooling_off",)
+
+
 def test_a_refusal_says_what_and_how_long():
     with pytest.raises(IllegalTransition) as refused:
         refuse_missing("north-1", DEMANDS, ["training-done"], SUSPENDED, SUSPENDED + 46 * HOUR + 1)

@@ -124,7 +124,9 @@ def country_for(code: str, aliases: Mapping[str, str]) -> str | None:
 
 def whole(cell: object, what: str, row: int) -> int:
     """A whole number as spreadsheets hold it. Raises FileRefused."""
-    if isinstance(cell, (int, float)) and not isinstance(cell, bool) and cell == int(cell):
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return cell
+    if isinstance(cell, float) and cell.is_integer():  # infinity is none
         return int(cell)
     raise FileRefused(f"row {row}: {what} must be a whole number, got {cell!r}: has a column moved?")
 

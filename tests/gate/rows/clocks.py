@@ -12,6 +12,7 @@ from pathlib import Path
 
 from licd.cli.failure import Exit
 from licd.core.errors import ClockDoubted
+from licd.core.time import HOUR
 from licd.server.state_dir import StateDirectory
 from licd.v1 import operator_pb2
 from tests.daemon import ROOT, ShiftedClock
@@ -86,7 +87,7 @@ def under_licd(trial: Trial) -> None:
     fake, clock = FakeTime(trial.folder / "faketime"), ShiftedClock()
     process = trial.daemon(state, environment=fake.environment, clock=clock).start()
     office = Office(process)
-    licence = wide_licence(office, cap=1_000, length=LENGTH, grace=GRACE)
+    licence = wide_licence(office, cap=1_000, length=LENGTH, grace=GRACE, begun=HOUR)
     system = joined(office, licence)
     system.open(acquire(0))
     for cycle in trial.each():
@@ -137,7 +138,8 @@ def _grants(
     system.open()
     answer = system.acquire(number)
     if not answer.HasField("permit"):
-        trial.violated(f"{when}: nothing is granted after `licctl clock accept`")
+        denied = system.read(answer.denial)
+        trial.violated(f"{when}: nothing is granted after `licctl clock accept`: {denied}")
         return
     permit = system.read(answer.permit)
     latest = max(permit.hard_ends_ms)
